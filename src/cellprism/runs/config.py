@@ -1,0 +1,157 @@
+"""What a run is asked to do: one typed, validated description, read from YAML."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cellprism.errors import UserError
+
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelConfig(Section):
+    """The foundation model."""
+
+    kind: str = Field("geneformer", description="name of a model reader (entry point `cellprism.models`)")
+    path: str = Field("demo", description="checkpoint folder; `demo` is the small model that ships with the package")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where the model runs")
+    token_budget: Positive = Field(8192, description="padded tokens per batch")
+
+
+class CellsConfig(Section):
+    """The cells."""
+
+    path: str = Field("demo", description=".h5ad file with raw counts; `demo` is the PBMC that scanpy ships")
+    layer: str | None = Field(None, description="AnnData layer that holds the counts, or `raw`; default: X")
+    labels: tuple[str, ...] = Field((), description="columns of obs to relate features to, e.g. cell type")
+    donor: str | None = Field(None, description="column of obs that names the donor")
+    max_cells: Positive | None = Field(None, description="use a seeded sample of so many cells; default: all")
+    min_tokens: Positive = Field(20, description="cells with fewer known expressed genes are left out")
+    min_share_mapped: Share = Field(0.3, description="refuse cells of which a smaller share of expression maps")
+
+
+class SAEConfig(Section):
+    """The sparse autoencoders, one for each layer."""
+
+    layers: Literal["all"] | tuple[int, ...] = Field("all", description="layers to take apart, counted from 0")
+    expansion: Positive = Field(4, description="features per residual dimension")
+    k: Positive = Field(32, description="active features per position")
+    positions: Positive = Field(1_000_000, description="positions sampled per layer for training")
+    steps: Positive = Field(1500, description="gradient steps")
+    batch_size: Positive = Field(4096, description="positions per step")
+    learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of Adam")
+    held_out: Share = Field(0.05, description="share of cells kept out of training, for the metrics")
+
+
+class AnnotationConfig(Section):
+    """From firing genes to names."""
+
+    gene_sets: tuple[str, ...] = Field(("immune",), description="GMT files; `immune` ships with the package")
+    top_genes: Positive = Field(20, description="genes that stand for a feature")
+    min_firings: Positive = Field(5, description="fewer firings on a gene do not make it a top gene")
+    min_size: Positive = Field(5, description="smallest term after cutting it to the background")
+    max_size: Positive = Field(500, description="largest term after cutting it to the background")
+    q: Share = Field(0.05, description="false discovery rate")
+    permutations: Positive = Field(20, description="permutations of every null rate")
+
+
+class ModulesConfig(Section):
+    """Co-firing modules."""
+
+    min_count: Positive = Field(50, description="positions at which two features must fire together")
+    leiden_seeds: Positive = Field(10, description="Leiden runs; the best modularity is kept")
+    min_features: Positive = Field(3, description="smallest module")
+
+
+class Config(Section):
+    """A run."""
+
+    title: str = Field("cellprism run", description="shown on the atlas")
+    out: str = Field("runs/run", description="the run directory")
+    seed: int = Field(0, ge=0, description="seed of everything random")
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    cells: CellsConfig = Field(default_factory=CellsConfig)
+    sae: SAEConfig = Field(default_factory=SAEConfig)
+    annotation: AnnotationConfig = Field(default_factory=AnnotationConfig)
+    modules: ModulesConfig = Field(default_factory=ModulesConfig)
+
+
+def load_config(path: Path) -> Config:
+    """Read a YAML configuration. Relative paths in it are relative to the current directory.
+
+    Raises
+    ------
+    UserError
+        The file is missing, is not YAML, or holds an unknown key or a wrong value.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        raw = yaml.safe_load(text)
+    except FileNotFoundError:
+        msg = f"no configuration at {path}: write one with `cellprism init {path}`."
+        raise UserError(msg) from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        msg = f"{path} cannot be read as YAML: {' '.join(str(error).split())}."
+        raise UserError(msg) from None
+    if raw is not None and not isinstance(raw, dict):
+        msg = f"{path} must hold keys and values, such as `cells:`; see `cellprism init --help`."
+        raise UserError(msg)
+    return parse_config(raw or {}, source=str(path))
+
+
+def parse_config(raw: dict[str, Any], *, source: str = "the configuration") -> Config:
+    """Validate a nested dict; the first fault is reported as a sentence that names the key."""
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        msg = f"{source}: {_sentence(error.errors()[0])}"
+        raise UserError(msg) from None
+
+
+def dump_config(config: Config) -> str:
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def starter_yaml() -> str:
+    """A commented YAML file with every key at its default."""
+    lines = []
+    for name, field in Config.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, Section):
+            lines += ["", f"{name}:  # {' '.join((section.__doc__ or '').split())}"]
+            lines += [f"  {_yaml_line(key, section(), f.description)}" for key, f in section.model_fields.items()]
+        else:
+            lines.append(_yaml_line(name, Config(), field.description))
+    return "\n".join(lines).lstrip() + "\n"
+
+
+def _yaml_line(key: str, section: Section, description: str | None) -> str:
+    value = section.model_dump(mode="json")[key]
+    return f"{yaml.safe_dump({key: value}, default_flow_style=None).strip()}  # {description}"
+
+
+def _sentence(fault: Any) -> str:
+    location = [str(part) for part in fault["loc"]]
+    where = ".".join(location)
+    if fault["type"] == "extra_forbidden":
+        known = _known_keys(location[:-1])
+        close = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.0)
+        return f"unknown key `{where}`; the nearest known key is `{'.'.join([*location[:-1], *close])}`."
+    return f"`{where}` {fault['msg'][0].lower()}{fault['msg'][1:]} (got {fault['input']!r})."
+
+
+def _known_keys(location: list[str]) -> list[str]:
+    section: Any = Config
+    for part in location:
+        section = section.model_fields[part].annotation
+    return list(section.model_fields)

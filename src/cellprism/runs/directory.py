@@ -1,0 +1,115 @@
+"""A run: the directory in which one model and one set of cells are taken apart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from cellprism.errors import UserError
+from cellprism.runs.config import Config, dump_config, parse_config
+from cellprism.runs.files import write_json, write_text
+from cellprism.runs.schemas import TABLES, read_notes, read_table, write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = 1
+"""Version of the run directory's layout."""
+
+
+class Run:
+    """Paths, config and tables of a run directory.
+
+    Parameters
+    ----------
+    path
+        The run directory.
+    config
+        What the run does, as resolved.
+    """
+
+    def __init__(self, path: Path, config: Config) -> None:
+        self.path = path
+        self.config = config
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    def file(self, name: str, layer: int | None = None) -> Path:
+        """Path of a file of the run, or of one of its layers."""
+        return self.path / name if layer is None else self.layer_folder(layer) / name
+
+    def layer_folder(self, layer: int) -> Path:
+        return self.path / "layers" / f"{layer:02d}"
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Layers that are taken apart, known once the cells were read."""
+        return tuple(json.loads(self.file("model.json").read_text())["layers"])
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """What the run knows of its model: kind, path, n_layers, d_model, layers."""
+        facts: dict[str, Any] = json.loads(self.file("model.json").read_text())
+        return facts
+
+    def read(self, name: str, layer: int | None = None, *, suffix: str = "") -> pd.DataFrame:
+        """Read table ``name`` (see `runs.schemas.TABLES`); ``suffix`` tells several files of one layout apart."""
+        return read_table(self._table(name, layer, suffix), TABLES[name])
+
+    def notes(self, name: str, layer: int | None = None, *, suffix: str = "") -> dict[str, object]:
+        return read_notes(self._table(name, layer, suffix))
+
+    def write(
+        self, name: str, frame: pd.DataFrame, layer: int | None = None, *, suffix: str = "",
+        notes: dict[str, object] | None = None,
+    ) -> None:
+        write_table(self._table(name, layer, suffix), TABLES[name], frame, notes=notes)
+
+    def _table(self, name: str, layer: int | None, suffix: str) -> Path:
+        return self.file(f"{name}{suffix}.parquet", layer)
+
+
+def create(config: Config) -> Run:
+    """Make the directory ``config.out`` (or take the one that is there) and write the config into it."""
+    path = Path(config.out)
+    if path.exists() and not path.is_dir():
+        msg = f"{path} is a file: choose another run directory with `--out`."
+        raise UserError(msg)
+    if path.is_dir() and any(path.iterdir()) and not (path / "format.json").exists():
+        others = [p.name for p in path.iterdir() if p.name != ".lock"]
+        if others:
+            msg = f"{path} holds other files ({others[0]}, ...): choose an empty or new run directory with `--out`."
+            raise UserError(msg)
+    if (path / "format.json").exists():
+        check_format(path)
+    write_json(path / "format.json", {"format": FORMAT})
+    write_text(path / "run.yaml", dump_config(config))
+    return Run(path, config)
+
+
+def open_directory(path: Path) -> Run:
+    """Open an existing run.
+
+    Raises
+    ------
+    UserError
+        The directory is not a run, or was written by a newer cellprism.
+    """
+    path = Path(path)
+    if not (path / "format.json").exists():
+        msg = f"{path} is not a cellprism run: give the directory that `cellprism run` or `cellprism demo` wrote."
+        raise UserError(msg)
+    check_format(path)
+    raw = yaml.safe_load((path / "run.yaml").read_text(encoding="utf-8"))
+    return Run(path, parse_config(raw, source=str(path / "run.yaml")))
+
+
+def check_format(path: Path) -> None:
+    found = json.loads((path / "format.json").read_text())["format"]
+    if found > FORMAT:
+        msg = f"{path} has format {found}, this cellprism reads up to {FORMAT}: update with `pip install -U cellprism`."
+        raise UserError(msg)

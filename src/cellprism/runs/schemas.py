@@ -1,0 +1,225 @@
+"""Every table of a run: its columns, their types and meaning, and the version of its layout."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cellprism.errors import UserError
+from cellprism.runs.files import atomic_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+I32, I64, F32, F64, STR, BOOL = pa.int32(), pa.int64(), pa.float32(), pa.float64(), pa.string(), pa.bool_()
+
+
+@dataclass(frozen=True)
+class Table:
+    """The layout of a Parquet table: ``columns`` maps a name to its type and a sentence of documentation."""
+
+    name: str
+    version: int
+    columns: dict[str, tuple[pa.DataType, str]]
+
+    @property
+    def arrow(self) -> pa.Schema:
+        metadata = {"cellprism": json.dumps({"table": self.name, "version": self.version})}
+        return pa.schema([pa.field(name, kind) for name, (kind, _) in self.columns.items()], metadata=metadata)
+
+
+_FEATURE = {"feature": (I32, "index of the feature in its layer's dictionary")}
+_TEST = {
+    "p": (F64, "p-value of the test"),
+    "q": (F64, "Benjamini-Hochberg adjusted p within the layer's whole family of tests"),
+}
+_TERM = {"source": (STR, "library of the gene set"), "term": (STR, "name of the gene set")}
+
+CELLS = Table("cells", 1, {
+    "cell": (I32, "index of the cell in the run"),
+    "name": (STR, "name of the cell in the AnnData"),
+    "total": (F64, "total counts over all measured genes"),
+    "n_expressed": (I32, "genes with a count above zero"),
+    "n_mapped": (I32, "expressed genes that the model knows"),
+    "n_tokens": (I32, "gene positions fed to the model"),
+    "donor": (STR, "donor of the cell, if a column was named"),
+})
+CELL_LABELS = Table("cell_labels", 1, {
+    "cell": (I32, "index of the cell in the run"),
+    "key": (STR, "column of obs"),
+    "value": (STR, "value of the cell in that column"),
+})
+GENES = Table("genes", 1, {
+    "gene": (I32, "index of the gene in the run"),
+    "token": (I32, "token of the gene in the model's vocabulary"),
+    "id": (STR, "identifier of the gene in the model's vocabulary"),
+    "symbol": (STR, "gene symbol"),
+    "n_seen": (I64, "positions, that is cells, in which the gene was given to the model"),
+})
+TRAINING = Table("training", 1, {
+    "step": (I64, "gradient steps done"),
+    "loss": (F64, "mean squared error of the scaled residual, as a share of its variance"),
+    "explained": (F64, "explained variance on held-out cells; missing where not measured"),
+    "dead": (F64, "share of features that did not fire in the last 256 batches"),
+})
+METRICS = Table("metrics", 1, {
+    "metric": (STR, "name of the metric"),
+    "value": (F64, "its value"),
+    "n": (I64, "number of units it was computed on"),
+    "unit": (STR, "the unit: position, feature or cell"),
+})
+FEATURES = Table("features", 1, {
+    **_FEATURE,
+    "n_fired": (I64, "positions at which the feature fires"),
+    "frequency": (F64, "share of all positions at which the feature fires"),
+    "n_cells": (I32, "cells in which the feature fires at least once"),
+    "n_genes": (I32, "distinct genes on which the feature fires"),
+    "mean_value": (F32, "mean activation over the positions where it fires"),
+    "max_value": (F32, "largest activation"),
+    "dead": (BOOL, "never fires"),
+    "rare": (BOOL, "fires, but on fewer than ten cells"),
+})
+TOP_GENES = Table("top_genes", 1, {
+    **_FEATURE,
+    "rank": (I32, "0 is the strongest gene"),
+    "gene": (I32, "index of the gene in the run"),
+    "symbol": (STR, "gene symbol"),
+    "seen": (I64, "positions of the gene"),
+    "fired": (I64, "positions of the gene at which the feature fires"),
+    "mean": (F64, "mean activation over all positions of the gene"),
+    "sd": (F64, "standard deviation over the same positions"),
+    "lower": (F64, "one-sided lower 95 % confidence bound of the mean; genes are ranked by it"),
+})
+HISTOGRAMS = Table("histograms", 1, {
+    **_FEATURE,
+    "bin": (I32, "bin from 0 to 23; bins divide 0 to the feature's largest activation evenly"),
+    "count": (I64, "positions with an activation in the bin"),
+})
+ANNOTATIONS = Table("annotations", 1, {
+    **_FEATURE, **_TERM,
+    "overlap": (I32, "top genes in the term"),
+    "n_genes": (I32, "top genes of the feature"),
+    "term_size": (I32, "genes of the term within the background"),
+    "genes": (STR, "the overlapping genes, separated by spaces"),
+    "effect": (F64, "log2 of observed overlap over expected"),
+    **_TEST,
+})
+LABELS = Table("labels", 1, {
+    **_FEATURE, **_TERM,
+    "q": (F64, "q of the label's test"),
+    "n_terms": (I32, "terms of the feature with q below the threshold"),
+})
+COFIRING = Table("cofiring", 1, {
+    "a": (I32, "a feature"),
+    "b": (I32, "another feature, a < b"),
+    "count": (I64, "positions at which both fire"),
+    "pmi": (F64, "log2 of observed over expected count"),
+    **_TEST,
+})
+MODULES = Table("modules", 1, {
+    "module": (I32, "index of the module, largest first"),
+    "n_features": (I32, "member features"),
+    "n_edges": (I32, "co-firing edges among the members"),
+    "stability": (F64, "mean Jaccard index of the module with its best match over the other Leiden seeds"),
+    **_TERM,
+    "n_members_with_term": (I32, "members annotated with the term"),
+    **_TEST,
+})
+MEMBERS = Table("members", 1, {**_FEATURE, "module": (I32, "module of the feature")})
+CELLTYPES = Table("celltypes", 1, {
+    **_FEATURE,
+    "key": (STR, "column of obs"),
+    "value": (STR, "its value: the cells against the rest"),
+    "n_units": (I32, "units in the group: cells, or donors where there are enough"),
+    "unit": (STR, "cell or donor"),
+    "auroc": (F64, "probability that a unit of the group has a larger mean activation than one of the rest"),
+    "log_ratio": (F64, "log2 of the ratio of mean activations, each plus 1 % of the feature's overall mean"),
+    **_TEST,
+})
+MAP = Table("map", 1, {
+    **_FEATURE,
+    "x": (F32, "first coordinate of the layout"),
+    "y": (F32, "second coordinate of the layout"),
+})
+NEIGHBOURS = Table("neighbours", 1, {
+    **_FEATURE,
+    "kind": (STR, "atom: decoder cosine in the layer; cofiring: PMI; previous, next: decoder cosine in that layer"),
+    "rank": (I32, "0 is the nearest"),
+    "neighbour_layer": (I32, "layer of the neighbour"),
+    "neighbour": (I32, "the neighbouring feature"),
+    "similarity": (F64, "absolute cosine of the atoms, or PMI"),
+    "null_q95": (F64, "95 % quantile of the same best similarity under the null of the kind"),
+})
+RATES = Table("rates", 1, {
+    "rate": (STR, "name of the rate"),
+    "value": (F64, "observed rate"),
+    "n": (I64, "units in the denominator"),
+    "unit": (STR, "what is counted"),
+    "null_mean": (F64, "mean of the rate under the null"),
+    "null_q95": (F64, "95 % quantile of the rate under the null"),
+    "n_permutations": (I32, "permutations of the null"),
+    "null": (STR, "what the null keeps and what it breaks"),
+    "protocol": (STR, "calibrated or published"),
+})
+
+TABLES = {table.name: table for table in (
+    CELLS, CELL_LABELS, GENES, TRAINING, METRICS, FEATURES, TOP_GENES, HISTOGRAMS, ANNOTATIONS, LABELS, COFIRING,
+    MODULES, MEMBERS, CELLTYPES, MAP, NEIGHBOURS, RATES,
+)}
+
+
+def write_table(path: Path, table: Table, frame: pd.DataFrame, *, notes: dict[str, object] | None = None) -> None:
+    """Write ``frame`` as ``table``, atomically. ``notes`` are kept in the file's metadata (method, seed, ...).
+
+    Raises
+    ------
+    ValueError
+        A column is missing or surplus, or a value does not fit its type.
+    """
+    if set(frame.columns) != set(table.columns):
+        msg = f"table {table.name} wants columns {sorted(table.columns)}, got {sorted(frame.columns)}"
+        raise ValueError(msg)
+    data = pa.Table.from_pandas(frame[list(table.columns)], schema=table.arrow, preserve_index=False)
+    metadata = {**table.arrow.metadata, b"notes": json.dumps(notes or {}, sort_keys=True).encode()}
+    with atomic_path(path) as temporary:
+        pq.write_table(data.replace_schema_metadata(metadata), temporary, compression="zstd")
+
+
+def read_table(path: Path, table: Table) -> pd.DataFrame:
+    """Read a table; numbers come as numpy types, text as ``str`` or None.
+
+    Raises
+    ------
+    UserError
+        The file is missing, damaged, another table, or of a newer version.
+    """
+    try:
+        data = pq.read_table(path)
+    except FileNotFoundError:
+        msg = f"no table {path.name} in {path.parent}: the run has not come so far; see `cellprism status`."
+        raise UserError(msg) from None
+    except (pa.ArrowInvalid, OSError) as error:
+        msg = f"{path} is damaged ({error}): delete it and run the same command again."
+        raise UserError(msg) from None
+    header = json.loads((data.schema.metadata or {}).get(b"cellprism", b"{}"))
+    if header.get("table") != table.name or header.get("version", 0) > table.version:
+        msg = f"{path} holds {header or 'a foreign table'}, not {table.name} of version {table.version} or older."
+        raise UserError(msg)
+    return data.to_pandas()
+
+
+def read_notes(path: Path) -> dict[str, object]:
+    """The notes kept in a table's metadata."""
+    metadata = pq.read_schema(path).metadata or {}
+    notes: dict[str, object] = json.loads(metadata.get(b"notes", b"{}"))
+    return notes
+
+
+def empty(table: Table) -> pd.DataFrame:
+    return table.arrow.empty_table().to_pandas()
