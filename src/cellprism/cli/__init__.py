@@ -1,1 +1,54 @@
+"""The command line: parse, call one function, print."""
 
+from __future__ import annotations
+
+import errno
+import sys
+
+import typer
+
+from cellprism import _version
+from cellprism.cli import atlas, demo, doctor, pretrain, runs
+from cellprism.errors import UserError
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False,
+    help="Take a single-cell foundation model apart: features, what they mean, how sure that is.\n\n"
+    "Example: `cellprism demo`",
+)
+DISK_FULL = "the disk is full: free some space and give the same command again; it goes on where it stopped."
+
+for group in (demo, runs, atlas, pretrain, doctor):
+    group.register(app)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001
+    if wanted:
+        typer.echo(_version.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),  # noqa: ARG001
+    version: bool = typer.Option(  # noqa: ARG001
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version and end.",
+    ),
+) -> None:
+    """Options of every command; `main` reads ``--debug``, because errors reach it after parsing."""
+
+
+def main() -> None:
+    """Run the command line; what the user can mend becomes one sentence and exit code 2."""
+    try:
+        app()
+    except (UserError, OSError) as error:
+        if "--debug" in sys.argv or not (isinstance(error, UserError) or error.errno == errno.ENOSPC):
+            raise
+        typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
+        typer.echo(str(error) if isinstance(error, UserError) else DISK_FULL, err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("\nstopped; the same command goes on where it stopped.", err=True)
+        sys.exit(130)

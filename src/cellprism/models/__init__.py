@@ -1,1 +1,43 @@
+"""Foundation models, found by the entry point ``cellprism.models``."""
 
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from cellprism.errors import UserError
+
+if TYPE_CHECKING:
+    from cellprism.models.base import CellModel
+
+
+def load_model(
+    path: str, *, kind: str = "geneformer", device: str = "auto", dictionaries: str | None = None,
+) -> CellModel:
+    """Load a model.
+
+    Parameters
+    ----------
+    path
+        Checkpoint folder, or ``"demo"``.
+    kind
+        Name of an entry point of the group ``cellprism.models``: a function that takes the path and the keywords
+        ``device`` and ``dictionaries`` and returns a `CellModel`.
+    device
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    dictionaries
+        Folder of the model's dictionaries if they are not beside the weights.
+
+    Raises
+    ------
+    UserError
+        The kind is unknown, or the checkpoint is not as it should be.
+    """
+    from cellprism.models.base import pick_device
+
+    readers = {point.name: point for point in entry_points(group="cellprism.models")}
+    if kind not in readers:
+        msg = f"unknown model kind {kind!r}: installed are {', '.join(sorted(readers))}."
+        raise UserError(msg)
+    model: CellModel = readers[kind].load()(path, device=pick_device(device), dictionaries=dictionaries)
+    return model

@@ -1,0 +1,184 @@
+"""The questions that a served atlas answers beside its files, with their types."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Path, Query
+from pydantic import BaseModel
+
+from cellprism.atlas.files import Atlas, Missing
+
+MOST = 500
+"""Rows of a page at most."""
+
+
+class RunItem(BaseModel):
+    id: str
+    title: str
+    layers: list[int]
+
+
+class Term(BaseModel):
+    """A gene set and the q of its test."""
+
+    source: str
+    term: str
+    q: float | None
+
+
+class Label(Term):
+    n_terms: int
+
+
+class Group(BaseModel):
+    """A group of cells and the AUROC of the feature in it."""
+
+    key: str
+    value: str
+    auroc: float | None
+
+
+class FeatureItem(BaseModel):
+    feature: int
+    n_fired: int
+    frequency: float | None
+    n_cells: int
+    max_value: float | None
+    n_terms: int
+    dead: bool
+    rare: bool
+    label: Term | None
+    module: int | None
+    group: Group | None
+
+
+class FeaturePage(BaseModel):
+    total: int
+    offset: int
+    limit: int
+    items: list[FeatureItem]
+
+
+class TopGene(BaseModel):
+    symbol: str
+    id: str
+    seen: int
+    fired: int
+    mean: float | None
+    sd: float | None
+    lower: float | None
+
+
+class Annotation(BaseModel):
+    source: str
+    term: str
+    overlap: int
+    n_genes: int
+    term_size: int
+    genes: list[str]
+    effect: float | None
+    p: float | None
+    q: float | None
+
+
+class GroupTest(BaseModel):
+    key: str
+    value: str
+    n_units: int
+    unit: str
+    auroc: float | None
+    log_ratio: float | None
+    p: float | None
+    q: float | None
+
+
+class Neighbour(BaseModel):
+    kind: str
+    layer: int
+    feature: int
+    similarity: float | None
+    null_q95: float | None
+
+
+class Feature(BaseModel):
+    layer: int
+    feature: int
+    n_fired: int
+    frequency: float | None
+    n_cells: int
+    n_genes: int
+    mean_value: float | None
+    max_value: float | None
+    dead: bool
+    rare: bool
+    module: int | None
+    label: Label | None
+    genes: list[TopGene]
+    annotations: list[Annotation]
+    groups: list[GroupTest]
+    neighbours: list[Neighbour]
+    histogram: list[int]
+
+
+class GeneFeature(BaseModel):
+    layer: int
+    feature: int
+    rank: int
+    lower: float | None
+    fired: int
+    seen: int
+
+
+class Gene(BaseModel):
+    symbol: str
+    id: str
+    n_seen: int
+    features: list[GeneFeature]
+
+
+RunId = Annotated[str, Path(description="id of a run, as /api/runs lists it")]
+Layer = Annotated[int, Path(description="layer, counted from 0")]
+
+
+def routes(atlas: Atlas) -> APIRouter:
+    """The endpoints under ``/api`` for one atlas."""
+    router = APIRouter(prefix="/api")
+
+    @router.get("/runs", summary="The runs of this atlas")
+    def runs() -> list[RunItem]:
+        return [RunItem(id=run.id, title=run.title, layers=run.layers) for run in atlas.runs]
+
+    @router.get("/runs/{run}/layers/{layer}/features", summary="Features of a layer, page by page")
+    def features(
+        run: RunId,
+        layer: Layer,
+        offset: Annotated[int, Query(ge=0, description="features to leave out first")] = 0,
+        limit: Annotated[int, Query(ge=1, le=MOST, description="features at most")] = 100,
+    ) -> FeaturePage:
+        with _sentences():
+            total, rows = atlas.run(run).features(layer, offset, limit)
+        return FeaturePage(total=total, offset=offset, limit=limit, items=[FeatureItem(**row) for row in rows])
+
+    @router.get("/runs/{run}/layers/{layer}/features/{feature}", summary="Everything about one feature")
+    def feature(run: RunId, layer: Layer, feature: int) -> Feature:
+        with _sentences():
+            return Feature(**atlas.run(run).feature(layer, feature))
+
+    @router.get("/runs/{run}/genes/{symbol}", summary="The features of which a gene is a top gene")
+    def gene(run: RunId, symbol: str) -> Gene:
+        with _sentences():
+            return Gene(**atlas.run(run).gene(symbol))
+
+    return router
+
+
+class _sentences:  # noqa: N801
+    """Turn `Missing` into a 404 with the same sentence."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, Missing):
+            raise HTTPException(404, str(error)) from None

@@ -1,0 +1,69 @@
+"""Genes, terms and groups of cells under the numbers that the other files of an atlas use for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cellprism.reader import RunReader
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Dictionaries:
+    """What the indices in an atlas stand for.
+
+    Attributes
+    ----------
+    genes
+        The run's table of genes; a gene's index is its row.
+    terms
+        ``(source, term)`` to index, sorted.
+    groups
+        ``(label column, value)`` to index, sorted.
+    group_sizes
+        Cells of each group.
+    """
+
+    genes: pd.DataFrame
+    terms: dict[Pair, int]
+    groups: dict[Pair, int]
+    group_sizes: list[int]
+
+    def symbols(self) -> list[str]:
+        """Symbol of each gene, or its identifier where it has none."""
+        return [symbol or name for symbol, name in zip(self.genes["symbol"], self.genes["id"], strict=True)]
+
+    def files(self) -> dict[str, Any]:
+        """Content of the dictionary files, by name."""
+        return {
+            "genes": {"symbol": self.symbols(), "id": self.genes["id"].tolist(),
+                      "n_seen": self.genes["n_seen"].tolist()},
+            "terms": {"source": [source for source, _ in self.terms], "term": [term for _, term in self.terms]},
+            "groups": {"key": [key for key, _ in self.groups], "value": [value for _, value in self.groups],
+                       "n_cells": self.group_sizes},
+        }
+
+
+def dictionaries(reader: RunReader) -> Dictionaries:
+    """Number the genes, the terms that any layer mentions, and every value of every label column."""
+    terms: set[Pair] = set()
+    for layer in reader.layers:
+        named = reader.features(layer)[["source", "label"]]
+        for table in (reader.annotations(layer), reader.modules(layer), named.rename(columns={"label": "term"})):
+            terms.update(_pairs(table.dropna(subset=["source", "term"]), "source", "term"))
+    sizes = reader.cell_labels().groupby(["key", "value"], sort=True).size()
+    return Dictionaries(
+        genes=reader.genes().sort_values("gene", ignore_index=True),
+        terms={pair: i for i, pair in enumerate(sorted(terms))},
+        groups={(str(key), str(value)): i for i, (key, value) in enumerate(sizes.index)},
+        group_sizes=[int(n) for n in sizes],
+    )
+
+
+def _pairs(table: pd.DataFrame, first: str, second: str) -> set[Pair]:
+    return set(zip(table[first], table[second], strict=True))

@@ -1,0 +1,169 @@
+"""Write runs as an atlas: a directory that any static host can serve."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cellprism._version import __version__
+from cellprism.atlas.columns import pack_columns
+from cellprism.atlas.dictionaries import dictionaries
+from cellprism.atlas.featuremap import map_columns
+from cellprism.atlas.geneindex import gene_index, module_lists
+from cellprism.atlas.packing import pack_json
+from cellprism.atlas.shards import feature_shards
+from cellprism.atlas.summary import summary
+from cellprism.errors import UserError
+from cellprism.reader import RunReader, open_run
+from cellprism.runs.lock import exclusive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+FORMAT = 1
+"""Version of the atlas format; see ``docs/atlas-format.md``."""
+
+STATIC = Path(__file__).with_name("static")
+"""The front end as built."""
+
+
+def export(runs: Sequence[Path], out: Path) -> Path:
+    """Write an atlas of finished runs. The same runs give the same bytes.
+
+    The atlas is written beside ``out`` and renamed when it is whole, so an interrupted export leaves ``out`` as it was.
+
+    Parameters
+    ----------
+    runs
+        Run directories, at least one.
+    out
+        Directory to write: new, empty, or an older atlas, which is replaced.
+
+    Returns
+    -------
+    pathlib.Path
+        ``out``.
+
+    Raises
+    ------
+    UserError
+        A run is not finished, or ``out`` holds something else than an atlas.
+    """
+    readers = [open_run(path) for path in runs]
+    if not readers:
+        msg = "nothing to export: name at least one run directory."
+        raise UserError(msg)
+    _check_front_end()
+    with _replacing(Path(out)) as folder:
+        shutil.copytree(STATIC, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
+        identifiers = run_identifiers([reader.path for reader in readers])
+        entries = []
+        for identifier, reader in zip(identifiers, readers, strict=True):
+            _write_run(reader, identifier, folder / "runs" / identifier)
+            _copy_tables(reader, folder / "download" / identifier)
+            entries.append(_entry(reader, identifier))
+        index = {"format": FORMAT, "generator": f"cellprism {__version__}", "mode": "export", "capabilities": [],
+                 "runs": entries}
+        (folder / "atlas.json").write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return Path(out)
+
+
+def run_identifiers(paths: Sequence[Path]) -> list[str]:
+    """A short unique name for each run, made of the name of its directory: it becomes part of URLs."""
+    names: list[str] = []
+    for path in paths:
+        slug = re.sub(r"[^a-z0-9]+", "-", path.resolve().name.lower()).strip("-") or "run"
+        name, count = slug, 1
+        while name in names:
+            count += 1
+            name = f"{slug}-{count}"
+        names.append(name)
+    return names
+
+
+def is_atlas(path: Path) -> bool:
+    """Whether a directory holds an atlas."""
+    try:
+        return "format" in json.loads((path / "atlas.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+
+
+def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:
+    dictionary = dictionaries(reader)
+    _write(folder / "summary.jz", pack_json(summary(reader, identifier, dictionary)))
+    _write(folder / "modules.jz", pack_json(module_lists(reader, dictionary)))
+    for name, content in dictionary.files().items():
+        _write(folder / "dict" / f"{name}.jz", pack_json(content))
+    for i, genes in enumerate(gene_index(reader, dictionary)):
+        _write(folder / "gene" / f"{i:02x}.jz", pack_json(genes))
+    for layer in reader.layers:
+        rng = np.random.default_rng([reader.config.seed, layer])
+        columns = map_columns(reader.features(layer), dictionary, rng)
+        _write(folder / "map" / f"L{layer:02d}.bin", pack_columns(columns))
+        for i, shard in feature_shards(reader, layer, dictionary):
+            _write(folder / "feat" / f"L{layer:02d}" / f"{i}.jz", pack_json(shard))
+
+
+def _copy_tables(reader: RunReader, folder: Path) -> None:
+    for path in [*sorted(reader.path.glob("*.parquet")), *sorted(reader.path.glob("layers/*/*.parquet"))]:
+        target = folder / path.relative_to(reader.path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+
+
+def _entry(reader: RunReader, identifier: str) -> dict[str, Any]:
+    n_features = max(len(reader.run.read("features", layer)) for layer in reader.layers)
+    return {"id": identifier, "title": reader.config.title, "layers": list(reader.layers), "n_features": n_features}
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def _check_front_end() -> None:
+    if not (STATIC / "index.html").exists():
+        msg = "the atlas's pages are missing from this installation: build them with `npm run build` in atlas/web."
+        raise UserError(msg)
+
+
+@contextmanager
+def _replacing(out: Path) -> Iterator[Path]:
+    """Yield an empty directory beside ``out``; move it to ``out`` when the block ends without an error."""
+    if out.exists() and not out.is_dir():
+        msg = f"{out} is a file: choose another directory for the atlas."
+        raise UserError(msg)
+    if out.is_dir() and any(out.iterdir()) and not is_atlas(out):
+        msg = f"{out} holds other files than an atlas: choose an empty or new directory."
+        raise UserError(msg)
+    out = out.resolve()
+    partial, old = (out.with_name(f".{out.name}.{word}") for word in ("partial", "old"))
+    with exclusive(partial):
+        _empty(partial)
+        try:
+            yield partial
+        except BaseException:
+            shutil.rmtree(partial)
+            raise
+        (partial / ".lock").unlink()
+        shutil.rmtree(old, ignore_errors=True)
+        if out.exists():
+            out.rename(old)
+        partial.rename(out)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _empty(folder: Path) -> None:
+    """Remove what a killed export left, except the lock that we hold."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != ".lock":
+            path.unlink()

@@ -1,0 +1,79 @@
+"""The columns of all features of a layer, from which the browser draws the map and makes lists."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from cellprism.atlas.dictionaries import Dictionaries, Pair
+
+NOT_ON_MAP = 65535
+DEAD, RARE = 1, 2
+
+
+def map_columns(features: pd.DataFrame, dictionary: Dictionaries, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Columns of the file ``map/LNN.bin``.
+
+    Parameters
+    ----------
+    features
+        The table that `RunReader.features` gives.
+    dictionary
+        Numbers of terms and groups.
+    rng
+        Orders the rows at random, so that the first rows are a fair sample of all.
+
+    Returns
+    -------
+    dict
+        Name to array of shape ``(len(features),)``.
+    """
+    table = features.iloc[rng.permutation(len(features))]
+    x, y = quantise(table["x"].to_numpy(float), table["y"].to_numpy(float))
+    flags = np.where(table["dead"], DEAD, 0) | np.where(table["rare"], RARE, 0)
+    return {
+        "feature": table["feature"].to_numpy("u4"),
+        "x": x,
+        "y": y,
+        "n_fired": table["n_fired"].to_numpy("u4"),
+        "frequency": table["frequency"].to_numpy("f4"),
+        "n_cells": table["n_cells"].to_numpy("u4"),
+        "max_value": table["max_value"].to_numpy("f4"),
+        "n_terms": table["n_terms"].clip(upper=65534).to_numpy("u2"),
+        "label": _numbers(table, ("source", "label"), dictionary.terms, "u4"),
+        "label_q": table["label_q"].to_numpy("f4"),
+        "module": table["module"].fillna(65535).to_numpy("u2"),
+        "group": _numbers(table, ("group_key", "group_value"), dictionary.groups, "u2"),
+        "group_auroc": table["group_auroc"].to_numpy("f4"),
+        "flags": flags.astype("u1"),
+    }
+
+
+def quantise(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scale a layout, shape ``(n,)`` each, into 0..65534, the same for both axes and centred.
+
+    Points with a missing coordinate become 65535 in both.
+    """
+    known = np.isfinite(x) & np.isfinite(y)
+    columns = []
+    spans = [np.ptp(values[known]) if known.any() else 0.0 for values in (x, y)]
+    scale = (NOT_ON_MAP - 1) / max(*spans, 1e-9)
+    for values, span in zip((x, y), spans, strict=True):
+        column = np.full(len(values), NOT_ON_MAP, "u2")
+        if known.any():
+            margin = (NOT_ON_MAP - 1 - span * scale) / 2
+            column[known] = np.rint((values[known] - values[known].min()) * scale + margin).astype("u2")
+        columns.append(column)
+    return columns[0], columns[1]
+
+
+def _numbers(table: pd.DataFrame, names: Pair, known: Mapping[Pair, int], dtype: str) -> np.ndarray:
+    missing = np.iinfo(dtype).max
+    pairs = zip(table[names[0]], table[names[1]], strict=True)
+    return np.array([known.get(pair, missing) for pair in pairs], dtype)

@@ -1,0 +1,189 @@
+"""Read an atlas directory: the same files as the browser, under names instead of numbers."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cellprism.atlas.columns import unpack_columns
+from cellprism.atlas.geneindex import N_FILES
+from cellprism.atlas.packing import number, unpack_json
+from cellprism.atlas.shards import SIZE
+from cellprism.errors import UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORMAT = 1
+"""Version of the atlas format that is written, and the newest that is read; see ``docs/atlas-format.md``."""
+
+
+class Missing(LookupError):
+    """What was asked for is not in the atlas. The message says so in a sentence."""
+
+
+class Atlas:
+    """An exported atlas.
+
+    Parameters
+    ----------
+    path
+        Directory that holds ``atlas.json``.
+
+    Raises
+    ------
+    UserError
+        The directory is not an atlas, or is of a newer format.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not is_atlas(path):
+            msg = f"{path} is not an atlas: give a directory that `cellprism export` wrote."
+            raise UserError(msg)
+        self.index: dict[str, Any] = json.loads((path / "atlas.json").read_text(encoding="utf-8"))
+        if self.index["format"] > FORMAT:
+            msg = (
+                f"{path} has atlas format {self.index['format']}, this cellprism reads up to {FORMAT}: "
+                "update with `pip install -U cellprism`."
+            )
+            raise UserError(msg)
+        self._runs = {entry["id"]: AtlasRun(path / "runs" / entry["id"], entry) for entry in self.index["runs"]}
+
+    @property
+    def runs(self) -> list[AtlasRun]:
+        return list(self._runs.values())
+
+    def run(self, identifier: str) -> AtlasRun:
+        """The run of that id; raises `Missing`."""
+        if identifier not in self._runs:
+            msg = f"There is no run {identifier!r} in this atlas; it has {', '.join(self._runs)}."
+            raise Missing(msg)
+        return self._runs[identifier]
+
+
+class AtlasRun:
+    """One run of an atlas. Records name genes, terms and groups instead of numbering them."""
+
+    def __init__(self, folder: Path, entry: dict[str, Any]) -> None:
+        self.folder = folder
+        self.id: str = entry["id"]
+        self.title: str = entry["title"]
+        self.layers: list[int] = entry["layers"]
+        self._columns = lru_cache(maxsize=64)(self._read_columns)
+
+    @cached_property
+    def genes(self) -> dict[str, list[Any]]:
+        genes: dict[str, list[Any]] = self._json("dict/genes.jz")
+        return genes
+
+    @cached_property
+    def _terms(self) -> list[dict[str, str]]:
+        table = self._json("dict/terms.jz")
+        return [{"source": s, "term": t} for s, t in zip(table["source"], table["term"], strict=True)]
+
+    @cached_property
+    def _groups(self) -> list[dict[str, str]]:
+        table = self._json("dict/groups.jz")
+        return [{"key": k, "value": v} for k, v in zip(table["key"], table["value"], strict=True)]
+
+    @cached_property
+    def _gene_numbers(self) -> dict[str, int]:
+        """Identifiers and symbols in capitals; a symbol of several genes means the first."""
+        names = list(zip(self.genes["id"], self.genes["symbol"], strict=True))
+        known = {identifier.upper(): i for i, (identifier, _) in enumerate(names)}
+        for i, (_, symbol) in enumerate(names):
+            known.setdefault(symbol.upper(), i)
+        return known
+
+    def features(self, layer: int, offset: int, limit: int) -> tuple[int, list[dict[str, Any]]]:
+        """Number of features of a layer, and rows ``offset`` to ``offset + limit - 1`` in order of their index."""
+        columns = self._columns(self._known(layer))
+        return len(columns["feature"]), [self._row(columns, i) for i in range(*slice(offset, offset + limit).indices(
+            len(columns["feature"])))]
+
+    def feature(self, layer: int, feature: int) -> dict[str, Any]:
+        """Everything about one feature; raises `Missing`."""
+        n = len(self._columns(self._known(layer))["feature"])
+        if not 0 <= feature < n:
+            msg = f"Layer {layer} has no feature {feature}; its features are 0 to {n - 1}."
+            raise Missing(msg)
+        record = self._json(f"feat/L{layer:02d}/{feature // SIZE}.jz")[str(feature)]
+        label = record["label"]
+        return {
+            **record,
+            "layer": layer,
+            "label": None if label is None else {**self._terms[label["term"]], "q": label["q"],
+                                                 "n_terms": label["n_terms"]},
+            "genes": [_named(("seen", "fired", "mean", "sd", "lower"), row[1:]) | self._gene(row[0])
+                      for row in record["genes"]],
+            "annotations": [
+                {**self._terms[row[0]], **_named(("overlap", "n_genes", "term_size"), row[1:4]),
+                 "genes": [self.genes["symbol"][gene] for gene in row[4]], **_named(("effect", "p", "q"), row[5:])}
+                for row in record["annotations"]
+            ],
+            "groups": [{**self._groups[row[0]], **_named(("n_units", "unit", "auroc", "log_ratio", "p", "q"), row[1:])}
+                       for row in record["groups"]],
+            "neighbours": [_named(("kind", "layer", "feature", "similarity", "null_q95"), row)
+                           for row in record["neighbours"]],
+        }
+
+    def gene(self, name: str) -> dict[str, Any]:
+        """The features of which a gene, named by symbol or identifier in any case, is a top gene."""
+        i = self._gene_numbers.get(name.upper())
+        if i is None:
+            msg = (
+                f"The cells of run {self.id!r} have no gene {name!r} that the model knows; "
+                f"{len(self.genes['id'])} genes are searched by symbol and identifier."
+            )
+            raise Missing(msg)
+        rows = self._json(f"gene/{i % N_FILES:02x}.jz")[str(i)]
+        names = ("layer", "feature", "rank", "lower", "fired", "seen")
+        return {**self._gene(i), "n_seen": self.genes["n_seen"][i], "features": [_named(names, row) for row in rows]}
+
+    def _gene(self, i: int) -> dict[str, Any]:
+        return {"symbol": self.genes["symbol"][i], "id": self.genes["id"][i]}
+
+    def _row(self, columns: dict[str, np.ndarray], i: int) -> dict[str, Any]:
+        row = {name: column[i].item() for name, column in columns.items()}
+        term, group = self._terms, self._groups
+        return {
+            "feature": row["feature"],
+            **{name: row[name] for name in ("n_fired", "n_cells", "n_terms")},
+            **{name: number(row[name]) for name in ("frequency", "max_value")},
+            "dead": bool(row["flags"] & 1),
+            "rare": bool(row["flags"] & 2),
+            "label": {**term[row["label"]], "q": number(row["label_q"])} if row["label"] < len(term) else None,
+            "module": row["module"] if row["module"] < 65535 else None,
+            "group": {**group[row["group"]], "auroc": number(row["group_auroc"])} if row["group"] < len(group) else None,
+        }
+
+    def _known(self, layer: int) -> int:
+        if layer not in self.layers:
+            msg = f"Run {self.id!r} has no layer {layer}; it has {', '.join(map(str, self.layers))}."
+            raise Missing(msg)
+        return layer
+
+    def _read_columns(self, layer: int) -> dict[str, np.ndarray]:
+        columns = unpack_columns((self.folder / f"map/L{layer:02d}.bin").read_bytes())
+        order = np.argsort(columns["feature"])
+        return {name: column[order] for name, column in columns.items()}
+
+    def _json(self, name: str) -> Any:
+        return unpack_json((self.folder / name).read_bytes())
+
+
+def is_atlas(path: Path) -> bool:
+    """Whether a directory holds an atlas."""
+    try:
+        index = json.loads((path / "atlas.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(index, dict) and {"format", "runs"} <= index.keys()
+
+
+def _named(names: tuple[str, ...], values: list[Any]) -> dict[str, Any]:
+    return dict(zip(names, values, strict=True))

@@ -1,0 +1,52 @@
+"""From a gene to the features of which it is a top gene, in 256 files; and the modules of all layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cellprism.atlas.packing import number
+
+if TYPE_CHECKING:
+    from cellprism.atlas.dictionaries import Dictionaries
+    from cellprism.reader import RunReader
+
+N_FILES = 256
+
+
+def gene_index(reader: RunReader, dictionary: Dictionaries) -> list[dict[str, Any]]:
+    """Content of the 256 files: gene (as text) to ``[layer, feature, rank, lower, fired, seen]``.
+
+    File i holds the genes whose index is i modulo 256, those that are nobody's top gene with an empty list.
+    """
+    files: list[dict[str, Any]] = [{} for _ in range(N_FILES)]
+    for gene in range(len(dictionary.genes)):
+        files[gene % N_FILES][str(gene)] = []
+    for layer in reader.layers:
+        table = reader.top_genes(layer).sort_values(["gene", "rank", "feature"])
+        columns = [table[name].tolist() for name in ("gene", "feature", "rank", "lower", "fired", "seen")]
+        for gene, feature, rank, lower, fired, seen in zip(*columns, strict=True):
+            files[gene % N_FILES][str(gene)].append([layer, feature, rank, number(lower), fired, seen])
+    return files
+
+
+def module_lists(reader: RunReader, dictionary: Dictionaries) -> dict[str, Any]:
+    """Content of ``modules.jz``: layer (as text) to its modules with their members."""
+    return {str(layer): _modules(reader, layer, dictionary) for layer in reader.layers}
+
+
+def _modules(reader: RunReader, layer: int, dictionary: Dictionaries) -> list[dict[str, Any]]:
+    members = reader.members(layer).sort_values("feature").groupby("module")["feature"].agg(list)
+    rows = []
+    for row in reader.modules(layer).sort_values("module").to_dict("records"):
+        named = isinstance(row["term"], str)
+        rows.append({
+            "module": int(row["module"]),
+            "features": [int(feature) for feature in members.get(row["module"], [])],
+            "n_edges": int(row["n_edges"]),
+            "stability": number(row["stability"]),
+            "term": dictionary.terms[row["source"], row["term"]] if named else None,
+            "n_members_with_term": int(row["n_members_with_term"]) if named else None,
+            "p": number(row["p"]) if named else None,
+            "q": number(row["q"]) if named else None,
+        })
+    return rows

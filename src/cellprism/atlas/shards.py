@@ -1,0 +1,109 @@
+"""Everything about each feature, in files of 64 features."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cellprism.atlas.packing import number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pandas as pd
+
+    from cellprism.atlas.dictionaries import Dictionaries
+    from cellprism.reader import RunReader
+
+SIZE = 64
+BINS = 24
+KINDS = ("atom", "cofiring", "previous", "next")
+
+Rows = dict[int, list[list[Any]]]
+
+
+def feature_shards(reader: RunReader, layer: int, dictionary: Dictionaries) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the number of each file of a layer and its content: feature (as text) to record, in ascending order."""
+    shard: dict[str, Any] = {}
+    current = 0
+    for record in _records(reader, layer, dictionary):
+        if record["feature"] // SIZE != current:
+            yield current, shard
+            current, shard = record["feature"] // SIZE, {}
+        shard[str(record["feature"])] = record
+    yield current, shard
+
+
+def _records(reader: RunReader, layer: int, dictionary: Dictionaries) -> Iterator[dict[str, Any]]:
+    top = reader.top_genes(layer)
+    genes = _gene_rows(top)
+    annotations = _annotation_rows(reader.annotations(layer), top, dictionary)
+    groups = _group_rows(reader.celltypes(layer), dictionary)
+    neighbours = _neighbour_rows(reader.neighbours(layer))
+    histograms = _histogram_rows(reader.histograms(layer))
+    for row in reader.features(layer).to_dict("records"):
+        feature = int(row["feature"])
+        labelled = isinstance(row["label"], str)
+        yield {
+            "feature": feature,
+            "n_fired": int(row["n_fired"]),
+            "frequency": number(row["frequency"]),
+            **{name: int(row[name]) for name in ("n_cells", "n_genes")},
+            **{name: number(row[name]) for name in ("mean_value", "max_value")},
+            **{name: bool(row[name]) for name in ("dead", "rare")},
+            "module": int(row["module"]) if isinstance(row["module"], int) else None,
+            "label": {
+                "term": dictionary.terms[row["source"], row["label"]],
+                "q": number(row["label_q"]),
+                "n_terms": int(row["n_terms"]),
+            } if labelled else None,
+            "genes": genes.get(feature, []),
+            "annotations": annotations.get(feature, []),
+            "groups": groups.get(feature, []),
+            "neighbours": neighbours.get(feature, []),
+            "histogram": histograms.get(feature, [0] * BINS),
+        }
+
+
+def _gene_rows(top: pd.DataFrame) -> Rows:
+    return _by_feature(top.sort_values(["feature", "rank"]), ["gene", "seen", "fired"], ["mean", "sd", "lower"])
+
+
+def _annotation_rows(table: pd.DataFrame, top: pd.DataFrame, dictionary: Dictionaries) -> Rows:
+    """The table names the overlapping genes by symbol; they are among the feature's top genes, which have indices."""
+    index = dict(zip(zip(top["feature"], top["symbol"], strict=True), top["gene"], strict=True))
+    table = table.sort_values(["feature", "p", "source", "term"])
+    counts = _by_feature(table, ["overlap", "n_genes", "term_size"], ["effect", "p", "q"])
+    texts = _by_feature(table, ["source", "term", "genes"], [])
+    for feature, rows in counts.items():
+        for row, (source, term, symbols) in zip(rows, texts[feature], strict=True):
+            row.insert(0, dictionary.terms[source, term])
+            row.insert(4, [index[feature, symbol] for symbol in symbols.split()])
+    return counts
+
+
+def _group_rows(table: pd.DataFrame, dictionary: Dictionaries) -> Rows:
+    table = table.sort_values(["feature", "auroc", "key", "value"], ascending=[True, False, True, True])
+    table = table.assign(group=[dictionary.groups[pair] for pair in zip(table["key"], table["value"], strict=True)])
+    return _by_feature(table, ["group", "n_units", "unit"], ["auroc", "log_ratio", "p", "q"])
+
+
+def _neighbour_rows(table: pd.DataFrame) -> Rows:
+    table = table.assign(order=table["kind"].map(KINDS.index)).sort_values(["feature", "order", "rank"])
+    return _by_feature(table, ["kind", "neighbour_layer", "neighbour"], ["similarity", "null_q95"])
+
+
+def _histogram_rows(table: pd.DataFrame) -> dict[int, list[int]]:
+    counts: dict[int, list[int]] = {}
+    for feature, place, count in zip(table["feature"], table["bin"], table["count"], strict=True):
+        counts.setdefault(int(feature), [0] * BINS)[place] = int(count)
+    return counts
+
+
+def _by_feature(table: pd.DataFrame, exact: Sequence[str], rounded: Sequence[str]) -> Rows:
+    """Rows of a table, in its order, gathered by feature: the ``exact`` columns, then the ``rounded`` numbers."""
+    columns = [table[name].tolist() for name in exact]
+    columns += [[number(value) for value in table[name].tolist()] for name in rounded]
+    gathered: Rows = {}
+    for feature, *row in zip(table["feature"].tolist(), *columns, strict=True):
+        gathered.setdefault(feature, []).append(row)
+    return gathered

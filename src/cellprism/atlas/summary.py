@@ -1,0 +1,115 @@
+"""One run on one page: model, cells, quality and rates per layer, findings, and where it all came from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from cellprism.atlas.packing import clean, number
+from cellprism.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cellprism.atlas.dictionaries import Dictionaries
+    from cellprism.reader import RunReader
+
+
+def summary(reader: RunReader, identifier: str, dictionary: Dictionaries) -> dict[str, Any]:
+    """Content of ``summary.jz`` of the run that the atlas calls ``identifier``."""
+    config = reader.config
+    facts = reader.run.model
+    return {
+        "id": identifier,
+        "title": config.title,
+        "seed": config.seed,
+        "model": {
+            "kind": config.model.kind,
+            "name": public(config.model.path),
+            "n_layers": facts["n_layers"],
+            "d_model": facts["d_model"],
+        },
+        "cells": _cells(reader),
+        "layers": [_layer(reader, layer) for layer in reader.layers],
+        "findings": _findings(reader, dictionary),
+        "provenance": _provenance(reader),
+    }
+
+
+def public(value: Any) -> Any:
+    """Config values as they may be published: absolute paths are cut to their last part."""
+    if isinstance(value, dict):
+        return {key: public(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [public(item) for item in value]
+    if isinstance(value, str) and PurePath(value).is_absolute():
+        return PurePath(value).name
+    return value
+
+
+def _cells(reader: RunReader) -> dict[str, Any]:
+    cells = reader.cells()
+    notes = reader.run.notes("cells").get("notes", [])
+    return {
+        "n_cells": len(cells),
+        "n_positions": int(cells["n_tokens"].sum()),
+        "n_genes": len(reader.genes()),
+        "source": public(reader.config.cells.path),
+        "notes": [str(note) for note in notes] if isinstance(notes, list) else [str(notes)],
+    }
+
+
+def _layer(reader: RunReader, layer: int) -> dict[str, Any]:
+    features = reader.features(layer)
+    rates = reader.rates(layer)
+    return {
+        "layer": layer,
+        "n_features": len(features),
+        "n_alive": int((~features["dead"]).sum()),
+        "n_rare": int(features["rare"].sum()),
+        "n_annotated": int((features["label_q"] < reader.config.annotation.q).sum()),
+        "n_modules": len(reader.modules(layer)),
+        "metrics": _records(reader.metrics(layer)),
+        "rates": _records(rates.drop(columns="layer")),
+        "map": clean(reader.run.notes("map", layer)),
+    }
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    rows = table.to_dict("records")
+    return [{str(k): number(v) if isinstance(v, float) else v for k, v in row.items()} for row in rows]
+
+
+def _findings(reader: RunReader, dictionary: Dictionaries) -> list[dict[str, Any]]:
+    found = reader.findings()
+    top = {layer: reader.top_genes(layer).sort_values("rank") for layer in found["layer"].unique()}
+    return [
+        {
+            "layer": int(row["layer"]),
+            "feature": int(row["feature"]),
+            "term": dictionary.terms[row["source"], row["label"]],
+            "q": number(row["q"]),
+            "group": dictionary.groups[row["group_key"], row["group_value"]],
+            "auroc": number(row["auroc"]),
+            "genes": top[row["layer"]].query("feature == @row['feature']")["gene"].tolist(),
+        }
+        for row in found.to_dict("records")
+    ]
+
+
+def _provenance(reader: RunReader) -> dict[str, Any]:
+    path = reader.path / "manifest.json"
+    if not path.exists():
+        msg = f"{reader.path} has no manifest.json: finish the run first; see `cellprism status {reader.path}`."
+        raise UserError(msg)
+    markers = {p.stem: json.loads(p.read_text()) for p in (reader.path / "stages").glob("*.json")}
+    ordered = sorted(markers.items(), key=lambda item: (item[1]["started"], item[0]))
+    return {
+        "environment": json.loads(path.read_text())["environment"],
+        "config": clean(public(reader.config.model_dump(mode="json"))),
+        "stages": [
+            {"name": name, "started": m["started"], "seconds": m["seconds"], "outputs": m["outputs"]}
+            for name, m in ordered
+        ],
+    }

@@ -1,0 +1,53 @@
+// Builds ../static from src. No time, path or random number enters the output: the same lock gives the same bytes.
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const root = fileURLToPath(new URL(".", import.meta.url));
+const out = fileURLToPath(new URL("../static/", import.meta.url));
+const assets = join(out, "assets");
+
+await rm(assets, { recursive: true, force: true });
+await mkdir(assets, { recursive: true });
+
+const { metafile } = await build({
+  absWorkingDir: root,
+  entryPoints: ["src/main.tsx", "src/app.css"],
+  outdir: assets,
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  target: "es2022",
+  minify: true,
+  charset: "utf8",
+  legalComments: "none",
+  jsx: "automatic",
+  jsxImportSource: "preact",
+  entryNames: "[name]-[hash]",
+  chunkNames: "[name]-[hash]",
+  metafile: true,
+});
+
+const built = (entry) =>
+  basename(Object.keys(metafile.outputs).find((file) => metafile.outputs[file].entryPoint === entry));
+const page = await readFile(join(root, "src/index.html"), "utf8");
+await writeFile(
+  join(out, "index.html"),
+  page.replace("{{script}}", built("src/main.tsx")).replace("{{style}}", built("src/app.css")),
+);
+
+// The MIT licence asks that its text go with copies: one file for every package that is in the bundle.
+const packages = new Set(
+  Object.keys(metafile.inputs)
+    .map((file) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1])
+    .filter(Boolean),
+);
+const notices = [];
+for (const name of [...packages].sort()) {
+  const folder = join(root, "node_modules", name);
+  const { version, license } = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
+  const text = await readFile(join(folder, "LICENSE"), "utf8").catch(() => "");
+  notices.push(`${name} ${version} (${license})\n\n${text.trim()}\n`);
+}
+await writeFile(join(assets, "LICENSES.txt"), notices.join("\n----\n\n"));

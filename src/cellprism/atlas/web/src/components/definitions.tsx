@@ -1,0 +1,20 @@
+// The words and statistics of the atlas.
+const words: [word: string, meaning: string][] = [
+  ["Position", "One gene in one cell, as the model reads it. Positions of one cell are not independent, so tests between cells use one number per cell."],
+  ["Feature, atom", "One entry of a layer's sparse dictionary; its atom is its direction in the model's residual. A feature fires where its value is above 0."],
+  ["Layer", "The output of a block of the model, counted from 0."],
+  ["Lower bound", "Lower end of the 95 % interval of a gene's mean activation over every time the gene was seen, fired or not. It ranks the top genes, so that a gene seen twice cannot lead."],
+  ["Label", "The gene set with the smallest q among those that the feature's top genes over-represent."],
+  ["q", "Benjamini-Hochberg false discovery rate over every test that could have been made in the layer, not only over those that looked good."],
+  ["Effect", "Strength of the overlap of top genes and gene set; above 1 is more than chance."],
+  ["AUROC", "Chance that a cell of the group has a higher mean activation than a cell outside it; 0.5 is chance, 1 is perfect."],
+  ["Module", "A community of features that fire at the same positions more often than independence allows."],
+  ["Stability", "Agreement of the modules found with different seeds; 1 is the same every time."],
+  ["Trustworthiness", "Share of a feature's neighbours on the map that are also its neighbours among the atoms, from 0 to 1. What is far apart on the map may still be related."],
+  ["Explained variance", "Share of the variance of the residual, about its mean, that the dictionary rebuilds."],
+  ["Dead, rare", "A dead feature fires nowhere in these cells; a rare one so seldom that its numbers are unsure."],
+];
+
+export function Definitions() {
+  return <dl class="definitions">{words.map(([word, meaning]) => <div><dt>{word}</dt><dd>{meaning}</dd></div>)}</dl>;
+}

@@ -1,0 +1,88 @@
+// The tests behind a feature's name: gene sets and cell groups.
+import { useState } from "preact/hooks";
+import type { AnnotationRow, Genes, GroupRow, Groups, Terms } from "../data/types";
+import { count, fixed, number, probability, shortTerm } from "../lib/format";
+import { paths } from "../lib/route";
+import { useRun } from "../lib/run";
+
+/** The first rows and a button for the rest. */
+function useFew<T>(rows: T[], few: number): [T[], preact.JSX.Element | null] {
+  const [all, setAll] = useState(false);
+  const more = !all && rows.length > few
+    ? <button type="button" class="button" onClick={() => setAll(true)}>Show all {count(rows.length)}</button>
+    : null;
+  return [all ? rows.slice(0, 80) : rows.slice(0, few), more];
+}
+
+export function AnnotationTable({ rows, genes, terms }: { rows: AnnotationRow[]; genes: Genes; terms: Terms }) {
+  const { id } = useRun();
+  const [shown, more] = useFew(rows, 10);
+  return (
+    <>
+      <div class="scroll-x" tabIndex={0} role="region" aria-label="Gene sets">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Term</th>
+              <th scope="col">Source</th>
+              <th scope="col">Shared genes</th>
+              <th scope="col" class="num" title="shared genes of the feature's top genes">Overlap</th>
+              <th scope="col" class="num" title="genes of the term that these cells could show">Term size</th>
+              <th scope="col" class="num" title="observed over expected overlap">Effect</th>
+              <th scope="col" class="num">p</th>
+              <th scope="col" class="num">q</th>
+            </tr>
+          </thead>
+          <tbody>
+            {shown.map(([term, overlap, n, size, shared, effect, p, q]) => (
+              <tr key={term}>
+                <th scope="row" class="term" title={terms.term[term]}>{shortTerm(terms.term[term] ?? "")}</th>
+                <td class="muted">{terms.source[term]}</td>
+                <td class="genes">{shared.map((gene) => <><a href={`#${paths.genes(id, genes.symbol[gene])}`}>{genes.symbol[gene]}</a> </>)}</td>
+                <td class="num">{overlap} / {n}</td>
+                <td class="num">{count(size)}</td>
+                <td class="num">{number(effect)}</td>
+                <td class="num">{probability(p)}</td>
+                <td class="num strong">{probability(q)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {more}
+    </>
+  );
+}
+
+export function GroupTable({ rows, groups }: { rows: GroupRow[]; groups: Groups }) {
+  const [shown, more] = useFew(rows, 8);
+  const keys = new Set(rows.map((row) => groups.key[row[0]]));
+  const unit = rows[0]?.[2] ?? "cell";
+  return (
+    <>
+      <table class="bars">
+        <thead>
+          <tr>
+            <th scope="col">Group</th>
+            <th scope="col" class="wide">AUROC, line at chance (0.5)</th>
+            <th scope="col" class="num">AUROC</th>
+            <th scope="col" class="num">{unit}s</th>
+            <th scope="col" class="num">q</th>
+          </tr>
+        </thead>
+        <tbody>
+          {shown.map(([group, n, , auroc, , , q]) => (
+            <tr key={group} class={q !== null && q < 0.05 ? "" : "unsure"}>
+              <th scope="row">{groups.value[group]}{keys.size > 1 && <span class="small muted"> {groups.key[group]}</span>}</th>
+              <td class="wide"><span class="bar auroc" aria-hidden="true"><i style={{ width: `${100 * (auroc ?? 0)}%` }} /><b style={{ left: "50%" }} /></span></td>
+              <td class="num">{fixed(auroc)}</td>
+              <td class="num">{count(n)}</td>
+              <td class="num">{probability(q)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {more}
+    </>
+  );
+}

@@ -1,0 +1,47 @@
+// What a dot of the map is, beside it: the place, the label, the strongest genes.
+import { NONE16, NONE32, type FeatureMap } from "../data/columns";
+import { loadFeature, loadGenes } from "../data/store";
+import { useLoad } from "../lib/load";
+import { fixed, percent, probability, shortTerm } from "../lib/format";
+import { useRun, type Words } from "../lib/run";
+import { isDead, isRare } from "../map/colouring";
+import { SmallGeneBars } from "./gene-bars";
+
+export function labelOf(map: FeatureMap, row: number, { terms }: Words): string | null {
+  const label = map.label[row]!;
+  return label === NONE32 ? null : shortTerm(terms.term[label] ?? "");
+}
+
+interface Props {
+  map: FeatureMap;
+  row: number;
+  layer: number;
+  words: Words;
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+export function HoverCard({ map, row, layer, words, x, y, width, height }: Props) {
+  const { id } = useRun();
+  const feature = map.feature[row]!;
+  const details = useLoad(`card ${id} ${layer} ${feature}`, async () => {
+    const [found, genes] = await Promise.all([loadFeature(id, layer, feature), loadGenes(id)]);
+    return { found, genes };
+  });
+  const label = labelOf(map, row, words);
+  const group = map.group[row]!;
+  const side = x < width / 2 ? { left: `${x + 16}px` } : { right: `${width - x + 16}px` };
+  const end = y < height / 2 ? { top: `${Math.max(8, y - 24)}px` } : { bottom: `${Math.max(8, height - y - 24)}px` };
+  return (
+    <div class="hover-card" style={{ ...side, ...end }}>
+      <p class="small muted">Layer {layer} · feature {feature}{isRare(map, row) && " · rare"}{isDead(map, row) && " · dead"}</p>
+      <p class="strong">{label ?? "Not annotated"}</p>
+      {label && <p class="small muted">q {probability(map.label_q[row])} · {map.n_terms[row]} terms</p>}
+      {group !== NONE16 && <p class="small">{words.groups.value[group]} <span class="muted">AUROC {fixed(map.group_auroc[row])}</span></p>}
+      <p class="small muted">fires at {percent(map.frequency[row], 2)} of positions</p>
+      {details.value && <SmallGeneBars rows={details.value.found.genes} genes={details.value.genes} most={6} />}
+    </div>
+  );
+}

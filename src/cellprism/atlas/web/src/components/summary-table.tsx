@@ -1,0 +1,48 @@
+// Every metric and rate of every layer, with its number of units and its null.
+import type { LayerSummary } from "../data/types";
+import { count, fixed, percent } from "../lib/format";
+import { metricShow, metricTitle, rateTitle } from "../lib/names";
+import { paths } from "../lib/route";
+import { useRun } from "../lib/run";
+
+export function LayerSummaryTable({ layers }: { layers: LayerSummary[] }) {
+  const { id } = useRun();
+  const metrics = [...new Set(layers.flatMap((layer) => layer.metrics.map((m) => m.metric)))];
+  const rates = [...new Set(layers.flatMap((layer) => layer.rates.map((r) => r.rate)))];
+  return (
+    <div class="scroll-x" tabIndex={0} role="region" aria-label="Numbers of every layer">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Number</th>
+            {layers.map(({ layer }) => <th scope="col" class="num"><a href={`#${paths.layer(id, layer)}`}>Layer {layer}</a></th>)}
+          </tr>
+        </thead>
+        <tbody>
+          <tr><th scope="row">Features alive <span class="muted">of all</span></th>{layers.map((l) => <td class="num">{count(l.n_alive)} <span class="muted">of {count(l.n_features)}</span></td>)}</tr>
+          <tr><th scope="row">Rare features</th>{layers.map((l) => <td class="num">{count(l.n_rare)}</td>)}</tr>
+          <tr><th scope="row">Modules</th>{layers.map((l) => <td class="num">{count(l.n_modules)}</td>)}</tr>
+          {rates.map((name) => (
+            <tr>
+              <th scope="row">{rateTitle(name)} <span class="muted">share; null mean, 95 % quantile</span></th>
+              {layers.map((l) => {
+                const rate = l.rates.find((r) => r.rate === name);
+                return <td class="num">{percent(rate?.value)}<br /><span class="muted">null {percent(rate?.null_mean)}, {percent(rate?.null_q95)}</span></td>;
+              })}
+            </tr>
+          ))}
+          {metrics.map((name) => (
+            <tr>
+              <th scope="row">{metricTitle(name)}</th>
+              {layers.map((l) => {
+                const metric = l.metrics.find((m) => m.metric === name);
+                return <td class="num">{metricShow(name, metric?.value ?? null)}{metric && metric.n !== null && <><br /><span class="muted">{count(metric.n)} {metric.unit}s</span></>}</td>;
+              })}
+            </tr>
+          ))}
+          <tr><th scope="row">Trustworthiness of the map <span class="muted">of 1</span></th>{layers.map((l) => <td class="num">{fixed(l.map?.trustworthiness)}</td>)}</tr>
+        </tbody>
+      </table>
+    </div>
+  );
+}

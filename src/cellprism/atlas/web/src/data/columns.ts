@@ -1,0 +1,72 @@
+// Column files (CPC1): typed arrays laid over the bytes, nothing copied.
+import { DataError, readBytes } from "./read";
+
+type Column = Uint8Array | Uint16Array | Uint32Array | Int32Array | Float32Array;
+
+interface Header {
+  n: number;
+  columns: { name: string; dtype: string; offset: number }[];
+}
+
+const makers: Record<string, (buffer: ArrayBuffer, offset: number, n: number) => Column> = {
+  u8: (buffer, offset, n) => new Uint8Array(buffer, offset, n),
+  u16: (buffer, offset, n) => new Uint16Array(buffer, offset, n),
+  u32: (buffer, offset, n) => new Uint32Array(buffer, offset, n),
+  i32: (buffer, offset, n) => new Int32Array(buffer, offset, n),
+  f32: (buffer, offset, n) => new Float32Array(buffer, offset, n),
+};
+
+export interface FeatureMap {
+  n: number;
+  feature: Uint32Array;
+  x: Uint16Array;
+  y: Uint16Array;
+  n_fired: Uint32Array;
+  frequency: Float32Array;
+  n_cells: Uint32Array;
+  max_value: Float32Array;
+  n_terms: Uint16Array;
+  label: Uint32Array;
+  label_q: Float32Array;
+  module: Uint16Array;
+  group: Uint16Array;
+  group_auroc: Float32Array;
+  flags: Uint8Array;
+  /** row of each feature */
+  row: Map<number, number>;
+}
+
+export const NONE16 = 0xffff;
+export const NONE32 = 0xffffffff;
+export const DEAD = 1;
+export const RARE = 2;
+
+const required = [
+  "feature", "x", "y", "n_fired", "frequency", "n_cells", "max_value", "n_terms", "label", "label_q", "module",
+  "group", "group_auroc", "flags",
+];
+
+function parse(bytes: Uint8Array<ArrayBuffer>, path: string): { n: number; columns: Record<string, Column> } {
+  if (new TextDecoder().decode(bytes.subarray(0, 4)) !== "CPC1") {
+    throw new DataError(`${path} is damaged: it is not a column file.`);
+  }
+  const size = new DataView(bytes.buffer, bytes.byteOffset).getUint32(4, true);
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + size))) as Header;
+  const columns: Record<string, Column> = {};
+  for (const { name, dtype, offset } of header.columns) {
+    const make = makers[dtype];
+    if (make) columns[name] = make(bytes.buffer, bytes.byteOffset + 8 + size + offset, header.n);
+  }
+  return { n: header.n, columns };
+}
+
+export async function readFeatureMap(path: string): Promise<FeatureMap> {
+  const { n, columns } = parse(await readBytes(path), path);
+  const missing = required.filter((name) => !columns[name]);
+  if (missing.length) throw new DataError(`${path} lacks the columns ${missing.join(", ")}.`);
+  const row = new Map<number, number>();
+  (columns["feature"] as Uint32Array).forEach((feature, i) => row.set(feature, i));
+  return { n, row, ...columns } as unknown as FeatureMap;
+}
+
+export const onMap = (map: FeatureMap, i: number) => map.x[i] !== NONE16 || map.y[i] !== NONE16;

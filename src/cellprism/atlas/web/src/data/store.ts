@@ -1,0 +1,59 @@
+// Every file is asked for once; a failed request may be tried again.
+import { readFeatureMap, type FeatureMap } from "./columns";
+import { DataError, readJson } from "./read";
+import type { AtlasIndex, Feature, GeneHit, Genes, Groups, Module, Summary, Terms } from "./types";
+
+const FORMAT = 1;
+const SHARD = 64;
+const cache = new Map<string, Promise<unknown>>();
+
+function once<T>(key: string, load: () => Promise<T>): Promise<T> {
+  const known = cache.get(key);
+  if (known) return known as Promise<T>;
+  const fresh = load();
+  cache.set(key, fresh);
+  fresh.catch(() => cache.delete(key));
+  return fresh;
+}
+
+const json = <T>(path: string) => once(path, () => readJson<T>(path));
+const two = (n: number) => String(n).padStart(2, "0");
+
+export async function loadAtlas(): Promise<AtlasIndex> {
+  const atlas = await json<AtlasIndex>("atlas.json");
+  if (!(atlas.format <= FORMAT)) {
+    throw new DataError(
+      `This atlas has format ${atlas.format}, written by ${atlas.generator}; these pages read format ${FORMAT}. ` +
+        "Export it again, or use the pages that came with it.",
+    );
+  }
+  return atlas;
+}
+
+export const loadSummary = (run: string) => json<Summary>(`runs/${run}/summary.jz`);
+export const loadGenes = (run: string) => json<Genes>(`runs/${run}/dict/genes.jz`);
+export const loadTerms = (run: string) => json<Terms>(`runs/${run}/dict/terms.jz`);
+export const loadGroups = (run: string) => json<Groups>(`runs/${run}/dict/groups.jz`);
+export const loadModules = (run: string) => json<Record<string, Module[]>>(`runs/${run}/modules.jz`);
+
+export function loadMap(run: string, layer: number): Promise<FeatureMap> {
+  const path = `runs/${run}/map/L${two(layer)}.bin`;
+  return once(path, () => readFeatureMap(path));
+}
+
+export async function loadMaps(run: string, layers: number[]): Promise<Map<number, FeatureMap>> {
+  const maps = await Promise.all(layers.map((layer) => loadMap(run, layer)));
+  return new Map(layers.map((layer, i) => [layer, maps[i]!]));
+}
+
+export async function loadFeature(run: string, layer: number, feature: number): Promise<Feature> {
+  const path = `runs/${run}/feat/L${two(layer)}/${Math.floor(feature / SHARD)}.jz`;
+  const found = (await json<Record<string, Feature>>(path))[feature];
+  if (!found) throw new DataError(`Layer ${layer} has no feature ${feature}.`);
+  return found;
+}
+
+export async function loadGeneHits(run: string, gene: number): Promise<GeneHit[]> {
+  const shard = (gene % 256).toString(16).padStart(2, "0");
+  return (await json<Record<string, GeneHit[]>>(`runs/${run}/gene/${shard}.jz`))[gene] ?? [];
+}

@@ -1,0 +1,137 @@
+// The files of an atlas, as docs/atlas-format.md describes them.
+
+export interface RunEntry {
+  id: string;
+  title: string;
+  layers: number[];
+  n_features: number;
+}
+
+export interface AtlasIndex {
+  format: number;
+  generator: string;
+  mode: string;
+  capabilities: string[];
+  runs: RunEntry[];
+}
+
+export interface Metric {
+  metric: string;
+  value: number | null;
+  n: number | null;
+  unit: string;
+}
+
+export interface Rate {
+  rate: string;
+  value: number | null;
+  n: number | null;
+  unit: string;
+  null_mean: number | null;
+  null_q95: number | null;
+  n_permutations: number | null;
+  null: string;
+  protocol: string;
+}
+
+export interface LayerSummary {
+  layer: number;
+  n_features: number;
+  n_alive: number;
+  n_rare: number;
+  n_annotated: number;
+  n_modules: number;
+  metrics: Metric[];
+  rates: Rate[];
+  map: { method: string; metric: string; seed: number; trustworthiness: number | null } | null;
+}
+
+export interface Finding {
+  layer: number;
+  feature: number;
+  term: number | null;
+  q: number | null;
+  group: number | null;
+  auroc: number | null;
+  genes: number[];
+}
+
+export interface Stage {
+  name: string;
+  started: string;
+  seconds: number;
+  outputs: Record<string, string>;
+}
+
+export interface Summary {
+  id: string;
+  title: string;
+  seed: number;
+  model: { kind: string; name: string; n_layers: number; d_model: number };
+  cells: { n_cells: number; n_positions: number; n_genes: number; source: string; notes: string[] };
+  layers: LayerSummary[];
+  findings: Finding[];
+  provenance: { environment: Record<string, unknown>; config: unknown; stages: Stage[] };
+}
+
+export interface Genes {
+  symbol: string[];
+  id: string[];
+  n_seen: number[];
+}
+
+export interface Terms {
+  source: string[];
+  term: string[];
+}
+
+export interface Groups {
+  key: string[];
+  value: string[];
+  n_cells: number[];
+}
+
+export type GeneRow = [gene: number, seen: number, fired: number, mean: number, sd: number, lower: number];
+export type AnnotationRow = [
+  term: number, overlap: number, nGenes: number, termSize: number, genes: number[],
+  effect: number | null, p: number, q: number,
+];
+export type GroupRow = [
+  group: number, nUnits: number, unit: string, auroc: number | null, logRatio: number | null,
+  p: number | null, q: number | null,
+];
+export type NeighbourRow = [
+  kind: string, layer: number, feature: number, similarity: number | null, nullQ95: number | null,
+];
+
+export interface Feature {
+  feature: number;
+  n_fired: number;
+  frequency: number | null;
+  n_cells: number;
+  n_genes: number;
+  mean_value: number | null;
+  max_value: number | null;
+  dead: boolean;
+  rare: boolean;
+  module: number | null;
+  label: { term: number; q: number; n_terms: number } | null;
+  genes: GeneRow[];
+  annotations: AnnotationRow[];
+  groups: GroupRow[];
+  neighbours: NeighbourRow[];
+  histogram: number[];
+}
+
+export type GeneHit = [layer: number, feature: number, rank: number, lower: number, fired: number, seen: number];
+
+export interface Module {
+  module: number;
+  features: number[];
+  n_edges: number;
+  stability: number | null;
+  term: number | null;
+  n_members_with_term: number | null;
+  p: number | null;
+  q: number | null;
+}

@@ -1,0 +1,64 @@
+// Numbers as people read them. A missing number is an em dash, never a zero.
+export const MISSING = "—";
+
+type Maybe = number | null | undefined;
+const absent = (x: Maybe): x is null | undefined => x === null || x === undefined || Number.isNaN(x);
+const superscripts = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+function power(exponent: number): string {
+  const digits = [...String(Math.abs(exponent))].map((d) => superscripts[Number(d)]).join("");
+  return `10${exponent < 0 ? "⁻" : ""}${digits}`;
+}
+
+export const count = (x: Maybe) => (absent(x) ? MISSING : Math.round(x).toLocaleString("en-GB"));
+
+export const percent = (x: Maybe, digits = 1) => (absent(x) ? MISSING : `${(100 * x).toFixed(digits)} %`);
+
+/** A share that may be tiny: enough digits to tell it from zero. */
+export function share(x: Maybe): string {
+  if (absent(x) || x === 0 || x >= 0.01) return percent(x);
+  return `${(100 * x).toPrecision(2)} %`;
+}
+
+/** Three significant digits, with a power of ten where the number is very small or large. */
+export function number(x: Maybe): string {
+  if (absent(x)) return MISSING;
+  if (x === 0) return "0";
+  const size = Math.abs(x);
+  if (size >= 1e6 || size < 1e-3) return scientific(x);
+  if (size >= 1000) return count(x);
+  return String(Number(x.toPrecision(3)));
+}
+
+function scientific(x: number): string {
+  const [mantissa, exponent] = x.toExponential(1).split("e");
+  return `${mantissa} × ${power(Number(exponent))}`;
+}
+
+/** A p or q value: never 0, never rounded to it. */
+export function probability(x: Maybe): string {
+  if (absent(x)) return MISSING;
+  if (x >= 0.001) return x.toPrecision(2);
+  return scientific(x);
+}
+
+export const fixed = (x: Maybe, digits = 2) => (absent(x) ? MISSING : x.toFixed(digits));
+
+export function duration(seconds: number): string {
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60 ? `${minutes} min ${Math.round(seconds % 60)} s` : `${(minutes / 60).toFixed(1)} h`;
+}
+
+export const plural = (n: number, one: string, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
+
+/** `explained_variance` as a title. */
+export function title(name: string): string {
+  const words = name.replaceAll("_", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** A term without its identifier in brackets. */
+export const shortTerm = (term: string) => term.replace(/\s*\((?:GO:|hsa|R-HSA)[^)]*\)$/, "").replace(/ R-HSA-\d+$/, "");
+
+export const clip = (text: string, length: number) => (text.length <= length ? text : `${text.slice(0, length - 1).trimEnd()}…`);

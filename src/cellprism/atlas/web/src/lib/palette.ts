@@ -1,0 +1,31 @@
+// Colours of data. Categories: Okabe and Ito (2008), told apart by colour-blind readers. Numbers: viridis.
+import type { Theme } from "./theme";
+
+const okabeIto = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442"];
+
+/** Seven hues and the ink of the theme. */
+export const categories = (theme: Theme) => [...okabeIto, theme === "dark" ? "#f2f4f8" : "#14171f"];
+export const otherColour = (theme: Theme) => (theme === "dark" ? "#7d8598" : "#8d94a3");
+export const noneColour = (theme: Theme) => (theme === "dark" ? "#4a5163" : "#c3c8d2");
+
+const viridis = [
+  [68, 1, 84], [72, 40, 120], [62, 74, 137], [49, 104, 142], [38, 130, 142], [31, 158, 137], [53, 183, 121],
+  [110, 206, 88], [181, 222, 43], [253, 231, 37],
+] as const;
+
+/** Colour of `t` in 0..1; the ends are cut where they would vanish in the background. */
+export function sequential(t: number, theme: Theme): string {
+  const [from, to] = theme === "dark" ? [0.2, 1] : [0, 0.92];
+  const place = (from + (to - from) * Math.min(1, Math.max(0, t))) * (viridis.length - 1);
+  const i = Math.min(viridis.length - 2, Math.floor(place));
+  const a = viridis[i]!;
+  const b = viridis[i + 1]!;
+  const mix = [0, 1, 2].map((c) => Math.round(a[c]! + (b[c]! - a[c]!) * (place - i)));
+  return `#${mix.map((c) => c.toString(16).padStart(2, "0")).join("")}`;
+}
+
+/** `#rrggbb` as the 32 bits that ImageData holds (little-endian ABGR). */
+export function pixel(hex: string): number {
+  const rgb = parseInt(hex.slice(1), 16);
+  return ((255 << 24) | ((rgb & 255) << 16) | (rgb & 0xff00) | (rgb >> 16)) >>> 0;
+}

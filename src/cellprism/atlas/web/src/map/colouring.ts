@@ -1,0 +1,151 @@
+// What the colours of the map mean: a colour for every row and the legend that explains it.
+import { DEAD, NONE16, NONE32, RARE, type FeatureMap } from "../data/columns";
+import type { Module } from "../data/types";
+import { number, percent, shortTerm, title } from "../lib/format";
+import { categories, noneColour, otherColour, pixel, sequential } from "../lib/palette";
+import type { Words } from "../lib/run";
+import type { Theme } from "../lib/theme";
+
+export const modes = {
+  group: "Cell group",
+  module: "Module",
+  annotated: "Annotated or not",
+  source: "Source of the label",
+  auroc: "AUROC of the cell group",
+  frequency: "Firing frequency",
+  terms: "Number of terms",
+  max: "Largest activation",
+} as const;
+
+export type Mode = keyof typeof modes;
+export const isMode = (text: string | undefined): text is Mode => text !== undefined && text in modes;
+
+export interface Entry {
+  /** what the address says when this entry is picked out */
+  key: string;
+  name: string;
+  colour: string;
+  n: number;
+}
+
+export type Legend =
+  | { kind: "categories"; entries: Entry[] }
+  | { kind: "numbers"; stops: string[]; ticks: string[]; unit: string; none: string | null };
+
+export interface Colouring {
+  colour: Uint32Array;
+  legend: Legend;
+  /** key of every row's category; null for numbers */
+  keys: string[] | null;
+}
+
+const NONE = "none";
+
+interface Categories {
+  key: (row: number) => string;
+  name: (key: string) => string;
+  none: string;
+}
+
+function categorical(map: FeatureMap, theme: Theme, { key, name, none }: Categories): Colouring {
+  const keys = Array.from({ length: map.n }, (_, i) => key(i));
+  const counts = new Map<string, number>();
+  keys.forEach((k, i) => (map.flags[i]! & DEAD) || counts.set(k, (counts.get(k) ?? 0) + 1));
+  const ranked = [...counts].filter(([k]) => k !== NONE).sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+  const hues = categories(theme);
+  const entries: Entry[] = ranked.map(([k, n], i) => ({ key: k, name: name(k), n, colour: hues[i] ?? otherColour(theme) }));
+  if (counts.has(NONE)) entries.push({ key: NONE, name: none, n: counts.get(NONE)!, colour: noneColour(theme) });
+  const colours = new Map(entries.map((entry) => [entry.key, pixel(entry.colour)]));
+  const colour = Uint32Array.from(keys, (k) => colours.get(k) ?? pixel(noneColour(theme)));
+  return { colour, legend: { kind: "categories", entries }, keys };
+}
+
+interface Numbers {
+  value: (row: number) => number;
+  show: (x: number) => string;
+  unit: string;
+  none: string;
+  range?: [number, number];
+}
+
+function numerical(map: FeatureMap, theme: Theme, { value, show, unit, none, range }: Numbers): Colouring {
+  const values = Float64Array.from({ length: map.n }, (_, i) => value(i));
+  const finite = values.filter(Number.isFinite).sort();
+  // The outermost 1 % on each side take the end colours, or one outlier would flatten the rest.
+  const at = (share: number) => finite[Math.round(share * (finite.length - 1))] ?? 0;
+  const [low, high] = range ?? [at(0.01), at(0.99)];
+  const span = high - low || 1;
+  const shades = Array.from({ length: 64 }, (_, i) => pixel(sequential(i / 63, theme)));
+  const blank = pixel(noneColour(theme));
+  const colour = Uint32Array.from(values, (v) =>
+    Number.isFinite(v) ? shades[Math.min(63, Math.max(0, Math.round((63 * (v - low)) / span)))]! : blank);
+  return {
+    colour,
+    keys: null,
+    legend: {
+      kind: "numbers",
+      stops: Array.from({ length: 9 }, (_, i) => sequential(i / 8, theme)),
+      ticks: [low, low + span / 2, high].map(show),
+      unit,
+      none: finite.length < map.n ? none : null,
+    },
+  };
+}
+
+export function colouring(mode: Mode, map: FeatureMap, words: Words, modules: Module[], theme: Theme): Colouring {
+  const { terms, groups } = words;
+  switch (mode) {
+    case "group":
+      return categorical(map, theme, {
+        key: (i) => (map.group[i] === NONE16 ? NONE : String(map.group[i])),
+        name: (k) => groups.value[Number(k)] ?? k,
+        none: "no group at q < 0.05",
+      });
+    case "module":
+      return categorical(map, theme, {
+        key: (i) => (map.module[i] === NONE16 ? NONE : String(map.module[i])),
+        name: (k) => moduleName(Number(k), modules, words),
+        none: "in no module",
+      });
+    case "annotated":
+      return categorical(map, theme, {
+        key: (i) => (map.label[i] === NONE32 ? NONE : "yes"),
+        name: () => "annotated",
+        none: "not annotated",
+      });
+    case "source":
+      return categorical(map, theme, {
+        key: (i) => (map.label[i] === NONE32 ? NONE : terms.source[map.label[i]!] ?? NONE),
+        name: title,
+        none: "not annotated",
+      });
+    case "auroc":
+      return numerical(map, theme, {
+        value: (i) => map.group_auroc[i]!, show: (x) => x.toFixed(2), range: [0.5, 1],
+        unit: "AUROC, 0.5 is chance", none: "no group at q < 0.05",
+      });
+    case "frequency":
+      return numerical(map, theme, {
+        value: (i) => (map.frequency[i]! > 0 ? Math.log10(map.frequency[i]!) : NaN), show: (x) => percent(10 ** x, 2),
+        unit: "share of positions, log scale", none: "never fires",
+      });
+    case "terms":
+      return numerical(map, theme, {
+        value: (i) => (map.n_terms[i] ? Math.log10(map.n_terms[i]!) : NaN), show: (x) => number(Math.round(10 ** x)),
+        unit: "terms, log scale", none: "not annotated",
+      });
+    case "max":
+      return numerical(map, theme, {
+        value: (i) => (map.flags[i]! & DEAD ? NaN : map.max_value[i]!), show: number,
+        unit: "activation", none: "never fires",
+      });
+  }
+}
+
+export function moduleName(id: number, modules: Module[], { terms }: Words): string {
+  const term = modules.find((m) => m.module === id)?.term;
+  return term === null || term === undefined ? `Module ${id}` : `${id} · ${shortTerm(terms.term[term] ?? "")}`;
+}
+
+export const isRare = (map: FeatureMap, i: number) => (map.flags[i]! & RARE) !== 0;
+export const isDead = (map: FeatureMap, i: number) => (map.flags[i]! & DEAD) !== 0;

@@ -1,0 +1,39 @@
+// Which names are written on the map: the most important first, none over another.
+
+export interface Name {
+  text: string;
+  x: number;
+  y: number;
+}
+
+export interface Box extends Name {
+  width: number;
+}
+
+const LINE = 16;
+
+/** Names in order of importance; those that would overlap one already written, or the edge, are left out, as are repetitions. */
+export function arrange(names: Name[], width: number, height: number, most: number): Box[] {
+  const pen = document.createElement("canvas").getContext("2d");
+  if (!pen) return [];
+  pen.font = "600 12px system-ui, sans-serif";
+  const written: Box[] = [];
+  const texts = new Set<string>();
+  for (const name of names) {
+    if (written.length >= most) break;
+    if (texts.has(name.text)) continue;
+    const size = pen.measureText(name.text).width + 10;
+    if (name.y < LINE || name.y > height - 4) continue;
+    if (name.x < 0 || name.x > width || size > width) continue;
+    const x = Math.min(width - size / 2 - 4, Math.max(size / 2 + 4, name.x));
+    const clear = written.every(
+      (other) => Math.abs(other.x - x) > (other.width + size) / 2 || Math.abs(other.y - name.y) > LINE + 2,
+    );
+    if (!clear) continue;
+    written.push({ ...name, x, width: size });
+    texts.add(name.text);
+  }
+  return written;
+}
+
+export const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1] ?? 0;

@@ -1,0 +1,143 @@
+// One feature: what it does, how sure that is, what else is like it.
+import { useEffect } from "preact/hooks";
+import { AnnotationTable, GroupTable } from "../components/evidence";
+import { GeneTable } from "../components/gene-bars";
+import { Histogram } from "../components/histogram";
+import { Icon } from "../components/icon";
+import { Neighbours } from "../components/neighbours";
+import { loadFeature, loadGenes, loadModules } from "../data/store";
+import type { Feature, Genes, LayerSummary, Module } from "../data/types";
+import { count, number, percent, plural, probability, share, shortTerm } from "../lib/format";
+import { Load, useLoad } from "../lib/load";
+import { open, paths } from "../lib/route";
+import { useRun, useTitle, useWords, type Words } from "../lib/run";
+import { moduleName } from "../map/colouring";
+
+interface Data {
+  feature: Feature;
+  genes: Genes;
+  modules: Module[];
+}
+
+function Facts({ feature, layer, modules, words }: { feature: Feature; layer: number; modules: Module[]; words: Words }) {
+  const { id, summary } = useRun();
+  const { cells } = summary;
+  const module = feature.module;
+  return (
+    <dl class="tiles">
+      <div><dt>Fires at</dt><dd class="num">{share(feature.frequency)}</dd><dd class="small muted">{count(feature.n_fired)} of {count(cells.n_positions)} positions</dd></div>
+      <div><dt>In cells</dt><dd class="num">{count(feature.n_cells)}</dd><dd class="small muted">of {count(cells.n_cells)}</dd></div>
+      <div><dt>On genes</dt><dd class="num">{count(feature.n_genes)}</dd><dd class="small muted">of {count(cells.n_genes)}</dd></div>
+      <div><dt>Activation</dt><dd class="num">{number(feature.mean_value)}</dd><dd class="small muted">mean where it fires; largest {number(feature.max_value)}</dd></div>
+      <div>
+        <dt>Module</dt>
+        {module === null
+          ? <><dd class="num">none</dd><dd class="small muted">fires with no community of features</dd></>
+          : <><dd class="num"><a href={`#${paths.layer(id, layer, { colour: "module", pick: String(module) })}`}>{module}</a></dd><dd class="small muted">{moduleName(module, modules, words).replace(/^\d+ · /, "")}</dd></>}
+      </div>
+    </dl>
+  );
+}
+
+function Label({ feature, about, words }: { feature: Feature; about: LayerSummary | undefined; words: Words }) {
+  const rate = about?.rates.find((other) => other.rate === "annotated");
+  const beside = rate && (
+    <span class="muted"> In this layer {percent(rate.value)} of the features are annotated; with genes shuffled, {percent(rate.null_mean)} (95 % below {percent(rate.null_q95)}).</span>
+  );
+  const { label } = feature;
+  if (label) {
+    return (
+      <p class="lede">
+        {words.terms.source[label.term]} · q = {probability(label.q)}{label.n_terms > 1 && <> · one of {plural(label.n_terms, "term")} below the threshold</>}.{beside}
+      </p>
+    );
+  }
+  return <p class="lede">{feature.dead ? "It fired at no position of these cells, so nothing can be said of it." : "No gene set is over-represented among its top genes after correction."}{beside}</p>;
+}
+
+function Body({ data, layer, words }: { data: Data; layer: number; words: Words }) {
+  const { id, summary } = useRun();
+  const { feature, genes, modules } = data;
+  const about = summary.layers.find((other) => other.layer === layer);
+  const name = feature.label ? shortTerm(words.terms.term[feature.label.term] ?? "") : feature.dead ? "A dead feature" : "Not annotated";
+  useTitle(`${name}, layer ${layer} feature ${feature.feature}`);
+  const why = feature.dead ? "A dead feature has none." : "";
+  return (
+    <>
+      <header class="page-head">
+        <h1>{name}</h1>
+        <Label feature={feature} about={about} words={words} />
+        <p class="chips">
+          {feature.dead && <span class="flag">dead: never fires</span>}
+          {feature.rare && <span class="flag">rare: fires at {plural(feature.n_fired, "position")}, so every number here is unsure</span>}
+          <a class="button" href={`#${paths.layer(id, layer, { feature: String(feature.feature) })}`}><Icon name="map" /> Show on the map</a>
+        </p>
+      </header>
+      <Facts {...{ feature, layer, modules, words }} />
+      <div class="two">
+        <section class="panel" aria-labelledby="genes">
+          <h2 id="genes">Top genes</h2>
+          {feature.genes.length
+            ? <GeneTable rows={feature.genes} genes={genes} />
+            : <p class="empty">{why || "No gene fired often enough (5 times) to be ranked."}</p>}
+        </section>
+        <div class="stack">
+          <section class="panel" aria-labelledby="groups">
+            <h2 id="groups">Cell groups</h2>
+            {feature.groups.length ? <GroupTable rows={feature.groups} groups={words.groups} /> : <p class="empty">{why || "These cells have no labels to compare by, or the feature fires in too few of them."}</p>}
+          </section>
+          <section class="panel" aria-labelledby="histogram">
+            <h2 id="histogram">How strongly it fires</h2>
+            {feature.n_fired > 0 && feature.max_value !== null
+              ? <Histogram counts={feature.histogram} max={feature.max_value} />
+              : <p class="empty">It never fires.</p>}
+          </section>
+        </div>
+      </div>
+      <section class="panel" aria-labelledby="annotations">
+        <h2 id="annotations">Gene sets among the top genes</h2>
+        {feature.annotations.length
+          ? <AnnotationTable rows={feature.annotations} genes={genes} terms={words.terms} />
+          : <p class="empty">{why || "No gene set shares enough of its genes with the top genes to be listed."}</p>}
+      </section>
+      <section class="panel" aria-labelledby="neighbours">
+        <h2 id="neighbours">Features like it</h2>
+        {feature.neighbours.length
+          ? <Neighbours rows={feature.neighbours} words={words} />
+          : <p class="empty">{why || "No neighbour was stored for this feature."}</p>}
+      </section>
+    </>
+  );
+}
+
+export default function FeaturePage({ layer, feature }: { layer: number; feature: number }) {
+  const { id, summary } = useRun();
+  const words = useWords();
+  const data = useLoad(`feature ${id} ${layer} ${feature}`, async (): Promise<Data> => {
+    const [found, genes, modules] = await Promise.all([loadFeature(id, layer, feature), loadGenes(id), loadModules(id)]);
+    return { feature: found, genes, modules: modules[layer] ?? [] };
+  });
+  const last = (summary.layers.find((other) => other.layer === layer)?.n_features ?? 1) - 1;
+  useEffect(() => {
+    const keyboard = (event: KeyboardEvent) => {
+      if (event.target instanceof HTMLInputElement || event.altKey || event.ctrlKey || event.metaKey) return;
+      if (event.key === "[" && feature > 0) open(paths.feature(id, layer, feature - 1));
+      if (event.key === "]" && feature < last) open(paths.feature(id, layer, feature + 1));
+    };
+    addEventListener("keydown", keyboard);
+    return () => removeEventListener("keydown", keyboard);
+  }, [id, layer, feature, last]);
+  return (
+    <>
+      <nav class="crumbs" aria-label="Where this is">
+        <a href={`#${paths.layer(id, layer, { feature: String(feature) })}`}>Layer {layer}</a>
+        <span aria-current="page">Feature {feature}</span>
+        <span class="pager">
+          {feature > 0 && <a class="button" aria-keyshortcuts="[" href={`#${paths.feature(id, layer, feature - 1)}`}><Icon name="left" /> {feature - 1}</a>}
+          {feature < last && <a class="button" aria-keyshortcuts="]" href={`#${paths.feature(id, layer, feature + 1)}`}>{feature + 1} <Icon name="right" /></a>}
+        </span>
+      </nav>
+      <Load of={words}>{(words) => <Load of={data}>{(data) => <Body data={data} layer={layer} words={words} />}</Load>}</Load>
+    </>
+  );
+}

@@ -1,0 +1,122 @@
+// Which features a gene is a top gene of.
+import { Combobox } from "../components/combobox";
+import { DotPlot } from "../components/dot-plot";
+import { labelOf } from "../components/hover-card";
+import { VirtualTable, type Column } from "../components/virtual-table";
+import { loadGeneHits, loadGenes, loadMaps } from "../data/store";
+import type { Genes } from "../data/types";
+import { count, number, plural, probability } from "../lib/format";
+import { findGene, searchGenes } from "../lib/gene-search";
+import { Load, useLoad } from "../lib/load";
+import { paths, useQuery } from "../lib/route";
+import { useRun, useTitle, useWords } from "../lib/run";
+
+const SUGGESTIONS = 10;
+
+function GeneResult({ gene, genes }: { gene: number; genes: Genes }) {
+  const { id, summary } = useRun();
+  const symbol = genes.symbol[gene]!;
+  useTitle(symbol);
+  const words = useWords();
+  const layers = summary.layers.map((layer) => layer.layer);
+  const hits = useLoad(`hits ${id} ${gene}`, () => loadGeneHits(id, gene));
+  const touched = [...new Set(hits.value?.map((hit) => hit[0]))];
+  const maps = useLoad(`hit labels ${id} ${touched}`, () => loadMaps(id, touched));
+  const seen = genes.n_seen[gene] ?? 0;
+  return (
+    <section class="stack" aria-labelledby="gene">
+      <div class="section-head">
+        <h2 id="gene"><span class="gene">{symbol}</span></h2>
+        <p class="muted">{genes.id[gene]} · seen at {plural(seen, "position")} of {plural(summary.cells.n_cells, "cell")}</p>
+      </div>
+      <Load of={hits}>
+        {(hits) => {
+          if (!hits.length) {
+            return (
+              <p class="note">
+                {seen === 0
+                  ? `${symbol} is in the model's vocabulary, but none of these cells shows it, so no feature can be said to read it.`
+                  : `${symbol} was seen at ${plural(seen, "position")}, but it is a top gene of no feature: other genes rank before it everywhere.`}
+              </p>
+            );
+          }
+          const named = (i: number) => {
+            const [layer, feature] = hits[i]!;
+            const map = maps.value?.get(layer);
+            const row = map?.row.get(feature);
+            return map && row !== undefined ? { map, row } : null;
+          };
+          const columns: Column[] = [
+            { key: "layer", title: "Layer", width: "4.5rem", cell: (i) => hits[i]![0] },
+            { key: "feature", title: "Feature", width: "5rem", cell: (i) => <a class="num" href={`#${paths.feature(id, hits[i]![0], hits[i]![1])}`}>{hits[i]![1]}</a> },
+            {
+              key: "label", title: "Label of the feature", width: "minmax(9rem, 1fr)",
+              cell: (i) => {
+                const at = named(i);
+                const label = at && words.value ? labelOf(at.map, at.row, words.value) : "";
+                return label === null ? <span class="muted">not annotated</span> : <span title={label}>{label}</span>;
+              },
+            },
+            { key: "q", title: "q", width: "6rem", numeric: true, extra: true, help: "of the label", cell: (i) => { const at = named(i); return at ? probability(at.map.label_q[at.row]) : ""; } },
+            { key: "rank", title: "Rank", width: "4rem", numeric: true, help: "of the gene among the feature's top genes", cell: (i) => hits[i]![2] + 1 },
+            { key: "lower", title: "Lower bound", width: "7rem", numeric: true, help: "95 % lower bound of the mean activation", cell: (i) => number(hits[i]![3]) },
+            { key: "fired", title: "Fired / seen", width: "8rem", numeric: true, extra: true, help: "positions", cell: (i) => `${count(hits[i]![4])} / ${count(hits[i]![5])}` },
+          ];
+          return (
+            <>
+              <p>A top gene of <b class="num">{plural(hits.length, "feature")}</b> in {plural(touched.length, "layer")}.</p>
+              <figure class="panel">
+                <figcaption><h3>Rank in each layer</h3><p class="small muted">a dot is a feature; larger dots have a higher lower bound of the mean activation</p></figcaption>
+                <DotPlot hits={hits} layers={layers} />
+              </figure>
+              <div class="panel table-panel gene-hits">
+                <VirtualTable label={`Features with ${symbol} as a top gene`} columns={columns} rows={hits.map((_, i) => i)} empty="" />
+              </div>
+            </>
+          );
+        }}
+      </Load>
+    </section>
+  );
+}
+
+function Search({ genes }: { genes: Genes }) {
+  const { summary } = useRun();
+  const [query, change] = useQuery();
+  const text = query["gene"] ?? "";
+  const gene = text ? findGene(genes, text) : null;
+  const near = text && gene === null ? searchGenes(genes, text, 6) : [];
+  const choose = (symbol: string) => change({ gene: symbol });
+  const suggest = (typed: string) => searchGenes(genes, typed, SUGGESTIONS).map((i) => ({
+    key: genes.symbol[i]!,
+    show: <><span class="gene">{genes.symbol[i]}</span> <span class="small muted">{genes.id[i]}</span></>,
+  }));
+  const examples = summary.findings.flatMap((finding) => finding.genes.slice(0, 1)).filter((g, i, all) => all.indexOf(g) === i).slice(0, 6);
+  return (
+    <>
+      <Combobox label="Gene symbol or identifier" placeholder={`Search ${count(genes.symbol.length)} genes`} value={text} suggest={suggest} onChoose={choose} onSubmit={choose} testid="gene-search" />
+      {!text && examples.length > 0 && (
+        <p class="chips"><span class="muted">For example</span>{examples.map((g) => <button type="button" class="chip gene" onClick={() => choose(genes.symbol[g]!)}>{genes.symbol[g]}</button>)}</p>
+      )}
+      {text && gene === null && (
+        <div class="note" role="status">
+          <p>{text} is not among the {count(genes.symbol.length)} genes the model saw.</p>
+          {near.length > 0 && <p class="chips"><span class="muted">Similar names</span>{near.map((g) => <button type="button" class="chip gene" onClick={() => choose(genes.symbol[g]!)}>{genes.symbol[g]}</button>)}</p>}
+        </div>
+      )}
+      {gene !== null && <GeneResult key={gene} gene={gene} genes={genes} />}
+    </>
+  );
+}
+
+export default function GenesPage() {
+  const { id } = useRun();
+  useTitle("Genes");
+  const genes = useLoad(`genes ${id}`, () => loadGenes(id));
+  return (
+    <>
+      <header class="page-head"><h1>Genes</h1><p class="lede">Every gene of the model, and the features that it drives most.</p></header>
+      <Load of={genes}>{(genes) => <Search genes={genes} />}</Load>
+    </>
+  );
+}

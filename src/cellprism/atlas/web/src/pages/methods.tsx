@@ -1,0 +1,80 @@
+// Where the numbers come from: definitions, nulls, versions, stages, files.
+import { Definitions } from "../components/definitions";
+import type { Stage, Summary } from "../data/types";
+import { count, duration, plural } from "../lib/format";
+import { rateTitle } from "../lib/names";
+import { useRun, useTitle } from "../lib/run";
+
+const STAGES = 80;
+
+function Nulls({ summary }: { summary: Summary }) {
+  const rates = summary.layers.flatMap((layer) => layer.rates);
+  const first = rates.filter((rate, i) => rates.findIndex((other) => other.rate === rate.rate) === i);
+  return (
+    <div class="scroll-x" tabIndex={0} role="region" aria-label="Rates and their nulls">
+      <table>
+        <thead><tr><th scope="col">Rate</th><th scope="col">Null</th><th scope="col" class="num">Permutations</th><th scope="col">Unit</th><th scope="col">Protocol</th></tr></thead>
+        <tbody>
+          {first.map((rate) => (
+            <tr><th scope="row">{rateTitle(rate.rate)}</th><td class="prose">{rate.null}</td><td class="num">{count(rate.n_permutations)}</td><td>{rate.unit}</td><td>{rate.protocol}</td></tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Stages({ stages }: { stages: Stage[] }) {
+  return (
+    <div class="scroll-x" tabIndex={0} role="region" aria-label="Stages">
+      <table>
+        <thead><tr><th scope="col">Stage</th><th scope="col">Started</th><th scope="col" class="num">Took</th><th scope="col">Files and the start of their SHA-256</th></tr></thead>
+        <tbody>
+          {stages.slice(0, STAGES).map((stage) => (
+            <tr>
+              <th scope="row">{stage.name}</th>
+              <td class="num left">{stage.started.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, " UTC")}</td>
+              <td class="num">{duration(stage.seconds)}</td>
+              <td>{Object.entries(stage.outputs).slice(0, 4).map(([file, hash]) => <div class="file">{file} <code title={hash}>{hash.replace("sha256:", "").slice(0, 10)}</code></div>)}
+                {Object.keys(stage.outputs).length > 4 && <span class="muted">and {Object.keys(stage.outputs).length - 4} more</span>}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {stages.length > STAGES && <p class="muted">and {stages.length - STAGES} more; the run's manifest.json has them all.</p>}
+    </div>
+  );
+}
+
+function Downloads({ run, stages }: { run: string; stages: Stage[] }) {
+  const files = [...new Set(stages.flatMap((stage) => Object.keys(stage.outputs)))].filter((file) => file.endsWith(".parquet")).sort();
+  if (!files.length) return <p class="empty">This run lists no Parquet tables.</p>;
+  return <ul class="columns">{files.slice(0, 200).map((file) => <li><a href={`download/${run}/${file}`} download>{file}</a></li>)}</ul>;
+}
+
+export default function MethodsPage() {
+  const { id, atlas, summary } = useRun();
+  useTitle("Methods");
+  const { cells, model, provenance } = summary;
+  return (
+    <div class="prose-page">
+      <header class="page-head">
+        <h1>Methods and provenance</h1>
+        <p class="lede">
+          {model.kind} “{model.name}” has {plural(model.n_layers, "layer")} of width {count(model.d_model)}. It read {plural(cells.n_cells, "cell")} as {count(cells.n_positions)} gene positions
+          over {plural(cells.n_genes, "gene")}. Seed {summary.seed}; written by {atlas.generator}, atlas format {atlas.format}.
+        </p>
+      </header>
+      <section aria-labelledby="cells"><h2 id="cells">Cells</h2><p>{cells.source}</p>{cells.notes.length > 0 && <ul>{cells.notes.map((note) => <li>{note}</li>)}</ul>}</section>
+      <section aria-labelledby="nulls"><h2 id="nulls">Rates and their nulls</h2><p>A rate means something only beside the same rate where there is nothing to find. The null keeps what could mislead and breaks what is claimed.</p><Nulls summary={summary} /></section>
+      <section aria-labelledby="words"><h2 id="words">What the words mean</h2><Definitions /></section>
+      <section aria-labelledby="downloads"><h2 id="downloads">Tables</h2><p>The same numbers as Parquet files, for pandas, polars, DuckDB or R.</p><Downloads run={id} stages={provenance.stages} /></section>
+      <section aria-labelledby="stages"><h2 id="stages">Stages</h2><Stages stages={provenance.stages} /></section>
+      <section aria-labelledby="environment">
+        <h2 id="environment">Environment</h2>
+        <dl class="pairs">{Object.entries(provenance.environment).map(([name, value]) => <div><dt>{name}</dt><dd>{typeof value === "string" ? value : JSON.stringify(value)}</dd></div>)}</dl>
+      </section>
+      <details class="panel fold"><summary>Configuration</summary><pre tabIndex={0}>{JSON.stringify(provenance.config, null, 2)}</pre></details>
+    </div>
+  );
+}

@@ -1,0 +1,166 @@
+"""Cells in: an AnnData, checked to hold raw counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from cellprism.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+
+_NAME_COLUMNS = (
+    "ensembl_id", "gene_ids", "gene_id", "feature_id", "feature_name", "gene_symbol", "gene_name", "gene_symbols",
+)
+
+
+@dataclass(frozen=True)
+class Expression:
+    """Raw counts of cells.
+
+    Attributes
+    ----------
+    counts
+        CSR matrix, shape ``(cells, genes)``, float32, zeros not stored.
+    totals
+        Total counts of each cell over every gene that was measured, shape ``(cells,)``; it exceeds the row sums where
+        the file holds a selection of the genes.
+    genes
+        Names for each gene, best first: identifiers, symbols. Shape ``(genes,)`` of tuples of strings.
+    names
+        Cell names, shape ``(cells,)``.
+    obs
+        Columns that describe the cells, one row per cell.
+    source
+        Where the cells came from, for the manifest.
+    notes
+        What was done to them on the way in, one sentence each.
+    """
+
+    counts: sparse.csr_matrix
+    totals: np.ndarray
+    genes: list[tuple[str, ...]]
+    names: np.ndarray
+    obs: pd.DataFrame
+    source: str
+    notes: tuple[str, ...] = ()
+
+    def take(self, rows: np.ndarray) -> Expression:
+        """The cells ``rows``, in that order."""
+        return Expression(
+            self.counts[rows], self.totals[rows], self.genes, self.names[rows], self.obs.iloc[rows], self.source,
+            self.notes,
+        )
+
+
+def read_expression(path: str, *, layer: str | None = None) -> Expression:
+    """Read an ``.h5ad`` file, or the cells of the demo for ``path="demo"``.
+
+    Parameters
+    ----------
+    path
+        File name.
+    layer
+        AnnData layer that holds the counts, ``"raw"`` for ``.raw``; default ``X``.
+
+    Raises
+    ------
+    UserError
+        The file is missing or is not an AnnData, the layer is not there, or the matrix is empty, holds NaN, infinite or
+        negative values, or looks normalised.
+    """
+    if path == "demo":
+        from cellprism.cells.demo import demo_expression
+
+        return demo_expression()
+    return from_anndata(_read_h5ad(Path(path)), layer=layer, source=path)
+
+
+def from_anndata(adata: AnnData, *, layer: str | None = None, source: str = "AnnData in memory") -> Expression:
+    """Take checked counts out of an AnnData; see `read_expression`."""
+    matrix, var = _matrix(adata, layer, source)
+    counts = sparse.csr_matrix(matrix, dtype=np.float32)
+    _check_counts(counts, adata, layer, source)
+    counts.eliminate_zeros()
+    return Expression(
+        counts=counts,
+        totals=np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel(),
+        genes=_gene_names(var),
+        names=adata.obs_names.to_numpy(dtype=str),
+        obs=adata.obs,
+        source=source,
+    )
+
+
+def _read_h5ad(path: Path) -> AnnData:
+    import anndata
+
+    if not path.exists():
+        msg = f"no file {path}: give the path of an .h5ad file as `cells.path`."
+        raise UserError(msg)
+    try:
+        return anndata.read_h5ad(path)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        msg = f"{path} cannot be read as .h5ad ({reason}): write it with AnnData's `write_h5ad`."
+        raise UserError(msg) from error
+
+
+def _matrix(adata: AnnData, layer: str | None, source: str) -> tuple[Any, pd.DataFrame]:
+    if layer == "raw":
+        if adata.raw is None:
+            msg = f"{source} has no .raw: set `cells.layer` to one of {_choices(adata)}."
+            raise UserError(msg)
+        return adata.raw.X, adata.raw.var
+    if layer is not None:
+        if layer not in adata.layers:
+            msg = f"{source} has no layer {layer!r}: set `cells.layer` to one of {_choices(adata)}."
+            raise UserError(msg)
+        return adata.layers[layer], adata.var
+    if adata.X is None:
+        msg = f"{source} has no X: set `cells.layer` to one of {_choices(adata)}."
+        raise UserError(msg)
+    return adata.X, adata.var
+
+
+def _choices(adata: AnnData) -> str:
+    return ", ".join([*adata.layers, *(["raw"] if adata.raw is not None else [])]) or "X (leave it out)"
+
+
+def _check_counts(counts: sparse.csr_matrix, adata: AnnData, layer: str | None, source: str) -> None:
+    where = f"{source}, {'X' if layer is None else layer}"
+    values = counts.data
+    if 0 in counts.shape or not len(values):
+        msg = f"{where} holds no counts (shape {counts.shape[0]} cells x {counts.shape[1]} genes): give another file."
+        raise UserError(msg)
+    bad = ~np.isfinite(values)
+    if bad.any():
+        row = int(np.searchsorted(counts.indptr, np.flatnonzero(bad)[0], side="right") - 1)
+        msg = (
+            f"{where} holds {int(bad.sum())} NaN or infinite values, the first in cell {adata.obs_names[row]!r}: "
+            "give raw counts."
+        )
+        raise UserError(msg)
+    if (values < 0).any():
+        msg = f"{where} holds negative values: set `cells.layer` to raw counts ({_choices(adata)})."
+        raise UserError(msg)
+    fractional = float(np.mean(values != np.round(values)))
+    if fractional > 0.01 and values.max() < 50:
+        msg = (
+            f"{where} looks log-normalised ({fractional:.0%} of its values are not integers, the largest is "
+            f"{values.max():.2f}): set `cells.layer` to raw counts ({_choices(adata)})."
+        )
+        raise UserError(msg)
+
+
+def _gene_names(var: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Every name that a gene has in the file: its index first, then columns that look like identifiers or symbols."""
+    columns = [var.index.astype(str), *(var[name].astype(str) for name in _NAME_COLUMNS if name in var)]
+    return list(zip(*columns, strict=True))

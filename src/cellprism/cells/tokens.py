@@ -1,0 +1,62 @@
+"""Tokenised cells: for each cell the genes that a model reads, in the order in which it reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class TokenizedCells:
+    """Ragged gene positions of many cells.
+
+    Attributes
+    ----------
+    gene
+        Row of ``genes`` at every position, shape ``(positions,)`` int32.
+    offsets
+        Cell ``c`` owns the positions ``offsets[c]`` to ``offsets[c + 1] - 1``, shape ``(cells + 1,)`` int64.
+    genes
+        The genes that occur: columns ``token``, ``id``, ``symbol``.
+    cells
+        What was counted of each cell: columns ``row`` (of the expression matrix), ``n_expressed``, ``n_mapped``.
+    """
+
+    gene: np.ndarray
+    offsets: np.ndarray
+    genes: pd.DataFrame
+    cells: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Positions of each cell."""
+        return np.diff(self.offsets)
+
+    @property
+    def token(self) -> np.ndarray:
+        """Vocabulary token at every position."""
+        tokens: np.ndarray = self.genes["token"].to_numpy()[self.gene]
+        return tokens
+
+    @property
+    def cell(self) -> np.ndarray:
+        """Cell of every position, int32."""
+        return np.repeat(np.arange(len(self), dtype=np.int32), self.lengths)
+
+    def keep(self, chosen: np.ndarray) -> TokenizedCells:
+        """Only the cells for which the boolean array ``chosen`` is true; genes stay as they are."""
+        lengths = self.lengths[chosen]
+        return replace(
+            self,
+            gene=self.gene[np.repeat(chosen, self.lengths)],
+            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            cells=self.cells[chosen].reset_index(drop=True),
+        )

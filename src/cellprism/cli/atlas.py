@@ -1,0 +1,51 @@
+"""serve, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Runs = Annotated[list[Path], typer.Argument(help="run directories", metavar="RUN...")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(serve)
+    app.command()(export)
+
+
+def serve(
+    runs: Annotated[list[Path], typer.Argument(help="run directories, or one exported atlas", metavar="RUN...")],
+    port: Annotated[int | None, typer.Option(help="port; default: 8642 or the next free one")] = None,
+) -> None:
+    """Serve the atlas of one or more runs on this machine.
+
+    Example: `cellprism serve runs/demo`
+    """
+    serve_until_interrupted(runs, port=port)
+
+
+def export(
+    runs: Runs, out: Annotated[Path, typer.Option(help="directory to write")] = Path("atlas"),
+) -> None:
+    """Write the atlas as plain files for any static host.
+
+    Example: `cellprism export runs/demo --out atlas`
+    """
+    from cellprism.atlas.export import export as write
+
+    atlas = write(runs, out)
+    typer.echo(f"wrote {atlas}: publish it anywhere, or look at it with `cellprism serve {atlas}`.")
+
+
+def serve_until_interrupted(paths: Sequence[Path], *, port: int | None) -> None:
+    from cellprism.atlas.server import serve as serve_paths
+
+    serve_paths(
+        paths, host="127.0.0.1", port=port,
+        on_ready=lambda address: typer.echo(f"The atlas is at {address} (Ctrl-C ends it)."),
+    )

@@ -1,0 +1,63 @@
+"""demo."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(demo)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="run directory; the atlas goes to OUT-atlas")] = Path("runs/demo"),
+    *,
+    serve: Annotated[bool | None, typer.Option(help="serve the atlas at the end; default: in a terminal")] = None,
+) -> None:
+    """Take 700 real blood cells through a small model to an atlas.
+
+    Example: `cellprism demo`
+    """
+    from cellprism.atlas.export import export
+    from cellprism.cli.progress import Listener
+    from cellprism.pipeline import run
+    from cellprism.reader import open_run
+    from cellprism.runs.config import load_config
+
+    config = load_config(Path(__file__).with_name("demo.yaml")).model_copy(update={"out": str(out)})
+    done = run(config, Listener())
+    atlas = export([done.path], out.with_name(f"{out.name}-atlas"))
+    _print_findings(open_run(done.path).findings())
+    typer.echo(f"The run is {done.path}, the atlas is {atlas} (open it with `cellprism serve {atlas}`).")
+    if serve if serve is not None else sys.stdout.isatty():
+        from cellprism.cli.atlas import serve_until_interrupted
+
+        serve_until_interrupted([atlas], port=None)
+
+
+def _print_findings(findings: pd.DataFrame) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="Found without labels; names and cell types were looked up afterwards", title_justify="left")
+    for name in ("layer", "feature"):
+        table.add_column(name, justify="right")
+    table.add_column("label")
+    table.add_column("q", justify="right")
+    table.add_column("fires most in")
+    table.add_column("AUROC", justify="right")
+    table.add_column("top genes")
+    for row in findings.itertuples():
+        table.add_row(
+            str(row.layer), str(row.feature), row.label, f"{row.q:.0e}", row.group_value, f"{row.auroc:.3f}",
+            " ".join(row.top_genes[:6]),
+        )
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    console.print(table)

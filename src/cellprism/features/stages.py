@@ -1,0 +1,252 @@
+"""The stages of this room: what each reads and writes, and on which settings it depends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cellprism.runs.stage import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from cellprism.runs.config import Config
+    from cellprism.runs.directory import Run
+    from cellprism.runs.progress import Progress
+
+_ANNOTATE, _MODULES, _CELLTYPES, _LAYOUT = range(1, 5)
+
+
+def catalog(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
+    """Write features, top genes and histograms of a layer."""
+    from cellprism.codes.reduce import gene_sums, histograms
+    from cellprism.codes.store import CodeStore
+    from cellprism.features import catalog as room
+
+    genes = run.read("genes")
+    store = CodeStore(run, _layer(layer))
+    with progress.bar(f"catalog {layer}", store.n_positions, "positions") as done:
+        sums = gene_sums(store, len(genes), done)
+    settings = run.config.annotation
+    features = room.feature_table(sums)
+    top = room.top_genes(
+        sums, genes["symbol"].to_numpy(object), min_firings=settings.min_firings, n_top=settings.top_genes
+    )
+    run.write("features", features, layer)
+    run.write("top_genes", top, layer, notes={"score": "lower 95 % bound of the mean", "unit": "position"})
+    run.write("histograms", room.histogram_table(histograms(store, sums.largest, room.BINS)), layer)
+    return {"alive": int((~features["dead"]).sum()), "rare": int(features["rare"].sum())}
+
+
+def annotate(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
+    """Write annotations, labels and the annotated share of a layer."""
+    from cellprism.knowledge.gene_sets import load_gene_sets
+
+    from cellprism.features import annotate as room
+
+    settings = run.config.annotation
+    genes = run.read("genes")
+    background = genes.loc[genes["n_seen"] >= settings.min_firings, "symbol"].dropna()
+    top = run.read("top_genes", layer).dropna(subset="symbol")
+    lists = {feature: list(frame["symbol"]) for feature, frame in top.groupby("feature")}
+    problem = room.prepare(
+        lists, load_gene_sets(settings.gene_sets), background, min_size=settings.min_size, max_size=settings.max_size
+    )
+    progress.note(f"layer {layer}: {len(lists)} features x {len(problem.term)} terms")
+    table = room.annotation_frame(problem)
+    n_alive = int((~run.read("features", layer)["dead"]).sum())
+    rates = room.annotation_rates(
+        problem, q=settings.q, n_alive=n_alive, permutations=settings.permutations, rng=_rng(run, layer, _ANNOTATE)
+    )
+    labels = room.labels(table, settings.q)
+    notes = {
+        "protocol": "calibrated", "unit": "gene", "background": problem.n_background, "terms": len(problem.term),
+        "family": problem.n_tests, "q": settings.q,
+    }
+    run.write("annotations", room.stored_annotations(table, settings.q), layer, notes=notes)
+    run.write("labels", labels, layer, notes=notes)
+    run.write("rates", rates, layer, suffix="_annotation", notes=notes)
+    return {"annotated": len(labels), "terms": len(problem.term)}
+
+
+def modules(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
+    """Write co-firing edges, modules, their members and rates of a layer."""
+    from cellprism.codes.reduce import firings
+    from cellprism.codes.store import CodeStore
+    from cellprism.features import modules as room
+
+    settings = run.config.modules
+    rng = _rng(run, layer, _MODULES)
+    seeds = {"seeds": settings.leiden_seeds, "min_features": settings.min_features}
+    fired = firings(CodeStore(run, _layer(layer)))
+    permutations = min(run.config.annotation.permutations, room.MAX_PERMUTATIONS)
+    with progress.bar(f"modules {layer}", (1 + permutations) * len(fired.cell), "positions") as done:
+        edges, tested = room.cofiring_edges(fired, done, min_count=settings.min_count)
+        part = room.partition(edges, **seeds, rng=rng)
+        null = []
+        for _ in range(permutations):
+            random_edges, random_tested = room.cofiring_edges(
+                room.shifted(fired, rng), done, min_count=settings.min_count
+            )
+            random_part = room.partition(random_edges, **seeds, rng=rng)
+            null.append(room.shares(random_edges, random_part, random_tested))
+    annotations = run.read("annotations", layer)
+    annotations = annotations[annotations["q"] < run.config.annotation.q]
+    notes = {
+        "unit": f"block of cells ({tested.n_blocks})", "family": tested.n_tests, "min_count": settings.min_count,
+        "method": "Leiden, modularity, PMI weights", "seeds": settings.leiden_seeds,
+        "modularity": _number(part.modularity), "ari_between_seeds": _number(part.ari),
+    }
+    run.write("cofiring", edges, layer, notes=notes)
+    run.write("modules", room.module_table(part, edges, annotations, tested.n_alive), layer, notes=notes)
+    run.write("members", room.member_table(part), layer, notes=notes)
+    rates = room.module_rates(
+        room.shares(edges, part, tested), np.array(null), n_pairs=tested.n_tests, n_alive=tested.n_alive
+    )
+    run.write("rates", rates, layer, suffix="_modules", notes=notes)
+    return {"edges": len(edges), "modules": len(part.members)}
+
+
+def celltypes(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
+    """Write the tests of features against groups of cells, and their rate, for a layer."""
+    from cellprism.codes.reduce import cell_means
+    from cellprism.codes.store import CodeStore
+    from cellprism.features import celltypes as room
+
+    cells = run.read("cells").set_index("cell")
+    store = CodeStore(run, _layer(layer))
+    with progress.bar(f"cell types {layer}", store.n_positions, "positions") as done:
+        means = cell_means(store, len(cells), done)
+    keys = room.read_keys(run.read("cell_labels"), cells["donor"])
+    tests = room.cell_types(means, keys)
+    permutations = run.config.annotation.permutations
+    rates = room.cell_type_rates(means, keys, tests, permutations=permutations, rng=_rng(run, layer, _CELLTYPES))
+    notes = {
+        "by_cell": "Wilcoxon rank-sum, two-sided", "by_donor": "paired t test over donors, two-sided",
+        "family": len(tests),
+    }
+    run.write("celltypes", room.stored_tests(tests), layer, notes=notes)
+    run.write("rates", rates, layer, suffix="_celltypes", notes=notes)
+    return {"tests": len(tests)}
+
+
+def layout(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
+    """Write the map of a layer's live features."""
+    import pandas as pd
+
+    from cellprism.features import layout as room
+
+    alive = _alive(run, _layer(layer))
+    atoms = _atoms(run, _layer(layer))[alive]
+    progress.note(f"layer {layer}: map of {len(alive)} features")
+    coordinates, method = room.layout(atoms, seed=run.config.seed)
+    trust = room.trustworthiness(atoms, coordinates, _rng(run, layer, _LAYOUT))
+    notes = {"method": method, "metric": room.METRIC, "seed": run.config.seed, "trustworthiness": trust}
+    run.write(
+        "map", pd.DataFrame({"feature": alive, "x": coordinates[:, 0], "y": coordinates[:, 1]}), layer, notes=notes
+    )
+    return notes
+
+
+def neighbours(run: Run, layer: int | None, progress: Progress) -> None:
+    """Write the neighbours of all layers, which need the atoms of the layers beside them."""
+    import pandas as pd
+
+    from cellprism.features import neighbours as room
+
+    layers = run.layers
+    alive = {at: _alive(run, at) for at in layers}
+    with progress.bar("neighbours", len(layers), "layers") as done:
+        for i, at in enumerate(layers):
+            places = {"atom": i, "previous": i - 1, "next": i + 1}
+            others = {kind: layers[place] for kind, place in places.items() if 0 <= place < len(layers)}
+            atoms = _atoms(run, at)[alive[at]]
+            parts = [
+                room.atom_neighbours(
+                    atoms, alive[at], _atoms(run, other)[alive[other]], alive[other], layer=other, kind=kind
+                )
+                for kind, other in others.items()
+            ]
+            parts.append(room.cofiring_neighbours(run.read("cofiring", at), layer=at))
+            table = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+            table = table.sort_values(["feature", "kind", "rank"], kind="stable")
+            run.write("neighbours", table, at, notes={
+                "null": "closed form: largest absolute cosine with as many random directions as there are candidates"
+            })
+            done(1)
+
+
+def _gene_set_files(config: Config) -> Sequence[Path]:
+    from cellprism.knowledge.gene_sets import gene_set_paths
+
+    return gene_set_paths(config.annotation.gene_sets)
+
+
+def _layer(layer: int | None) -> int:
+    if layer is None:
+        msg = "this stage runs on one layer at a time"
+        raise ValueError(msg)
+    return layer
+
+
+def _rng(run: Run, layer: int | None, stage: int) -> np.random.Generator:
+    return np.random.default_rng([run.config.seed, _layer(layer), stage])
+
+
+def _alive(run: Run, layer: int) -> np.ndarray:
+    features = run.read("features", layer)
+    return features.loc[~features["dead"], "feature"].to_numpy()
+
+
+def _atoms(run: Run, layer: int) -> np.ndarray:
+    from safetensors import safe_open
+
+    with safe_open(run.file("sae.safetensors", layer), framework="numpy") as tensors:
+        return np.asarray(tensors.get_tensor("W_dec"))
+
+
+def _number(value: float) -> float | None:
+    """JSON knows no NaN."""
+    return None if np.isnan(value) else value
+
+
+CATALOG = Stage(
+    "catalog", catalog, per_layer=True,
+    inputs=("{layer}/codes", "positions", "genes.parquet"),
+    outputs=("{layer}/features.parquet", "{layer}/top_genes.parquet", "{layer}/histograms.parquet"),
+    config=("annotation.min_firings", "annotation.top_genes"),
+)
+ANNOTATE = Stage(
+    "annotate", annotate, per_layer=True,
+    inputs=("{layer}/top_genes.parquet", "{layer}/features.parquet", "genes.parquet"),
+    outputs=("{layer}/annotations.parquet", "{layer}/labels.parquet", "{layer}/rates_annotation.parquet"),
+    config=("annotation", "seed"), external=_gene_set_files,
+)
+MODULES = Stage(
+    "modules", modules, per_layer=True,
+    inputs=("{layer}/codes", "positions", "{layer}/annotations.parquet"),
+    outputs=(
+        "{layer}/cofiring.parquet", "{layer}/modules.parquet", "{layer}/members.parquet",
+        "{layer}/rates_modules.parquet",
+    ),
+    config=("modules", "annotation.q", "annotation.permutations", "seed"),
+)
+CELLTYPES = Stage(
+    "celltypes", celltypes, per_layer=True,
+    inputs=("{layer}/codes", "positions", "cells.parquet", "cell_labels.parquet"),
+    outputs=("{layer}/celltypes.parquet", "{layer}/rates_celltypes.parquet"),
+    config=("annotation.permutations", "seed"),
+)
+LAYOUT = Stage(
+    "layout", layout, per_layer=True,
+    inputs=("{layer}/sae.safetensors", "{layer}/features.parquet"),
+    outputs=("{layer}/map.parquet",),
+    config=("seed",),
+)
+NEIGHBOURS = Stage(
+    "neighbours", neighbours,
+    inputs=("{layer}/sae.safetensors", "{layer}/features.parquet", "{layer}/cofiring.parquet"),
+    outputs=("{layer}/neighbours.parquet",),
+)

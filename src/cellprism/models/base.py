@@ -1,0 +1,102 @@
+"""A foundation model as a list of blocks that can be run from any layer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cellprism.cells.expression import Expression
+    from cellprism.cells.tokens import TokenizedCells
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded cells.
+
+    Attributes
+    ----------
+    tokens
+        Shape ``(B, T)``, int64, special and padding tokens included.
+    mask
+        Shape ``(B, T)``, bool: true where a token is not padding.
+    gene
+        Shape ``(B, T)``, bool: true at gene positions, in each row in the order of the tokenised cell.
+    cells
+        Cell of each row, shape ``(B,)``.
+    padded
+        Whether any row is padded.
+    """
+
+    tokens: torch.Tensor
+    mask: torch.Tensor
+    gene: torch.Tensor
+    cells: np.ndarray
+    padded: bool
+
+
+class CellModel(ABC):
+    """What cellprism needs of a model. There are no hooks: whoever wants a residual runs the blocks."""
+
+    n_layers: int
+    d_model: int
+    max_length: int
+    vocabulary: dict[str, int]
+    device: torch.device
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """Facts for the manifest: kind, name, sizes, dictionary."""
+
+    @abstractmethod
+    def tokenize(self, expression: Expression, *, min_share_mapped: float = 0.0) -> TokenizedCells:
+        """Turn counts into what the model was trained to read."""
+
+    @abstractmethod
+    def pad(self, tokens: TokenizedCells, cells: np.ndarray) -> Batch:
+        """One batch of the given cells."""
+
+    @abstractmethod
+    def embed(self, batch: Batch) -> torch.Tensor:
+        """Input of block 0, shape ``(B, T, d_model)``."""
+
+    @abstractmethod
+    def block(self, layer: int, h: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Output of block ``layer`` given its input ``h``; both ``(B, T, d_model)``."""
+
+    @abstractmethod
+    def readout(self, h: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Predictions from the output of the last block: gene logits ``(B, T, vocabulary)``, or expression."""
+
+    def batches(self, tokens: TokenizedCells, cells: np.ndarray, *, token_budget: int) -> Iterator[Batch]:
+        """Batches of the given cells, similar lengths together, at most ``token_budget`` padded tokens each."""
+        order = cells[np.argsort(tokens.lengths[cells], kind="stable")[::-1]]
+        start = 0
+        while start < len(order):
+            width = int(tokens.lengths[order[start]]) + 2
+            stop = start + max(1, token_budget // width)
+            yield self.pad(tokens, order[start:stop])
+            start = stop
+
+    def residuals(self, batch: Batch) -> Iterator[tuple[int, torch.Tensor]]:
+        """Yield ``(layer, h)`` after every block in order, without gradients; ``h`` is ``(B, T, d_model)``."""
+        with torch.inference_mode():
+            h = self.embed(batch)
+            for layer in range(self.n_layers):
+                h = self.block(layer, h, batch)
+                yield layer, h
+
+
+def pick_device(name: str) -> torch.device:
+    """``auto`` is CUDA, then MPS, then CPU."""
+    if name != "auto":
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -1,0 +1,113 @@
+"""Geneformer, and every BERT masked-gene model saved in its format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from cellprism.cells.rank_tokens import GeneVocabulary, rank_tokens
+from cellprism.errors import UserError
+from cellprism.models.base import Batch, CellModel
+from cellprism.models.dictionaries import find_vocabulary
+
+if TYPE_CHECKING:
+    from cellprism.cells.expression import Expression
+    from cellprism.cells.tokens import TokenizedCells
+
+
+class Geneformer(CellModel):
+    """A ``transformers.BertForMaskedLM`` over rank tokens.
+
+    Cells start with ``<cls>`` and end with ``<eos>`` if the dictionary has these tokens (V2), else hold genes only.
+    """
+
+    def __init__(self, bert: Any, vocabulary: GeneVocabulary, *, name: str, device: torch.device) -> None:
+        self.bert = bert.eval().to(device)
+        self.genes = vocabulary
+        self.name = name
+        self.device = device
+        self.vocabulary = vocabulary.tokens
+        self.n_layers = int(bert.config.num_hidden_layers)
+        self.d_model = int(bert.config.hidden_size)
+        self.max_length = int(bert.config.max_position_embeddings)
+        self._start = [vocabulary.tokens[t] for t in ("<cls>",) if t in vocabulary.tokens]
+        self._end = [vocabulary.tokens[t] for t in ("<eos>",) if t in vocabulary.tokens]
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "kind": "geneformer", "name": self.name, "n_layers": self.n_layers, "d_model": self.d_model,
+            "max_length": self.max_length, "vocabulary": len(self.vocabulary), "dictionary": self.genes.name,
+        }
+
+    def tokenize(self, expression: Expression, *, min_share_mapped: float = 0.0) -> TokenizedCells:
+        room = self.max_length - len(self._start) - len(self._end)
+        return rank_tokens(expression, self.genes, max_genes=room, min_share_mapped=min_share_mapped)
+
+    def pad(self, tokens: TokenizedCells, cells: np.ndarray) -> Batch:
+        vocabulary = tokens.genes["token"].to_numpy()
+        start, end = len(self._start), len(self._end)
+        lengths = tokens.lengths[cells]
+        width = start + int(lengths.max()) + end
+        padded = np.full((len(cells), width), self.vocabulary["<pad>"], np.int64)
+        padded[:, :start] = self._start
+        for row, (cell, length) in enumerate(zip(cells, lengths, strict=True)):
+            own = tokens.gene[tokens.offsets[cell] : tokens.offsets[cell + 1]]
+            padded[row, start : start + length] = vocabulary[own]
+            padded[row, start + length : start + length + end] = self._end
+        place = np.arange(width)[None, :] - start
+        arrays = padded, place < lengths[:, None] + end, (place >= 0) & (place < lengths[:, None])
+        mask_needed = bool((lengths != lengths.max()).any())
+        return Batch(*(torch.from_numpy(a).to(self.device) for a in arrays), cells=cells, padded=mask_needed)
+
+    def embed(self, batch: Batch) -> torch.Tensor:
+        h: torch.Tensor = self.bert.bert.embeddings(input_ids=batch.tokens)
+        return h
+
+    def block(self, layer: int, h: torch.Tensor, batch: Batch) -> torch.Tensor:
+        attend = batch.mask[:, None, None, :] if batch.padded else None
+        out: torch.Tensor = self.bert.bert.encoder.layer[layer](h, attention_mask=attend)
+        return out
+
+    def readout(self, h: torch.Tensor, batch: Batch) -> torch.Tensor:
+        logits: torch.Tensor = self.bert.cls(h)
+        return logits
+
+
+def load_geneformer(path: str, *, device: torch.device, dictionaries: str | None = None) -> Geneformer:
+    """Load a checkpoint folder (``config.json`` and weights) with the dictionaries in it or in ``dictionaries``.
+
+    Raises
+    ------
+    UserError
+        Files are missing or do not fit together.
+    """
+    folder = checkpoint_folder(path)
+    if not (folder / "config.json").exists():
+        msg = f"no checkpoint in {folder}: `model.path` must be a folder with config.json and model.safetensors."
+        raise UserError(msg)
+    bert = _load_bert(folder)
+    vocabulary = find_vocabulary(Path(dictionaries) if dictionaries else folder, bert.config.vocab_size)
+    return Geneformer(bert, vocabulary, name=folder.name, device=device)
+
+
+def checkpoint_folder(path: str) -> Path:
+    """The folder meant by ``model.path``; ``demo`` is the model that ships with the package."""
+    return Path(__file__).parent / "data" / "demo-pbmc" if path == "demo" else Path(path)
+
+
+def _load_bert(folder: Path) -> Any:
+    from transformers import BertForMaskedLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        return BertForMaskedLM.from_pretrained(
+            folder, attn_implementation="sdpa", dtype=torch.float32, local_files_only=True, weights_only=True,
+        )
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        msg = f"the checkpoint in {folder} cannot be loaded ({reason}): copy its files again."
+        raise UserError(msg) from error

@@ -1,0 +1,145 @@
+"""From the cells file to tokens: the first stage of a run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from cellprism.cells.expression import Expression, read_expression
+from cellprism.cells.tokens import TokenizedCells
+from cellprism.errors import UserError
+from cellprism.models import load_model
+from cellprism.runs.files import write_array, write_json
+from cellprism.runs.stage import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cellprism.models.base import CellModel
+    from cellprism.runs.config import CellsConfig, Config
+    from cellprism.runs.directory import Run
+    from cellprism.runs.progress import Progress
+
+
+def run_model(run: Run) -> CellModel:
+    """The model of a run."""
+    config = run.config.model
+    return load_model(config.path, kind=config.kind, device=config.device, dictionaries=config.dictionaries)
+
+
+def run_tokens(run: Run) -> TokenizedCells:
+    """The tokenised cells of a run whose first stage is done."""
+    return TokenizedCells(
+        gene=np.load(run.file("tokens") / "gene.npy"),
+        offsets=np.load(run.file("tokens") / "offsets.npy"),
+        genes=run.read("genes"),
+        cells=run.read("cells"),
+    )
+
+
+def tokenize(run: Run, _layer: int | None, progress: Progress) -> dict[str, Any]:
+    """Read, check and tokenise the cells; write the tables of cells and genes, ``model.json`` and ``tokens/``."""
+    config = run.config.cells
+    model = run_model(run)
+    layers = chosen_layers(run.config, model.n_layers)
+    expression = _sample(read_expression(config.path, layer=config.layer), config, run.config.seed)
+    labels = _labels(expression, config)
+    for note in expression.notes:
+        progress.note(note)
+    tokens = model.tokenize(expression, min_share_mapped=config.min_share_mapped)
+    enough = tokens.lengths >= config.min_tokens
+    if not enough.any():
+        msg = (
+            f"{expression.source}: no cell has {config.min_tokens} expressed genes that the model knows (the best has "
+            f"{tokens.lengths.max()}): check the gene names, or lower `cells.min_tokens`."
+        )
+        raise UserError(msg)
+    tokens = tokens.keep(enough)
+    rows = tokens.cells["row"].to_numpy()
+    _write(run, expression.take(rows), tokens, labels.iloc[rows])
+    write_json(run.file("model.json"), {
+        **model.describe(), "layers": layers, "source": expression.source, "notes": list(expression.notes),
+    })
+    lengths = tokens.lengths
+    return {
+        "cells": len(tokens),
+        "cells_left_out": int((~enough).sum()),
+        "positions": int(lengths.sum()),
+        "tokens_per_cell_quartiles": np.quantile(lengths, [0.25, 0.5, 0.75]).tolist(),
+        "share_of_expressed_entries_mapped": float(tokens.cells["n_mapped"].sum() / tokens.cells["n_expressed"].sum()),
+        "share_of_cells_truncated": float((tokens.cells["n_mapped"] > lengths).mean()),
+    }
+
+
+def chosen_layers(config: Config, n_layers: int) -> list[int]:
+    """The layers to take apart, checked against the model."""
+    wanted = config.sae.layers
+    if wanted == "all":
+        return list(range(n_layers))
+    outside = [layer for layer in wanted if not 0 <= layer < n_layers]
+    if outside or not wanted:
+        msg = f"`sae.layers` has layer {outside or '()'}, the model has layers 0 to {n_layers - 1}: choose among these."
+        raise UserError(msg)
+    return sorted(set(wanted))
+
+
+def _sample(expression: Expression, config: CellsConfig, seed: int) -> Expression:
+    n = expression.counts.shape[0]
+    if config.max_cells is None or config.max_cells >= n:
+        return expression
+    rows = np.random.default_rng(seed).choice(n, config.max_cells, replace=False)
+    sampled = expression.take(np.sort(rows))
+    return replace(sampled, notes=(*expression.notes, f"a random sample of {config.max_cells} of {n} cells is used."))
+
+
+def _labels(expression: Expression, config: CellsConfig) -> pd.DataFrame:
+    wanted = [*config.labels, *([config.donor] if config.donor else [])]
+    missing = [name for name in wanted if name not in expression.obs]
+    if missing:
+        msg = (
+            f"{expression.source} has no column {missing[0]!r} in obs: choose `cells.labels` and `cells.donor` among "
+            f"{', '.join(expression.obs.columns)}."
+        )
+        raise UserError(msg)
+    return expression.obs[wanted].astype("string")
+
+
+def _write(run: Run, expression: Expression, tokens: TokenizedCells, labels: pd.DataFrame) -> None:
+    config = run.config.cells
+    cells = np.arange(len(tokens))
+    run.write("cells", tokens.cells.drop(columns="row").assign(
+        cell=cells,
+        name=expression.names,
+        total=expression.totals,
+        n_tokens=tokens.lengths,
+        donor=labels[config.donor].to_numpy(object) if config.donor else None,
+    ))
+    run.write("cell_labels", pd.concat([
+        pd.DataFrame({"cell": cells, "key": key, "value": labels[key].to_numpy(object)}).dropna()
+        for key in config.labels
+    ]) if config.labels else pd.DataFrame(columns=["cell", "key", "value"]))
+    run.write("genes", tokens.genes.assign(
+        gene=np.arange(len(tokens.genes)), n_seen=np.bincount(tokens.gene, minlength=len(tokens.genes)),
+    ))
+    write_array(run.file("tokens") / "gene.npy", tokens.gene)
+    write_array(run.file("tokens") / "offsets.npy", tokens.offsets)
+
+
+def _external(config: Config) -> Sequence[Path]:
+    from cellprism.models.geneformer import checkpoint_folder
+
+    files = [Path(path) for path in (config.cells.path, config.model.dictionaries) if path and path != "demo"]
+    return [path for path in (*files, checkpoint_folder(config.model.path)) if path.exists()]
+
+
+TOKENIZE = Stage(
+    name="tokenize",
+    function=tokenize,
+    outputs=("model.json", "cells.parquet", "cell_labels.parquet", "genes.parquet", "tokens"),
+    config=("model.kind", "model.path", "model.dictionaries", "cells", "sae.layers", "seed"),
+    external=_external,
+)

@@ -1,0 +1,39 @@
+"""The stages of a run in order: its table of contents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cellprism.codes.stages import ENCODE
+from cellprism.features.stages import ANNOTATE, CATALOG, CELLTYPES, LAYOUT, MODULES, NEIGHBOURS
+from cellprism.models.stages import TOKENIZE
+from cellprism.runs.directory import Run, create
+from cellprism.runs.lock import exclusive
+from cellprism.runs.progress import Silent
+from cellprism.runs.stage import run_stages
+
+if TYPE_CHECKING:
+    from cellprism.runs.config import Config
+    from cellprism.runs.progress import Progress
+
+from cellprism.sae.stages import RESIDUALS, TRAIN
+
+STAGES = (
+    TOKENIZE, RESIDUALS, TRAIN, ENCODE, CATALOG, ANNOTATE, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS,
+)
+
+
+def run(config: Config, progress: Progress | None = None) -> Run:
+    """Do what ``config`` asks for in the directory ``config.out``, from where an earlier call left off.
+
+    Raises
+    ------
+    UserError
+        Another process works on the directory, or something in the config, the cells or the model does not fit.
+    """
+    from pathlib import Path
+
+    with exclusive(Path(config.out)):
+        target = create(config)
+        run_stages(STAGES, target, progress or Silent())
+    return target

@@ -1,0 +1,233 @@
+"""A finished run as notebooks see it: every table of a layer as a DataFrame, one call each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cellprism.errors import UserError
+from cellprism.runs.directory import open_directory
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cellprism.codes.store import CodeStore
+    from cellprism.runs.config import Config
+    from cellprism.runs.directory import Run
+
+Q = 0.05
+"""Tests of features against groups of cells count below this q."""
+
+
+def open_run(path: str | Path) -> RunReader:
+    """Open a run directory for reading.
+
+    Parameters
+    ----------
+    path
+        The directory that ``cellprism run`` or ``cellprism demo`` wrote.
+
+    Raises
+    ------
+    UserError
+        The directory is not a run, or was written by a newer cellprism.
+    """
+    return RunReader(open_directory(Path(path)))
+
+
+class RunReader:
+    """The tables of a run. Their columns are described in `cellprism.runs.schemas`.
+
+    Parameters
+    ----------
+    run
+        An opened run directory.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def __repr__(self) -> str:
+        return f"RunReader({str(self.path)!r})"
+
+    @property
+    def path(self) -> Path:
+        return self.run.path
+
+    @property
+    def config(self) -> Config:
+        return self.run.config
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Layers that the run takes apart, counted from 0."""
+        if not self.run.file("model.json").exists():
+            msg = f"{self.path} has no layers yet: see `cellprism status {self.path}`."
+            raise UserError(msg)
+        return self.run.layers
+
+    def cells(self) -> pd.DataFrame:
+        """One row per cell."""
+        return self.run.read("cells")
+
+    def cell_labels(self) -> pd.DataFrame:
+        """One row per cell and label column."""
+        return self.run.read("cell_labels")
+
+    def genes(self) -> pd.DataFrame:
+        """One row per gene that the model was given in at least one cell."""
+        return self.run.read("genes")
+
+    def features(self, layer: int) -> pd.DataFrame:
+        """One row per feature of a layer, dead ones too, in order of their index.
+
+        Beside the columns of the table ``features``: ``source``, ``label``, ``label_q`` and ``n_terms`` (0 without a
+        label) of its label; ``module``; ``x`` and ``y`` on the map; ``group_key``, ``group_value``, ``group_auroc``
+        and ``group_q`` of the group of cells with the largest AUROC among those with q < 0.05. What a feature lacks
+        is missing.
+        """
+        labels = self._read("labels", layer).rename(columns={"term": "label", "q": "label_q"})
+        parts = [labels, self._read("members", layer), self._read("map", layer), best_groups(self.celltypes(layer))]
+        table = self._read("features", layer)
+        for part in parts:
+            table = table.merge(part, on="feature", how="left", validate="one_to_one")
+        table["module"] = table["module"].astype("Int32")
+        table["n_terms"] = table["n_terms"].fillna(0).astype("int32")
+        return table.sort_values("feature", ignore_index=True)
+
+    def top_genes(self, layer: int) -> pd.DataFrame:
+        """The genes on which each feature fires most strongly and most reliably."""
+        return self._read("top_genes", layer)
+
+    def annotations(self, layer: int) -> pd.DataFrame:
+        """Tests of the features' top genes against gene sets."""
+        return self._read("annotations", layer)
+
+    def modules(self, layer: int) -> pd.DataFrame:
+        """Modules of features that fire together, largest first."""
+        return self._read("modules", layer)
+
+    def members(self, layer: int) -> pd.DataFrame:
+        """The module of each feature that is in one."""
+        return self._read("members", layer)
+
+    def celltypes(self, layer: int) -> pd.DataFrame:
+        """Tests of the features against the groups of cells."""
+        return self._read("celltypes", layer)
+
+    def neighbours(self, layer: int) -> pd.DataFrame:
+        """The features most like each feature, by kind of likeness."""
+        return self._read("neighbours", layer)
+
+    def cofiring(self, layer: int) -> pd.DataFrame:
+        """Pairs of features that fire at the same positions."""
+        return self._read("cofiring", layer)
+
+    def histograms(self, layer: int) -> pd.DataFrame:
+        """Distribution of each feature's activations."""
+        return self._read("histograms", layer)
+
+    def metrics(self, layer: int) -> pd.DataFrame:
+        """Quality of the layer's sparse autoencoder on held-out cells."""
+        return self._read("metrics", layer)
+
+    def rates(self, layer: int | None = None) -> pd.DataFrame:
+        """Headline rates beside their nulls, of one layer or of all, with a column ``layer``."""
+        import pandas as pd
+
+        layers = self.layers if layer is None else (self._known(layer),)
+        tables = []
+        for one in layers:
+            paths = sorted(self.run.layer_folder(one).glob("rates*.parquet"))
+            suffixes = [path.stem.removeprefix("rates") for path in paths]
+            tables += [self.run.read("rates", one, suffix=suffix).assign(layer=one) for suffix in suffixes]
+        if not tables:
+            msg = f"no rates in {self.path}: the run has not come so far; see `cellprism status {self.path}`."
+            raise UserError(msg)
+        table = pd.concat(tables, ignore_index=True)
+        return table[["layer", *table.columns.drop("layer")]]
+
+    def codes(self, layer: int) -> CodeStore:
+        """Which features fire at every position of a layer."""
+        from cellprism.codes.store import CodeStore
+
+        return CodeStore(self.run, self._known(layer))
+
+    def findings(self, n: int = 12) -> pd.DataFrame:
+        """The features to look at first, over all layers.
+
+        Features that are neither dead nor rare, have a label (q < 0.05) and fire more in a group of cells than in the
+        rest (q < 0.05, AUROC > 0.5) are ranked twice: by the q of the label and by the AUROC. A feature's place is
+        the worse of its two ranks. Of the features with the same label only the first is given.
+
+        Parameters
+        ----------
+        n
+            Rows at most.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns layer, feature, label, source, q (of the label), group_key, group_value, auroc, genes (list of
+            symbols), best first.
+        """
+        import pandas as pd
+
+        tables = [self.features(layer).assign(layer=layer) for layer in self.layers]
+        rows = rank_findings(pd.concat([t[_convincing(t)] for t in tables], ignore_index=True)).head(n)
+        genes = {layer: _symbols(self.top_genes(layer)) for layer in rows["layer"].unique()}
+        found = rows.rename(columns={"label_q": "q", "group_auroc": "auroc"}).reset_index(drop=True)
+        places = zip(found["layer"], found["feature"], strict=True)
+        found["genes"] = [genes[layer][feature] for layer, feature in places]
+        return found[["layer", "feature", "label", "source", "q", "group_key", "group_value", "auroc", "genes"]]
+
+    def _read(self, name: str, layer: int) -> pd.DataFrame:
+        return self.run.read(name, self._known(layer))
+
+    def _known(self, layer: int) -> int:
+        if layer not in self.layers:
+            names = ", ".join(map(str, self.layers))
+            msg = f"{self.path} has no layer {layer}: choose one of {names}."
+            raise UserError(msg)
+        return layer
+
+
+def best_groups(celltypes: pd.DataFrame) -> pd.DataFrame:
+    """The group of cells with the largest AUROC among those with q < 0.05, for each feature that has one.
+
+    Parameters
+    ----------
+    celltypes
+        A table ``celltypes``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns feature, group_key, group_value, group_auroc, group_q; one row per feature.
+    """
+    rows = celltypes[celltypes["q"] < Q].sort_values(["auroc", "key", "value"], ascending=[False, True, True])
+    rows = rows.drop_duplicates("feature").sort_values("feature", ignore_index=True)
+    names = {"key": "group_key", "value": "group_value", "auroc": "group_auroc", "q": "group_q"}
+    return rows[["feature", *names]].rename(columns=names)
+
+
+def rank_findings(rows: pd.DataFrame) -> pd.DataFrame:
+    """Sort features by the worse of their ranks by ``label_q`` and ``group_auroc``; keep the first of each label."""
+    by_label = rows["label_q"].rank(method="min")
+    by_group = rows["group_auroc"].rank(method="min", ascending=False)
+    rows = rows.assign(_worse=by_label.combine(by_group, max), _sum=by_label + by_group)
+    rows = rows.sort_values(["_worse", "_sum", "layer", "feature"]).drop(columns=["_worse", "_sum"])
+    return rows.drop_duplicates(["source", "label"])
+
+
+def _convincing(table: pd.DataFrame) -> pd.Series[bool]:
+    return ~table["dead"] & ~table["rare"] & (table["label_q"] < Q) & (table["group_auroc"] > 0.5)
+
+
+def _symbols(top_genes: pd.DataFrame) -> dict[int, list[str]]:
+    symbols: dict[int, list[str]] = {}
+    ordered = top_genes.sort_values(["feature", "rank"])
+    for feature, symbol in zip(ordered["feature"].tolist(), ordered["symbol"], strict=True):
+        symbols.setdefault(feature, []).append(symbol)
+    return symbols
+

@@ -1,0 +1,153 @@
+"""Residuals out of the model, autoencoders out of residuals: two stages."""
+
+from __future__ import annotations
+
+import math
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from cellprism.models.stages import run_model, run_tokens
+from cellprism.runs.files import atomic_path, sha256
+from cellprism.runs.stage import Stage
+from cellprism.sae.files import save
+from cellprism.sae.metrics import explained_variance, largest_cosine, mean_active
+from cellprism.sae.train import train
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from cellprism.cells.tokens import TokenizedCells
+    from cellprism.models.base import Batch, CellModel
+    from cellprism.runs.directory import Run
+    from cellprism.runs.progress import Progress
+
+HELD_OUT_POSITIONS = 50_000
+CHUNK = 65_536
+"""Positions of consecutive cells that are batched together; also the size of a shard of codes."""
+
+
+def cell_chunks(tokens: TokenizedCells) -> list[np.ndarray]:
+    """Consecutive cells in groups of about `CHUNK` positions."""
+    group = tokens.offsets[:-1] // CHUNK
+    return np.split(np.arange(len(tokens)), np.flatnonzero(np.diff(group)) + 1)
+
+
+def batch_positions(batch: Batch, tokens: TokenizedCells) -> np.ndarray:
+    """Position numbers of a batch's gene entries, in the order of ``h[batch.gene]``."""
+    return np.concatenate([np.arange(tokens.offsets[c], tokens.offsets[c + 1]) for c in batch.cells])
+
+
+def layer_residuals(
+    model: CellModel, tokens: TokenizedCells, cells: np.ndarray, *, layers: tuple[int, ...], token_budget: int,
+) -> Iterator[tuple[np.ndarray, int, torch.Tensor]]:
+    """Yield position numbers, layer and residuals ``(positions, d_model)`` of the given cells, batch by batch."""
+    for batch in model.batches(tokens, cells, token_budget=token_budget):
+        positions = batch_positions(batch, tokens)
+        for layer, h in model.residuals(batch):
+            if layer in layers:
+                yield positions, layer, h[batch.gene]
+            if layer == max(layers):
+                break
+
+
+def held_out_cells(n_cells: int, share: float, seed: int) -> np.ndarray:
+    """Sorted cells kept out of training: at least one, never all."""
+    n = min(max(1, math.ceil(share * n_cells)), n_cells - 1)
+    return np.sort(np.random.default_rng([seed, 1]).permutation(n_cells)[:n])
+
+
+def sample_residuals(run: Run, _layer: int | None, progress: Progress) -> dict[str, Any]:
+    """One pass of the model; a uniform sample of every layer's residuals goes to ``residuals/``, as bfloat16 bits."""
+    model, tokens, config = run_model(run), run_tokens(run), run.config.sae
+    held_out = np.isin(tokens.cell, held_out_cells(len(tokens), config.held_out, run.config.seed))
+    rng = np.random.default_rng([run.config.seed, 2])
+    chosen = {
+        "train": _choose(np.flatnonzero(~held_out), config.positions, rng),
+        "held_out": _choose(np.flatnonzero(held_out), HELD_OUT_POSITIONS, rng),
+    }
+    with ExitStack() as stack, progress.bar("reading the residual stream", len(tokens), "cell") as advance:
+        files = {
+            (layer, part): _create(stack, run.file("residuals", layer) / f"{part}.npy", (len(rows), model.d_model))
+            for layer in run.layers for part, rows in chosen.items()
+        }
+        slots = {part: _slots(rows, len(tokens.gene)) for part, rows in chosen.items()}
+        for cells in cell_chunks(tokens):
+            for positions, layer, h in layer_residuals(
+                model, tokens, cells, layers=run.layers, token_budget=run.config.model.token_budget,
+            ):
+                bits = h.to(torch.bfloat16).view(torch.int16).cpu().numpy()
+                for part, slot in slots.items():
+                    wanted = slot[positions] >= 0
+                    files[layer, part][slot[positions[wanted]]] = bits[wanted]
+            advance(len(cells))
+    return {part: len(rows) for part, rows in chosen.items()}
+
+
+def train_layer(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
+    """Train the autoencoder of a layer; write ``sae.safetensors``, ``training`` and ``metrics``."""
+    assert layer is not None
+    residuals, held_out = (_read(run.file("residuals", layer) / f"{part}.npy") for part in ("train", "held_out"))
+    seed = run.config.seed * 1000 + layer
+    with progress.bar(f"training the autoencoder of layer {layer}", run.config.sae.steps, "step") as advance:
+        trained = train(residuals, held_out, run.config.sae, seed=seed, advance=advance)
+    sae = trained.sae
+    with torch.inference_mode():
+        codes = sae.encode(held_out)
+        explained = explained_variance(held_out.float(), sae.decode(codes))
+    fired = int(torch.unique(codes.index[codes.value > 0]).numel())
+    rows = [
+        ("explained_variance", explained, len(held_out), "position"),
+        ("mean_active", mean_active(codes.value), len(held_out), "position"),
+        ("silent_on_held_out", 1 - fired / sae.n_features, sae.n_features, "feature"),
+        ("largest_cosine", largest_cosine(sae.W_dec.detach()), sae.n_features, "feature"),
+    ]
+    run.write("metrics", pd.DataFrame(rows, columns=["metric", "value", "n", "unit"]), layer)
+    run.write("training", trained.log, layer)
+    save(sae, run.file("sae.safetensors", layer), {
+        "layer": layer, "seed": seed, "training_set": sha256(run.file("residuals", layer) / "train.npy"),
+    })
+    return {"explained_variance": explained}
+
+
+def _choose(positions: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    return positions if len(positions) <= most else np.sort(rng.choice(positions, most, replace=False))
+
+
+def _slots(rows: np.ndarray, n: int) -> np.ndarray:
+    slots = np.full(n, -1, np.int64)
+    slots[rows] = np.arange(len(rows))
+    return slots
+
+
+def _create(stack: ExitStack, path: Path, shape: tuple[int, int]) -> np.memmap:
+    temporary = stack.enter_context(atomic_path(path))
+    return np.lib.format.open_memmap(temporary, mode="w+", dtype=np.int16, shape=shape)
+
+
+def _read(path: Path) -> torch.Tensor:
+    return torch.from_numpy(np.load(path)).view(torch.bfloat16)
+
+
+RESIDUALS = Stage(
+    name="residuals",
+    function=sample_residuals,
+    inputs=("model.json", "tokens", "genes.parquet"),
+    outputs=("{layer}/residuals",),
+    config=("sae.positions", "sae.held_out", "model.token_budget", "model.device", "seed"),
+    transient=True,
+)
+TRAIN = Stage(
+    name="train",
+    function=train_layer,
+    inputs=("{layer}/residuals",),
+    outputs=("{layer}/sae.safetensors", "{layer}/training.parquet", "{layer}/metrics.parquet"),
+    config=(
+        "sae.expansion", "sae.k", "sae.steps", "sae.batch_size", "sae.learning_rate", "seed",
+    ),
+    per_layer=True,
+)

@@ -1,0 +1,174 @@
+"""A complete run directory made of random numbers: small, written in a second, with every case that an atlas meets."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from cellprism.runs.config import parse_config
+from cellprism.runs.directory import Run, create
+from cellprism.runs.files import write_array
+from cellprism.runs.manifest import write_manifest
+from cellprism.runs.schemas import TABLES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LAYERS = (0, 2)
+N_FEATURES = 70
+N_CELLS = 40
+N_GENES = 300
+DEAD, RARE, BARE = 3, 5, 69
+"""A feature that never fires, one that is rare, and one that fires but has no label, group, module or neighbour."""
+NAMED = ("CD3D", "MS4A1", "GNLY", "LYZ", "HLA-DRA", "PPBP")
+TERMS = tuple((f"library {i % 3}", f"term {i} (α–β)") for i in range(12))
+GROUPS = (("batch", "one"), ("batch", "two"), ("cell type", "B cell"), ("cell type", "NK, \"natural\" <killer>"),
+          ("cell type", "T cell"))
+
+
+def write_run(path: Path, *, title: str = "Fabricated", seed: int = 0, n_features: int = N_FEATURES) -> Path:
+    """Write the run and return its path."""
+    raw = {"title": title, "out": str(path), "seed": seed, "cells": {"path": "/secret/place/cells.h5ad"}}
+    run = create(parse_config(raw))
+    rng = np.random.default_rng(seed)
+    model = {"kind": "geneformer", "path": "demo", "n_layers": 3, "d_model": 16, "layers": list(LAYERS)}
+    run.file("model.json").write_text(json.dumps(model))
+    symbols = [*NAMED, *(f"GENE{i}" for i in range(N_GENES - len(NAMED)))]
+    _cells(run, rng)
+    _write(run, "genes", {
+        "gene": np.arange(N_GENES), "token": np.arange(N_GENES) + 2,
+        "id": [f"ENSG{i:011d}" for i in range(N_GENES)], "symbol": symbols, "n_seen": rng.integers(1, 40, N_GENES),
+    })
+    positions = _positions(run, rng)
+    for layer in LAYERS:
+        _layer(run, layer, rng, symbols, n_features)
+        _codes(run, layer, rng, positions, n_features)
+    (path / "stages").mkdir()
+    for i, name in enumerate(["tokens", "catalog.00", "catalog.02"]):
+        marker = {"key": "k", "started": f"2026-01-01T00:00:0{i}Z", "seconds": 1.5, "outputs": {"features": "ab" * 32},
+                  "sizes": {}, "inputs": [], "facts": {}, "environment": {}}
+        (path / "stages" / f"{name}.json").write_text(json.dumps(marker))
+    write_manifest(path, seed)
+    return path
+
+
+def _cells(run: Run, rng: np.random.Generator) -> None:
+    cells = np.arange(N_CELLS)
+    run.write("cells", pd.DataFrame({
+        "cell": cells, "name": [f"cell-{i}" for i in cells], "total": rng.integers(500, 900, N_CELLS).astype(float),
+        "n_expressed": 60, "n_mapped": 50, "n_tokens": 50, "donor": None,
+    }), notes={"notes": ["counts recovered from normalised values"]})
+    kinds = [GROUPS[2:][i % 3][1] for i in cells]
+    batches = [GROUPS[i % 2][1] for i in cells]
+    _write(run, "cell_labels", {
+        "cell": np.tile(cells, 2), "key": ["cell type"] * N_CELLS + ["batch"] * N_CELLS, "value": kinds + batches,
+    })
+
+
+def _layer(run: Run, layer: int, rng: np.random.Generator, symbols: list[str], n: int) -> None:
+    features = np.arange(n)
+    fired = rng.integers(20, 400, n)
+    fired[DEAD], fired[RARE] = 0, 6
+    alive = features[fired > 0]
+    _write(run, "features", {
+        "feature": features, "n_fired": fired, "frequency": fired / (N_CELLS * 50), "n_cells": np.minimum(fired, 40),
+        "n_genes": np.minimum(fired, 30), "mean_value": np.where(fired > 0, 1.25, np.nan),
+        "max_value": np.where(fired > 0, rng.uniform(2, 9, n), 0), "dead": fired == 0,
+        "rare": (fired > 0) & (fired < 10),
+    }, layer)
+    genes = {f: rng.choice(N_GENES, 8, replace=False) for f in alive}
+    top = pd.DataFrame([(f, rank, gene, symbols[gene]) for f in alive for rank, gene in enumerate(genes[f])],
+                       columns=["feature", "rank", "gene", "symbol"])
+    mean = np.tile(np.linspace(3, 1, 8), len(alive)) + rng.uniform(0, 0.1, len(top))
+    run.write("top_genes", top.assign(seen=30, fired=20, mean=mean, sd=0.5, lower=mean - 0.2), layer)
+    _write(run, "histograms", {
+        "feature": np.repeat(alive, 24), "bin": np.tile(np.arange(24), len(alive)),
+        "count": rng.integers(0, 50, 24 * len(alive)),
+    }, layer)
+    _annotations(run, layer, rng, genes, symbols)
+    _groups_and_modules(run, layer, rng, alive)
+    x, y = rng.normal(0, 3, (2, len(alive)))
+    _write(run, "map", {"feature": alive, "x": x, "y": y}, layer,
+           {"method": "UMAP", "metric": "cosine", "seed": 0, "trustworthiness": 0.93})
+    rows = [(f, kind, rank, at, (f + step) % n, 0.9 - rank / 10, 0.4)
+            for f in alive if f != BARE
+            for kind, at in (("atom", layer), ("cofiring", layer), ("next", 2 - layer))
+            for rank, step in enumerate((7, 11))]
+    run.write("neighbours", pd.DataFrame(rows, columns=list(TABLES["neighbours"].columns)), layer)
+    _write(run, "metrics", {"metric": ["explained_variance", "l0"], "value": [0.9, 32.0], "n": [2000, 2000],
+                            "unit": "position"}, layer)
+    for suffix, rate in (("_annotation", "annotated"), ("_modules", "cofiring_pairs"), ("_celltypes", "grouped")):
+        run.write("rates", pd.DataFrame({
+            "rate": [rate], "value": 0.4, "n": 69, "unit": "feature", "null_mean": 0.05, "null_q95": 0.08,
+            "n_permutations": 20, "null": "genes shuffled between features", "protocol": "calibrated",
+        }), layer, suffix=suffix)
+
+
+def _annotations(
+    run: Run, layer: int, rng: np.random.Generator, genes: dict[int, np.ndarray], symbols: list[str]
+) -> None:
+    rows, labels = [], []
+    for feature, own in genes.items():
+        chosen = rng.choice(len(TERMS), 4, replace=False)
+        p = np.sort(rng.uniform(1e-12, 1e-4, 4)) if feature % 3 and feature != BARE else np.full(4, 0.6)
+        q = np.minimum(p * 20, 1.0)
+        for term, one_p, one_q in zip(chosen, p, q, strict=True):
+            overlap = [symbols[g] for g in own[:3]]
+            rows.append((feature, *TERMS[term], 3, 8, 40, " ".join(overlap), 2.5, one_p, one_q))
+        if q[0] < 0.05:
+            labels.append((feature, *TERMS[chosen[0]], q[0], 4))
+    for name, content in (("annotations", rows), ("labels", labels)):
+        run.write(name, pd.DataFrame(content, columns=list(TABLES[name].columns)), layer)
+
+
+def _groups_and_modules(run: Run, layer: int, rng: np.random.Generator, alive: np.ndarray) -> None:
+    rows = []
+    for feature in alive:
+        significant = feature % 4 != 0 and feature != BARE
+        for key, value in GROUPS:
+            p = rng.uniform(0, 1e-3) if significant else 0.5
+            rows.append((feature, key, value, 13, "cell", rng.uniform(0.3, 1), rng.normal(), p, min(1.0, 3 * p)))
+    run.write("celltypes", pd.DataFrame(rows, columns=list(TABLES["celltypes"].columns)), layer)
+    members = alive[(alive % 5 < 2) & (alive != BARE)]
+    _write(run, "members", {"feature": members, "module": members % 5}, layer)
+    sizes = [int((members % 5 == m).sum()) for m in (0, 1)]
+    run.write("modules", pd.DataFrame({
+        "module": [0, 1], "n_features": sizes, "n_edges": [40, 20], "stability": [0.9, np.nan],
+        "source": [TERMS[0][0], None], "term": [TERMS[0][1], None], "n_members_with_term": pd.array([5, None], "Int32"),
+        "p": [1e-6, np.nan], "q": [1e-5, np.nan],
+    }), layer)
+    run.write("cofiring", pd.DataFrame({
+        "a": members[:-1], "b": members[1:], "count": 60, "pmi": 3.2, "p": 1e-8, "q": 1e-6,
+    }), layer)
+
+
+def _positions(run: Run, rng: np.random.Generator) -> list[int]:
+    """Two shards of whole cells with 50 genes each."""
+    lengths = []
+    for number, cells in enumerate(np.array_split(np.arange(N_CELLS, dtype=np.int32), 2)):
+        genes = np.concatenate([rng.choice(N_GENES, 50, replace=False) for _ in cells]).astype(np.int32)
+        write_array(run.file("positions") / f"cell.{number:05d}.npy", np.repeat(cells, 50))
+        write_array(run.file("positions") / f"gene.{number:05d}.npy", genes)
+        lengths.append(len(genes))
+    return lengths
+
+
+def _codes(run: Run, layer: int, rng: np.random.Generator, lengths: list[int], n_features: int) -> None:
+    folder = run.file("codes", layer)
+    write_array(folder / "n_features.npy", np.array(n_features))
+    for number, length in enumerate(lengths):
+        index = np.array([rng.choice(n_features, 4, replace=False) for _ in range(length)], np.uint16)
+        write_array(folder / f"index.{number:05d}.npy", index)
+        write_array(folder / f"value.{number:05d}.npy", rng.uniform(0, 2, index.shape).astype(np.float16))
+
+
+def _write(
+    run: Run, name: str, columns: dict[str, object], layer: int | None = None, notes: dict[str, object] | None = None
+) -> None:
+    run.write(name, pd.DataFrame(columns), layer, notes=notes)

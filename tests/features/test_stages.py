@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from cellprism.features.stages import ANNOTATE, CATALOG, CELLTYPES, LAYOUT, MODULES, NEIGHBOURS
+from cellprism.runs.files import sha256
+from cellprism.runs.progress import Silent
+
+if TYPE_CHECKING:
+    from cellprism.runs.directory import Run
+    from cellprism.runs.stage import Stage
+
+STAGES = (CATALOG, ANNOTATE, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS)
+
+
+def execute(run: Run, stages: tuple[Stage, ...]) -> None:
+    for stage in stages:
+        for layer in run.layers if stage.per_layer else (None,):
+            stage.function(run, layer, Silent())
+
+
+def files(run: Run, stages: tuple[Stage, ...]) -> dict[str, str]:
+    names = [name.replace("{layer}", f"layers/{layer:02d}") for s in stages for name in s.outputs for layer in run.layers]
+    return {name: sha256(run.path / name) for name in names}
+
+
+def test_the_stages_find_what_was_planted(planted) -> None:
+    run = planted.run
+    execute(run, STAGES)
+    features = run.read("features", 1)
+    assert np.array_equal(features["n_fired"], planted.fires.sum(axis=0))
+    assert features["dead"].tolist() == [False] * 39 + [True]
+    labels = run.read("labels", 1).set_index("feature")["term"]
+    for g in range(3):
+        assert (labels.loc[10 * g : 10 * g + 9] == f"group {g}").all()
+    annotated = run.read("rates", 1, suffix="_annotation").set_index("rate").loc["annotated"]
+    assert annotated["value"] >= 30 / 39
+    assert annotated["null_q95"] < annotated["value"] / 2
+    members = run.read("members", 1)
+    inside = members[members["feature"] < 30]
+    assert len(inside) == 30
+    assert adjusted_rand_score(inside["feature"] // 10, inside["module"]) > 0.9
+    modules = run.read("modules", 1)
+    assert set(modules["term"]) == {"group 0", "group 1", "group 2"}
+    assert run.read("rates", 1, suffix="_modules").set_index("rate").loc["in_module", "null_mean"] == 0
+    types = run.read("celltypes", 1)
+    hits = types[(types["q"] < 0.05) & (types["value"] == "A") & (types["auroc"] > 0.5)]
+    assert set(range(10)) <= set(hits["feature"])
+    assert run.read("rates", 1, suffix="_celltypes").loc[0, "null_mean"] < 0.05
+    assert len(run.read("map", 1)) == 39
+    assert run.notes("map", 1)["trustworthiness"] > 0.8
+    neighbours = run.read("neighbours", 0)
+    assert set(neighbours["kind"]) == {"atom", "cofiring", "next"}
+    assert set(run.read("neighbours", 1)["kind"]) == {"atom", "cofiring", "previous"}
+
+
+def test_the_same_inputs_give_the_same_bytes(planted) -> None:
+    stages = tuple(stage for stage in STAGES if stage is not LAYOUT)
+    execute(planted.run, stages)
+    first = files(planted.run, stages)
+    execute(planted.run, stages)
+    assert files(planted.run, stages) == first
+
+
+def test_every_output_is_declared(planted) -> None:
+    before = {path for path in planted.run.path.rglob("*") if path.is_file()}
+    execute(planted.run, STAGES)
+    made = {str(p.relative_to(planted.run.path)) for p in planted.run.path.rglob("*") if p.is_file()}
+    made -= {str(p.relative_to(planted.run.path)) for p in before}
+    assert made == set(files(planted.run, STAGES))
+
+
+def test_a_run_without_labels_has_no_cell_types(planted) -> None:
+    run = planted.run
+    run.write("cell_labels", run.read("cell_labels").iloc[:0])
+    execute(run, (CELLTYPES,))
+    assert run.read("celltypes", 0).empty
+    assert run.read("rates", 0, suffix="_celltypes").loc[0, "value"] == 0
+
+
+def test_layer_stages_need_a_layer(planted) -> None:
+    with pytest.raises(ValueError, match="one layer"):
+        CATALOG.function(planted.run, None, Silent())
