@@ -6,7 +6,7 @@ set -euo pipefail
 python=$1
 cd "$(dirname "$0")/.."
 
-if [ "$(uname -s)" != Linux ] || command -v nvidia-smi >/dev/null || "$python" -c 'import torch' 2>/dev/null; then
+if [ "$(uname -s)" != Linux ] || command -v nvidia-smi >/dev/null; then
   exit 0
 fi
 install=("$python" -m pip install --quiet --no-deps -c constraints.txt torch)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellprism.codes.stages import ENCODE
 from cellprism.features.stages import ANNOTATE, CATALOG, CELLTYPES, LAYOUT, MODULES, NEIGHBOURS
 from cellprism.models.stages import TOKENIZE
+from cellprism.plan import check_fit
 from cellprism.runs.directory import Run, create
 from cellprism.runs.lock import exclusive
 from cellprism.runs.progress import Silent
 from cellprism.runs.stage import run_stages
+from cellprism.sae.stages import RESIDUALS, TRAIN
 
 if TYPE_CHECKING:
     from cellprism.runs.config import Config
     from cellprism.runs.progress import Progress
-
-from cellprism.sae.stages import RESIDUALS, TRAIN
 
 STAGES = (
     TOKENIZE, RESIDUALS, TRAIN, ENCODE, CATALOG, ANNOTATE, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS,
@@ -31,9 +32,9 @@ def run(config: Config, progress: Progress | None = None) -> Run:
     UserError
         Another process works on the directory, or something in the config, the cells or the model does not fit.
     """
-    from pathlib import Path
-
     with exclusive(Path(config.out)):
         target = create(config)
+        run_stages(STAGES[:1], target, progress or Silent())
+        check_fit(target)
         run_stages(STAGES, target, progress or Silent())
     return target

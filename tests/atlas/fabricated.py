@@ -37,7 +37,10 @@ def write_run(path: Path, *, title: str = "Fabricated", seed: int = 0, n_feature
     raw = {"title": title, "out": str(path), "seed": seed, "cells": {"path": "/secret/place/cells.h5ad"}}
     run = create(parse_config(raw))
     rng = np.random.default_rng(seed)
-    model = {"kind": "geneformer", "path": "demo", "n_layers": 3, "d_model": 16, "layers": list(LAYERS)}
+    model = {
+        "kind": "geneformer", "name": "tiny", "n_layers": 3, "d_model": 16, "layers": list(LAYERS),
+        "source": "/secret/place/cells.h5ad", "notes": ["counts recovered from normalised values"],
+    }
     run.file("model.json").write_text(json.dumps(model))
     symbols = [*NAMED, *(f"GENE{i}" for i in range(N_GENES - len(NAMED)))]
     _cells(run, rng)
@@ -63,7 +66,7 @@ def _cells(run: Run, rng: np.random.Generator) -> None:
     run.write("cells", pd.DataFrame({
         "cell": cells, "name": [f"cell-{i}" for i in cells], "total": rng.integers(500, 900, N_CELLS).astype(float),
         "n_expressed": 60, "n_mapped": 50, "n_tokens": 50, "donor": None,
-    }), notes={"notes": ["counts recovered from normalised values"]})
+    }))
     kinds = [GROUPS[2:][i % 3][1] for i in cells]
     batches = [GROUPS[i % 2][1] for i in cells]
     _write(run, "cell_labels", {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, HTTPException, Path, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel
 
-from cellprism.atlas.files import Atlas, Missing
+if TYPE_CHECKING:
+    from cellprism.atlas.files import Atlas
 
 MOST = 500
 """Rows of a page at most."""
@@ -142,7 +143,7 @@ Layer = Annotated[int, Path(description="layer, counted from 0")]
 
 
 def routes(atlas: Atlas) -> APIRouter:
-    """The endpoints under ``/api`` for one atlas."""
+    """The endpoints under ``/api`` for one atlas. They raise `Missing` for what is not there."""
     router = APIRouter(prefix="/api")
 
     @router.get("/runs", summary="The runs of this atlas")
@@ -156,29 +157,16 @@ def routes(atlas: Atlas) -> APIRouter:
         offset: Annotated[int, Query(ge=0, description="features to leave out first")] = 0,
         limit: Annotated[int, Query(ge=1, le=MOST, description="features at most")] = 100,
     ) -> FeaturePage:
-        with _sentences():
-            total, rows = atlas.run(run).features(layer, offset, limit)
+        total, rows = atlas.run(run).features(layer, offset, limit)
         return FeaturePage(total=total, offset=offset, limit=limit, items=[FeatureItem(**row) for row in rows])
 
     @router.get("/runs/{run}/layers/{layer}/features/{feature}", summary="Everything about one feature")
     def feature(run: RunId, layer: Layer, feature: int) -> Feature:
-        with _sentences():
-            return Feature(**atlas.run(run).feature(layer, feature))
+        return Feature(**atlas.run(run).feature(layer, feature))
 
     @router.get("/runs/{run}/genes/{symbol}", summary="The features of which a gene is a top gene")
     def gene(run: RunId, symbol: str) -> Gene:
-        with _sentences():
-            return Gene(**atlas.run(run).gene(symbol))
+        return Gene(**atlas.run(run).gene(symbol))
 
     return router
 
-
-class _sentences:  # noqa: N801
-    """Turn `Missing` into a 404 with the same sentence."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, Missing):
-            raise HTTPException(404, str(error)) from None

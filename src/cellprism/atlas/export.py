@@ -15,6 +15,7 @@ from cellprism._version import __version__
 from cellprism.atlas.columns import pack_columns
 from cellprism.atlas.dictionaries import dictionaries
 from cellprism.atlas.featuremap import map_columns
+from cellprism.atlas.files import FORMAT, is_atlas
 from cellprism.atlas.geneindex import gene_index, module_lists
 from cellprism.atlas.packing import pack_json
 from cellprism.atlas.shards import feature_shards
@@ -25,9 +26,6 @@ from cellprism.runs.lock import exclusive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-FORMAT = 1
-"""Version of the atlas format; see ``docs/atlas-format.md``."""
 
 STATIC = Path(__file__).with_name("static")
 """The front end as built."""
@@ -85,14 +83,6 @@ def run_identifiers(paths: Sequence[Path]) -> list[str]:
             name = f"{slug}-{count}"
         names.append(name)
     return names
-
-
-def is_atlas(path: Path) -> bool:
-    """Whether a directory holds an atlas."""
-    try:
-        return "format" in json.loads((path / "atlas.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
 
 
 def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:

@@ -102,8 +102,8 @@ class AtlasRun:
     def features(self, layer: int, offset: int, limit: int) -> tuple[int, list[dict[str, Any]]]:
         """Number of features of a layer, and rows ``offset`` to ``offset + limit - 1`` in order of their index."""
         columns = self._columns(self._known(layer))
-        return len(columns["feature"]), [self._row(columns, i) for i in range(*slice(offset, offset + limit).indices(
-            len(columns["feature"])))]
+        n = len(columns["feature"])
+        return n, [self._row(columns, i) for i in range(offset, min(offset + limit, n))]
 
     def feature(self, layer: int, feature: int) -> dict[str, Any]:
         """Everything about one feature; raises `Missing`."""
@@ -149,16 +149,18 @@ class AtlasRun:
 
     def _row(self, columns: dict[str, np.ndarray], i: int) -> dict[str, Any]:
         row = {name: column[i].item() for name, column in columns.items()}
-        term, group = self._terms, self._groups
+        terms, groups = self._terms, self._groups
+        label = {**terms[row["label"]], "q": number(row["label_q"])} if row["label"] < len(terms) else None
+        group = {**groups[row["group"]], "auroc": number(row["group_auroc"])} if row["group"] < len(groups) else None
         return {
             "feature": row["feature"],
             **{name: row[name] for name in ("n_fired", "n_cells", "n_terms")},
             **{name: number(row[name]) for name in ("frequency", "max_value")},
             "dead": bool(row["flags"] & 1),
             "rare": bool(row["flags"] & 2),
-            "label": {**term[row["label"]], "q": number(row["label_q"])} if row["label"] < len(term) else None,
+            "label": label,
             "module": row["module"] if row["module"] < 65535 else None,
-            "group": {**group[row["group"]], "auroc": number(row["group_auroc"])} if row["group"] < len(group) else None,
+            "group": group,
         }
 
     def _known(self, layer: int) -> int:

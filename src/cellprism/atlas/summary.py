@@ -25,12 +25,12 @@ def summary(reader: RunReader, identifier: str, dictionary: Dictionaries) -> dic
         "title": config.title,
         "seed": config.seed,
         "model": {
-            "kind": config.model.kind,
-            "name": public(config.model.path),
+            "kind": facts["kind"],
+            "name": facts["name"],
             "n_layers": facts["n_layers"],
             "d_model": facts["d_model"],
         },
-        "cells": _cells(reader),
+        "cells": _cells(reader, facts),
         "layers": [_layer(reader, layer) for layer in reader.layers],
         "findings": _findings(reader, dictionary),
         "provenance": _provenance(reader),
@@ -48,15 +48,14 @@ def public(value: Any) -> Any:
     return value
 
 
-def _cells(reader: RunReader) -> dict[str, Any]:
+def _cells(reader: RunReader, facts: dict[str, Any]) -> dict[str, Any]:
     cells = reader.cells()
-    notes = reader.run.notes("cells").get("notes", [])
     return {
         "n_cells": len(cells),
         "n_positions": int(cells["n_tokens"].sum()),
         "n_genes": len(reader.genes()),
-        "source": public(reader.config.cells.path),
-        "notes": [str(note) for note in notes] if isinstance(notes, list) else [str(notes)],
+        "source": public(facts["source"]),
+        "notes": facts["notes"],
     }
 
 

@@ -22,7 +22,7 @@ for group in (demo, runs, atlas, pretrain, doctor):
     group.register(app)
 
 
-def _print_version(wanted: bool) -> None:  # noqa: FBT001
+def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(_version.__version__)
         raise typer.Exit
@@ -31,8 +31,8 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001
 @app.callback()
 def _options(
     *,
-    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),  # noqa: ARG001
-    version: bool = typer.Option(  # noqa: ARG001
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+    version: bool = typer.Option(
         False, "--version", callback=_print_version, is_eager=True, help="Print the version and end.",
     ),
 ) -> None:

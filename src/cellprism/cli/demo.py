@@ -54,10 +54,10 @@ def _print_findings(findings: pd.DataFrame) -> None:
     table.add_column("fires most in")
     table.add_column("AUROC", justify="right")
     table.add_column("top genes")
-    for row in findings.itertuples():
+    for row in findings.to_dict("records"):
         table.add_row(
-            str(row.layer), str(row.feature), row.label, f"{row.q:.0e}", row.group_value, f"{row.auroc:.3f}",
-            " ".join(row.top_genes[:6]),
+            str(row["layer"]), str(row["feature"]), row["label"], f"{row['q']:.0e}", row["group_value"],
+            f"{row['auroc']:.3f}", " ".join(row["genes"][:6]),
         )
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(table)

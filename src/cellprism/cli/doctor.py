@@ -82,7 +82,8 @@ def _front_end() -> Check:
     import cellprism
 
     page = Path(cellprism.__file__).parent / "atlas" / "static" / "index.html"
-    return Check("atlas pages", "built" if page.exists() else "absent", "" if page.exists() else "install the package again")
+    built = page.exists()
+    return Check("atlas pages", "built" if built else "absent", "" if built else "install the package again")
 
 
 def _chromium() -> Check:

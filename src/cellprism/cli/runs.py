@@ -42,9 +42,9 @@ def plan(config: ConfigFile, out: Annotated[str | None, typer.Option(help="run d
 
     Example: `cellprism plan run.yaml`
     """
-    from cellprism.plan import estimate
+    from cellprism.plan import describe
 
-    typer.echo(estimate(_config(config, out)).table())
+    typer.echo(describe(_config(config, out)))
 
 
 def run(config: ConfigFile, out: Annotated[str | None, typer.Option(help="run directory")] = None) -> None:

@@ -69,7 +69,7 @@ class Problem:
 
 
 def annotate(
-    top_genes: Mapping[Any, Sequence[str]], gene_sets: GeneSets, *, background: Iterable[str] | None = None,
+    top_genes: Mapping[Any, Sequence[str]], gene_sets: GeneSets, *, background: Iterable[str],
     min_size: int = 5, max_size: int = 500, protocol: Protocol = "calibrated",
 ) -> pd.DataFrame:
     """Test every feature's top genes for every gene set.
@@ -85,7 +85,7 @@ def annotate(
         Term -> genes, or library -> term -> genes. Terms are cut to the background and then kept if they have
         ``min_size`` to ``max_size`` genes.
     background
-        Genes that could have been a top gene; default: the union of the top genes.
+        Genes that could have been a top gene: those seen often enough, not the union of the top genes.
     min_size, max_size
         Sizes of terms within the background.
     protocol
@@ -105,8 +105,6 @@ def annotate(
     if protocol not in ("calibrated", "published"):
         msg = f"there is no annotation protocol {protocol!r}: choose `calibrated` or `published`."
         raise UserError(msg)
-    if background is None:
-        background = [gene for genes in top_genes.values() for gene in genes]
     problem = prepare(top_genes, gene_sets, background, min_size=min_size, max_size=max_size)
     return annotation_frame(problem, least_overlap=1 if protocol == "calibrated" else 2, protocol=protocol)
 

@@ -42,9 +42,8 @@ def catalog(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
 
 def annotate(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
     """Write annotations, labels and the annotated share of a layer."""
-    from cellprism.knowledge.gene_sets import load_gene_sets
-
     from cellprism.features import annotate as room
+    from cellprism.knowledge.gene_sets import load_gene_sets
 
     settings = run.config.annotation
     genes = run.read("genes")

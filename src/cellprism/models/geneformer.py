@@ -58,9 +58,14 @@ class Geneformer(CellModel):
             padded[row, start : start + length] = vocabulary[own]
             padded[row, start + length : start + length + end] = self._end
         place = np.arange(width)[None, :] - start
-        arrays = padded, place < lengths[:, None] + end, (place >= 0) & (place < lengths[:, None])
-        mask_needed = bool((lengths != lengths.max()).any())
-        return Batch(*(torch.from_numpy(a).to(self.device) for a in arrays), cells=cells, padded=mask_needed)
+        gene = (place >= 0) & (place < lengths[:, None])
+        return Batch(
+            tokens=torch.from_numpy(padded).to(self.device),
+            mask=torch.from_numpy(place < lengths[:, None] + end).to(self.device),
+            gene=torch.from_numpy(gene).to(self.device),
+            cells=cells,
+            padded=bool((lengths != lengths.max()).any()),
+        )
 
     def embed(self, batch: Batch) -> torch.Tensor:
         h: torch.Tensor = self.bert.bert.embeddings(input_ids=batch.tokens)

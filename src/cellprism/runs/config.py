@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -138,7 +139,7 @@ def starter_yaml() -> str:
 
 def _yaml_line(key: str, section: Section, description: str | None) -> str:
     value = section.model_dump(mode="json")[key]
-    return f"{yaml.safe_dump({key: value}, default_flow_style=None).strip()}  # {description}"
+    return f"{key}: {json.dumps(value)}  # {description}"
 
 
 def _sentence(fault: Any) -> str:

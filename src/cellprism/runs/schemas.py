@@ -30,7 +30,9 @@ class Table:
 
     @property
     def arrow(self) -> pa.Schema:
-        metadata = {"cellprism": json.dumps({"table": self.name, "version": self.version})}
+        metadata: dict[bytes | str, bytes | str] = {
+            b"cellprism": json.dumps({"table": self.name, "version": self.version}).encode(),
+        }
         return pa.schema([pa.field(name, kind) for name, (kind, _) in self.columns.items()], metadata=metadata)
 
 

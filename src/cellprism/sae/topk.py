@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -51,6 +52,13 @@ class SparseAutoencoder(torch.nn.Module):
         self.W_dec = torch.nn.Parameter(torch.zeros(n_features, d_model))
         self.register_buffer("centre", torch.zeros(d_model))
         self.register_buffer("scale", torch.ones(()))
+
+    @classmethod
+    def load(cls, path: str | Path) -> SparseAutoencoder:
+        """Read an autoencoder that a run has written; see `cellprism.sae.files.load`."""
+        from cellprism.sae.files import load
+
+        return load(Path(path))
 
     @property
     def n_features(self) -> int:

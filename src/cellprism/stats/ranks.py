@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import gammainc, gammaincc, ndtr
 from scipy.stats import rankdata
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SKEWED = 1e-3
+"""Below this skewness the Pearson type III and the normal tail agree to more digits than either deserves."""
 
 
 @dataclass(frozen=True)
@@ -16,32 +23,67 @@ class Ranks:
     Attributes
     ----------
     rank
-        Ranks from 1, ties averaged, shape ``(units, columns)``.
-    ties
-        Sum of ``t^3 - t`` over the tie groups of each column, shape ``(columns,)``.
+        Ranks from 1, ties averaged, less their mean ``(n + 1) / 2``; shape ``(units, columns)``.
+    squares, cubes
+        Sums over units of the second and third power of ``rank``, shape ``(columns,)``.
     """
 
     rank: np.ndarray
-    ties: np.ndarray
+    squares: np.ndarray
+    cubes: np.ndarray
+
+
+@dataclass(frozen=True)
+class RankSum:
+    """Rank sums of groups less their expectation, with the moments that permuting the units would give them.
+
+    Attributes
+    ----------
+    excess, variance, third
+        The rank sum less its mean, and its variance and third central moment; shape ``(groups, columns)``.
+    """
+
+    excess: np.ndarray
+    variance: np.ndarray
+    third: np.ndarray
+
+    @property
+    def z(self) -> np.ndarray:
+        """The excess in standard deviations; 0 where nothing varies."""
+        varies = self.variance > 1e-9
+        return np.where(varies, self.excess / np.sqrt(np.where(varies, self.variance, 1.0)), 0.0)
+
+    def p(self) -> np.ndarray:
+        """Two-sided p: twice the smaller tail of the Pearson type III distribution of the same three moments.
+
+        The normal approximation understates p by orders of magnitude for a small group and a feature that is silent in
+        most cells, because the rank sum is then as skewed as a small Poisson count; three moments mend that (Mielke and
+        Berry, Permutation Methods, 2007). Without skewness this is the usual Wilcoxon test with tie correction.
+        """
+        z = self.z
+        varies = self.variance > 1e-9
+        skew = np.where(varies, self.third / np.where(varies, self.variance, 1.0) ** 1.5, 0.0)
+        z, skew = np.where(skew < 0, -z, z), np.abs(skew)
+        p = 2 * ndtr(-np.abs(z))
+        bent = skew > SKEWED
+        shape = 4 / skew[bent] ** 2
+        x = np.maximum(shape + z[bent] * np.sqrt(shape), 0.0)
+        p[bent] = 2 * np.minimum(gammainc(shape, x), gammaincc(shape, x))
+        return np.clip(p, np.finfo(np.float64).tiny, 1.0)
 
 
 def ranks(values: np.ndarray) -> Ranks:
-    """Rank the units of each column of ``values``, shape ``(units, columns)``.
-
-    Averaging the ranks of ``t`` tied units lowers the sum of squared ranks by ``(t^3 - t) / 12``, which gives the tie
-    term without counting ties.
-    """
-    rank = np.asarray(rankdata(values, axis=0), dtype=np.float64)
-    n = len(rank)
-    return Ranks(rank, np.rint(12.0 * (n * (n + 1) * (2 * n + 1) / 6.0 - (rank**2).sum(axis=0))))
+    """Rank the units of each column of ``values``, shape ``(units, columns)``."""
+    rank = np.asarray(rankdata(values, axis=0), dtype=np.float64) - (len(values) + 1) / 2
+    return Ranks(rank, (rank**2).sum(axis=0), (rank**3).sum(axis=0))
 
 
-def one_against_rest(ranked: Ranks, member: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """AUROC and two-sided Wilcoxon rank-sum p of every group against the units outside it.
+def rank_sum(ranked: Ranks, member: np.ndarray) -> RankSum:
+    """Rank sum of every group against the units outside it.
 
-    ``U = R - n1 (n1 + 1) / 2``, ``AUROC = U / (n1 n2)``; ``U`` is compared with the normal distribution of mean
-    ``n1 n2 / 2`` and variance ``n1 n2 / 12 (n + 1 - ties / (n (n - 1)))``, without continuity correction (Hollander and
-    Wolfe, Nonparametric Statistical Methods). The unit is whatever a row is.
+    Under permutation of the ``n`` units, the sum of ``n1`` centred ranks ``a`` has mean 0, variance
+    ``n1 n2 / (n (n - 1)) sum a^2`` (the tie-corrected variance of the Wilcoxon statistic) and third central moment
+    ``n1 n2 (n2 - n1) / (n (n - 1) (n - 2)) sum a^3``. The unit is whatever a row is.
 
     Parameters
     ----------
@@ -49,18 +91,28 @@ def one_against_rest(ranked: Ranks, member: np.ndarray) -> tuple[np.ndarray, np.
         Ranks of ``units x columns``.
     member
         Whether a unit is in a group, shape ``(units, groups)``; each group and its rest hold at least one unit.
-
-    Returns
-    -------
-    AUROC and p, each of shape ``(groups, columns)``. A column of equal values has AUROC 0.5 and p 1.
     """
     inside = member.astype(np.float64)
     n = len(inside)
     n1 = inside.sum(axis=0)[:, None]
     n2 = n - n1
-    u = inside.T @ ranked.rank - n1 * (n1 + 1) / 2
-    variance = n1 * n2 / 12 * (n + 1 - ranked.ties / (n * (n - 1)))
-    varies = variance > 1e-9
-    z = np.where(varies, (u - n1 * n2 / 2) / np.sqrt(np.where(varies, variance, 1.0)), 0.0)
-    p = np.maximum(2 * ndtr(-np.abs(z)), np.finfo(np.float64).tiny)
-    return u / (n1 * n2), np.minimum(p, 1.0)
+    second = n1 * n2 / (n * (n - 1))
+    return RankSum(
+        inside.T @ ranked.rank, second * ranked.squares, second * (n2 - n1) / max(n - 2, 1) * ranked.cubes
+    )
+
+
+def auroc(summed: RankSum, member: np.ndarray) -> np.ndarray:
+    """Probability that a unit of the group exceeds one of the rest, ties counting half: ``1/2 + excess / (n1 n2)``."""
+    n1 = member.sum(axis=0)[:, None].astype(np.float64)
+    return np.asarray(0.5 + summed.excess / (n1 * (len(member) - n1)))
+
+
+def stratified(parts: Sequence[RankSum], sizes: Sequence[int]) -> RankSum:
+    """Sum independent strata with weights ``1 / (n + 1)`` (van Elteren 1960); their central moments add."""
+    weights = [1 / (n + 1) for n in sizes]
+    return RankSum(
+        np.sum([w * part.excess for w, part in zip(weights, parts, strict=True)], axis=0),
+        np.sum([w**2 * part.variance for w, part in zip(weights, parts, strict=True)], axis=0),
+        np.sum([w**3 * part.third for w, part in zip(weights, parts, strict=True)], axis=0),
+    )

@@ -1,5 +1,5 @@
 // Builds ../static from src. No time, path or random number enters the output: the same lock gives the same bytes.
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -47,7 +47,8 @@ const notices = [];
 for (const name of [...packages].sort()) {
   const folder = join(root, "node_modules", name);
   const { version, license } = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
-  const text = await readFile(join(folder, "LICENSE"), "utf8").catch(() => "");
-  notices.push(`${name} ${version} (${license})\n\n${text.trim()}\n`);
+  const file = (await readdir(folder)).find((entry) => /^licen[cs]e/i.test(entry));
+  const text = file ? (await readFile(join(folder, file), "utf8")).trim() : "";
+  notices.push(`${name} ${version} (${license})\n${text && `\n${text}\n`}`);
 }
 await writeFile(join(assets, "LICENSES.txt"), notices.join("\n----\n\n"));

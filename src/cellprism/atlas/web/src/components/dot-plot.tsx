@@ -11,8 +11,8 @@ const MOST = 400;
 export function DotPlot({ hits, layers }: { hits: GeneHit[]; layers: number[] }) {
   const { id } = useRun();
   const shown = hits.slice(0, MOST);
-  const width = Math.max(360, LEFT + layers.length * 64);
-  const column = (width - LEFT) / layers.length;
+  const column = Math.max(44, Math.min(160, 960 / layers.length));
+  const width = LEFT + layers.length * column;
   const ranks = Math.max(...shown.map((hit) => hit[2])) + 1;
   const height = TOP + ranks * ROW + 44;
   const together = new Map<string, number>();
@@ -26,7 +26,7 @@ export function DotPlot({ hits, layers }: { hits: GeneHit[]; layers: number[] })
   const centre = (layer: number) => LEFT + (layers.indexOf(layer) + 0.5) * column;
   return (
     <div class="scroll-x" tabIndex={0} role="region" aria-label="Rank of the gene in features of each layer">
-      <svg class="chart dot-plot" viewBox={`0 0 ${width} ${height}`} style={{ minWidth: `${Math.min(width, 720)}px` }}>
+      <svg class="chart" style={{ width: `${width}px` }} height={height}>
         {Array.from({ length: ranks }, (_, rank) => (
           <g>
             <line class="grid" x1={LEFT} x2={width} y1={TOP + (rank + 0.5) * ROW} y2={TOP + (rank + 0.5) * ROW} />

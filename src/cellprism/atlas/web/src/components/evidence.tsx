@@ -28,7 +28,7 @@ export function AnnotationTable({ rows, genes, terms }: { rows: AnnotationRow[];
               <th scope="col">Shared genes</th>
               <th scope="col" class="num" title="shared genes of the feature's top genes">Overlap</th>
               <th scope="col" class="num" title="genes of the term that these cells could show">Term size</th>
-              <th scope="col" class="num" title="observed over expected overlap">Effect</th>
+              <th scope="col" class="num" title="log2 of observed over expected overlap; 0 is chance">log₂ effect</th>
               <th scope="col" class="num">p</th>
               <th scope="col" class="num">q</th>
             </tr>
@@ -64,9 +64,9 @@ export function GroupTable({ rows, groups }: { rows: GroupRow[]; groups: Groups 
         <thead>
           <tr>
             <th scope="col">Group</th>
-            <th scope="col" class="wide">AUROC, line at chance (0.5)</th>
+            <th scope="col" class="wide">AUROC; tick: chance (0.5)</th>
             <th scope="col" class="num">AUROC</th>
-            <th scope="col" class="num">{unit}s</th>
+            <th scope="col" class="num narrow-hide">{unit === "donor" ? "Donors" : "Cells"}</th>
             <th scope="col" class="num">q</th>
           </tr>
         </thead>
@@ -76,7 +76,7 @@ export function GroupTable({ rows, groups }: { rows: GroupRow[]; groups: Groups 
               <th scope="row">{groups.value[group]}{keys.size > 1 && <span class="small muted"> {groups.key[group]}</span>}</th>
               <td class="wide"><span class="bar auroc" aria-hidden="true"><i style={{ width: `${100 * (auroc ?? 0)}%` }} /><b style={{ left: "50%" }} /></span></td>
               <td class="num">{fixed(auroc)}</td>
-              <td class="num">{count(n)}</td>
+              <td class="num narrow-hide">{count(n)}</td>
               <td class="num">{probability(q)}</td>
             </tr>
           ))}

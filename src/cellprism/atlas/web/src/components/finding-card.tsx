@@ -16,7 +16,7 @@ export function FindingCard({ finding, genes, words }: { finding: Finding; genes
   const card = useRef<HTMLAnchorElement>(null);
   const [near, setNear] = useState(false);
   useEffect(() => {
-    const observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && setNear(true));
+    const observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && setNear(true), { rootMargin: "300px" });
     observer.observe(card.current!);
     return () => observer.disconnect();
   }, []);

@@ -12,7 +12,7 @@ export function SmallGeneBars({ rows, genes, most }: { rows: GeneRow[]; genes: G
       {shown.map(([gene, , , mean]) => (
         <li key={gene}>
           <span class="gene">{genes.symbol[gene]}</span>
-          <span class="bar"><i style={{ width: `${(100 * mean) / top}%` }} /></span>
+          {mean > 0 && <span class="bar"><i style={{ width: `${(100 * mean) / top}%` }} /></span>}
         </li>
       ))}
     </ul>
@@ -27,9 +27,9 @@ export function GeneTable({ rows, genes }: { rows: GeneRow[]; genes: Genes }) {
       <thead>
         <tr>
           <th scope="col">Gene</th>
-          <th scope="col" class="wide">Mean activation, tick at its lower 95 % bound</th>
+          <th scope="col" class="wide">Mean activation; tick: lower 95 % bound</th>
           <th scope="col" class="num">Mean</th>
-          <th scope="col" class="num">Lower</th>
+          <th scope="col" class="num narrow-hide">Lower</th>
           <th scope="col" class="num">Fired / seen</th>
           <th scope="col" class="num narrow-hide">Share</th>
         </tr>
@@ -45,7 +45,7 @@ export function GeneTable({ rows, genes }: { rows: GeneRow[]; genes: Genes }) {
               </span>
             </td>
             <td class="num">{number(mean)}</td>
-            <td class="num">{number(lower)}</td>
+            <td class="num narrow-hide">{number(lower)}</td>
             <td class="num">{count(fired)} / {count(seen)}</td>
             <td class="num narrow-hide">{percent(fired / Math.max(1, seen), 0)}</td>
           </tr>

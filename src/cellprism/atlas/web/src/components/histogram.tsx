@@ -1,13 +1,14 @@
 // How strongly a feature fires where it fires: counts on a log scale.
 import { count, number } from "../lib/format";
+import { useWidth } from "../lib/width";
 
-const W = 360;
-const H = 170;
+const H = 190;
 const LEFT = 44;
 const BOTTOM = 34;
 const TOP = 10;
 
 export function Histogram({ counts, max }: { counts: number[]; max: number }) {
+  const [frame, W] = useWidth<SVGSVGElement>(400);
   const most = Math.max(...counts, 1);
   const decades = Math.max(1, Math.ceil(Math.log10(most + 1)));
   const y = (n: number) => H - BOTTOM - (Math.log10(n + 1) / decades) * (H - TOP - BOTTOM);
@@ -15,7 +16,7 @@ export function Histogram({ counts, max }: { counts: number[]; max: number }) {
   const total = counts.reduce((sum, n) => sum + n, 0);
   const every = Math.ceil(decades / 4);
   return (
-    <svg class="chart" viewBox={`0 0 ${W} ${H}`} role="img" aria-label={`Histogram of ${count(total)} activations from 0 to ${number(max)}; the fullest bin holds ${count(most)}.`}>
+    <svg class="chart" ref={frame} height={H} role="img" aria-label={`Histogram of ${count(total)} activations from 0 to ${number(max)}; the fullest bin holds ${count(most)}.`}>
       {Array.from({ length: decades + 1 }, (_, d) => d).filter((d) => d % every === 0).map((d) => (
         <g>
           <line class="grid" x1={LEFT} x2={W - 8} y1={y(10 ** d - 1)} y2={y(10 ** d - 1)} />
@@ -29,7 +30,7 @@ export function Histogram({ counts, max }: { counts: number[]; max: number }) {
       ))}
       <text class="axis" x={LEFT} y={H - 18} text-anchor="middle">0</text>
       <text class="axis" x={W - 8} y={H - 18} text-anchor="end">{number(max)}</text>
-      <text class="axis" x={(LEFT + W - 8) / 2} y={H - 4} text-anchor="middle">activation (positions, log scale)</text>
+      <text class="axis" x={(LEFT + W - 8) / 2} y={H - 4} text-anchor="middle">activation; height: positions, log scale</text>
     </svg>
   );
 }

@@ -1,5 +1,6 @@
 // One number per layer with, where it has one, its null as a band.
 import { MISSING, percent } from "../lib/format";
+import { useWidth } from "../lib/width";
 
 export interface LayerPoint {
   layer: number;
@@ -8,12 +9,12 @@ export interface LayerPoint {
   nullQ95?: number | null;
 }
 
-const W = 360;
-const H = 190;
-const LEFT = 44;
-const RIGHT = 14;
+const H = 168;
+const LEFT = 42;
+const RIGHT = 4;
 const TOP = 18;
-const BOTTOM = 30;
+const BOTTOM = 26;
+const INSET = 22;
 
 /** Round ticks from 0 to at least `top`. */
 function ticks(top: number): number[] {
@@ -32,10 +33,11 @@ interface Props {
 }
 
 export function LayerChart({ points, show, label }: Props) {
+  const [frame, W] = useWidth<SVGSVGElement>(260);
   const values = points.flatMap((p) => [p.value, p.nullQ95 ?? p.nullMean]).filter((v): v is number => typeof v === "number");
   const marks = ticks(Math.max(...values, 1e-6));
   const top = marks[marks.length - 1]!;
-  const x = (i: number) => (points.length === 1 ? (LEFT + W - RIGHT) / 2 : LEFT + 14 + (i * (W - LEFT - RIGHT - 28)) / (points.length - 1));
+  const x = (i: number) => (points.length === 1 ? (LEFT + W - RIGHT) / 2 : LEFT + INSET + (i * (W - LEFT - RIGHT - 2 * INSET)) / (points.length - 1));
   const y = (value: number) => H - BOTTOM - (value / top) * (H - TOP - BOTTOM);
   const pick = (read: (p: LayerPoint) => number | null | undefined) =>
     points.flatMap((p, i): [number, number][] => {
@@ -50,7 +52,7 @@ export function LayerChart({ points, show, label }: Props) {
     .map((p) => `layer ${p.layer} ${show(p.value)}${typeof p.nullMean === "number" ? `, null ${show(p.nullMean)}` : ""}`)
     .join("; ");
   return (
-    <svg class="chart" viewBox={`0 0 ${W} ${H}`} role="img" aria-label={`${label}: ${spoken}`}>
+    <svg class="chart" ref={frame} height={H} role="img" aria-label={`${label}: ${spoken}`}>
       {marks.map((mark) => (
         <g>
           <line class="grid" x1={LEFT} x2={W - RIGHT} y1={y(mark)} y2={y(mark)} />
@@ -62,7 +64,7 @@ export function LayerChart({ points, show, label }: Props) {
       <path class="null-line" d={line(mean)} />
       <path class="observed" d={line(seen)} />
       {seen.map(([cx, cy]) => <circle class="observed-dot" cx={cx} cy={cy} r={points.length > 12 ? 3 : 4} />)}
-      {points.map((p, i) => i % every === 0 && <text class="axis" x={x(i)} y={H - 10} text-anchor="middle">{p.layer}</text>)}
+      {points.map((p, i) => i % every === 0 && <text class="axis" x={x(i)} y={H - 8} text-anchor="middle">{p.layer}</text>)}
       {points.length <= 6 && points.map((p, i) => typeof p.value === "number" && (
         <text class="value" x={x(i)} y={y(p.value) - 9} text-anchor="middle">{show(p.value)}</text>
       ))}

@@ -9,14 +9,15 @@ import { useRun, type Words } from "../lib/run";
 import { labelOf } from "./hover-card";
 
 const kinds: [kind: string, name: string, measure: string][] = [
-  ["atom", "Similar atom", "cosine of the atoms in this layer"],
-  ["cofiring", "Fires together", "pointwise mutual information, in this layer"],
-  ["previous", "In the layer before", "cosine of the atoms"],
-  ["next", "In the layer after", "cosine of the atoms"],
+  ["atom", "Similar atom", "absolute cosine of the atoms, in this layer"],
+  ["cofiring", "Fires together", "pointwise mutual information (log2), in this layer; each pair passed its test"],
+  ["previous", "In the layer before", "absolute cosine of the atoms"],
+  ["next", "In the layer after", "absolute cosine of the atoms"],
 ];
 
-export function Neighbours({ rows, words }: { rows: NeighbourRow[]; words: Words }) {
-  const { id } = useRun();
+export function Neighbours({ rows, layer: own, words }: { rows: NeighbourRow[]; layer: number; words: Words }) {
+  const { id, summary } = useRun();
+  const ends: Record<string, number | undefined> = { previous: summary.layers[0]?.layer, next: summary.layers.at(-1)?.layer };
   const layers = [...new Set(rows.map((row) => row[1]))];
   const maps = useLoad(`neighbours ${id} ${layers}`, () => loadMaps(id, layers));
   const name = (layer: number, feature: number) => {
@@ -28,16 +29,16 @@ export function Neighbours({ rows, words }: { rows: NeighbourRow[]; words: Words
   return (
     <div class="neighbours">
       {kinds.map(([kind, heading, measure]) => {
-        const own = rows.filter((row) => row[0] === kind);
-        const top = Math.max(...own.map((row) => row[3] ?? 0), ...own.map((row) => row[4] ?? 0), 1e-12);
-        const limit = own[0]?.[4] ?? null;
+        const found = rows.filter((row) => row[0] === kind);
+        const top = Math.max(...found.map((row) => row[3] ?? 0), ...found.map((row) => row[4] ?? 0), 1e-12);
+        const limit = found[0]?.[4] ?? null;
         return (
           <div key={kind}>
             <h3>{heading}</h3>
-            <p class="small muted">{measure}{limit !== null && <>; tick: 95 % of its null lies below {fixed(limit)}</>}</p>
-            {own.length === 0 && <p class="empty">{kind === "previous" || kind === "next" ? "None: there is no such layer, or nothing in it is similar." : "None was found."}</p>}
+            <p class="small muted">{measure}{limit !== null && <>; tick: the best of as many random directions is below {fixed(limit)} in 95 % of cases</>}</p>
+            {found.length === 0 && <p class="empty">{ends[kind] === own ? `Layer ${own} is the ${kind === "next" ? "last" : "first"} one.` : "None: no other feature passed."}</p>}
             <ol>
-              {own.map(([, layer, feature, similarity, nullQ95]) => (
+              {found.map(([, layer, feature, similarity, nullQ95]) => (
                 <li key={`${layer} ${feature}`}>
                   <a href={`#${paths.feature(id, layer, feature)}`}><span class="num">{layer}·{feature}</span> <span class="quiet">{name(layer, feature)}</span></a>
                   <span class="bar" aria-hidden="true">

@@ -1,7 +1,7 @@
 // Every metric and rate of every layer, with its number of units and its null.
 import type { LayerSummary } from "../data/types";
 import { count, fixed, percent } from "../lib/format";
-import { metricShow, metricTitle, rateTitle } from "../lib/names";
+import { metricShow, metricTitle, rateTitle, units } from "../lib/names";
 import { paths } from "../lib/route";
 import { useRun } from "../lib/run";
 
@@ -36,7 +36,7 @@ export function LayerSummaryTable({ layers }: { layers: LayerSummary[] }) {
               <th scope="row">{metricTitle(name)}</th>
               {layers.map((l) => {
                 const metric = l.metrics.find((m) => m.metric === name);
-                return <td class="num">{metricShow(name, metric?.value ?? null)}{metric && metric.n !== null && <><br /><span class="muted">{count(metric.n)} {metric.unit}s</span></>}</td>;
+                return <td class="num">{metricShow(name, metric?.value ?? null)}{metric && metric.n !== null && <><br /><span class="muted">{count(metric.n)} {units(metric.unit)}</span></>}</td>;
               })}
             </tr>
           ))}

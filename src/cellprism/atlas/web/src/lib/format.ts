@@ -27,7 +27,7 @@ export function number(x: Maybe): string {
   const size = Math.abs(x);
   if (size >= 1e6 || size < 1e-3) return scientific(x);
   if (size >= 1000) return count(x);
-  return String(Number(x.toPrecision(3)));
+  return x.toPrecision(3);
 }
 
 function scientific(x: number): string {

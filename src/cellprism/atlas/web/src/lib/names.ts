@@ -3,9 +3,20 @@ import { number, percent, title } from "./format";
 
 const rates: Record<string, string> = {
   annotated: "Annotated features",
+  cell_type: "Features of a cell group",
+  in_module: "Features in a module",
+  cofiring: "Pairs that fire together",
 };
 
-export const rateTitle = (name: string) => rates[name] ?? title(name);
+/** `annotated:KEGG` is the rate within one library. */
+export function rateTitle(name: string): string {
+  const [base = "", part] = name.split(":");
+  return (rates[base] ?? title(base)) + (part ? `, ${part}` : "");
+}
+
+/** "feature" and "pair of features" in the plural. */
+export const units = (unit: string) => (/^pair of /.test(unit) ? unit.replace("pair", "pairs") : `${unit}s`);
+
 export const metricTitle = title;
 
 const isShare = (name: string) => /variance|share|fraction|rate$/.test(name);

@@ -1,7 +1,7 @@
 // What the colours of the map mean: a colour for every row and the legend that explains it.
 import { DEAD, NONE16, NONE32, RARE, type FeatureMap } from "../data/columns";
 import type { Module } from "../data/types";
-import { number, percent, shortTerm, title } from "../lib/format";
+import { count, number, percent, shortTerm, title } from "../lib/format";
 import { categories, noneColour, otherColour, pixel, sequential } from "../lib/palette";
 import type { Words } from "../lib/run";
 import type { Theme } from "../lib/theme";
@@ -131,7 +131,7 @@ export function colouring(mode: Mode, map: FeatureMap, words: Words, modules: Mo
       });
     case "terms":
       return numerical(map, theme, {
-        value: (i) => (map.n_terms[i] ? Math.log10(map.n_terms[i]!) : NaN), show: (x) => number(Math.round(10 ** x)),
+        value: (i) => (map.n_terms[i] ? Math.log10(map.n_terms[i]!) : NaN), show: (x) => count(10 ** x),
         unit: "terms, log scale", none: "not annotated",
       });
     case "max":

@@ -103,7 +103,7 @@ function Body({ data, layer, words }: { data: Data; layer: number; words: Words 
       <section class="panel" aria-labelledby="neighbours">
         <h2 id="neighbours">Features like it</h2>
         {feature.neighbours.length
-          ? <Neighbours rows={feature.neighbours} words={words} />
+          ? <Neighbours rows={feature.neighbours} layer={layer} words={words} />
           : <p class="empty">{why || "No neighbour was stored for this feature."}</p>}
       </section>
     </>

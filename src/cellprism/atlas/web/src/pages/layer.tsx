@@ -23,8 +23,9 @@ interface Data {
   modules: Module[];
 }
 
-function Explorer({ layer, data, words }: { layer: number; data: Data; words: Words }) {
+function Explorer({ about, data, words }: { about: LayerSummary; data: Data; words: Words }) {
   const { id } = useRun();
+  const { layer } = about;
   const { map, modules } = data;
   const theme = useTheme();
   const [query, change] = useQuery();
@@ -68,6 +69,12 @@ function Explorer({ layer, data, words }: { layer: number; data: Data; words: Wo
           onView={(view) => change({ view: encodeView(view) })}
         />
         <LegendView legend={colours.legend} picked={pick} onPick={(key) => change({ pick: key })} />
+        {about.map && (
+          <p class="small muted map-note">
+            {about.map.method} of the atoms, {about.map.metric} distance, seed {about.map.seed}; trustworthiness {fixed(about.map.trustworthiness)} of 1.
+            Only nearness has a meaning, the axes have none.
+          </p>
+        )}
       </section>
       <section class="panel table-panel" aria-label="Features">
         <p class="table-title">
@@ -83,7 +90,7 @@ function Explorer({ layer, data, words }: { layer: number; data: Data; words: Wo
   );
 }
 
-function MapNote({ about }: { about: LayerSummary }) {
+function LayerFacts({ about }: { about: LayerSummary }) {
   const annotated = about.rates.find((rate) => rate.rate === "annotated");
   return (
     <div class="facts">
@@ -92,12 +99,6 @@ function MapNote({ about }: { about: LayerSummary }) {
         <span><b class="num">{percent(annotated.value)}</b> annotated <span class="muted">(null {percent(annotated.null_mean)}, 95 % below {percent(annotated.null_q95)})</span></span>
       )}
       <span><b class="num">{count(about.n_modules)}</b> modules</span>
-      {about.map && (
-        <span>
-          Map: {about.map.method} of the atoms, {about.map.metric} distance, seed {about.map.seed}
-          <span class="muted">, trustworthiness {fixed(about.map.trustworthiness)} of 1</span>
-        </span>
-      )}
     </div>
   );
 }
@@ -130,8 +131,8 @@ export default function LayerPage({ layer }: { layer: number }) {
         <h1>Layer {layer}</h1>
         <LayerTabs layers={summary.layers.map((l) => l.layer)} current={layer} href={(other) => paths.layer(id, other, { colour, filter, sort, down, pick })} />
       </header>
-      <MapNote about={about} />
-      <Load of={words}>{(words) => <Load of={data}>{(data) => <Explorer key={layer} layer={layer} data={data} words={words} />}</Load>}</Load>
+      <LayerFacts about={about} />
+      <Load of={words}>{(words) => <Load of={data}>{(data) => <Explorer key={layer} about={about} data={data} words={words} />}</Load>}</Load>
     </>
   );
 }

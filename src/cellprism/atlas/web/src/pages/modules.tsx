@@ -25,7 +25,7 @@ function ModuleCard({ module, layer, words, largest }: { module: Module; layer: 
       <span class="bar" aria-hidden="true"><i style={{ width: `${(100 * features.length) / largest}%` }} /></span>
       <p class="facts small">
         <span><b class="num">{count(features.length)}</b> features</span>
-        <span><b class="num">{count(module.n_edges)}</b> pairs fire together</span>
+        <span><b class="num">{count(module.n_edges)}</b> pairs inside</span>
         <span>stability <b class="num">{fixed(module.stability)}</b></span>
       </p>
       <p class="chips">
@@ -51,7 +51,7 @@ export default function ModulesPage() {
         <h1>Modules</h1>
         <LayerTabs layers={layers} current={layer} href={(other) => paths.modules(id, other)} />
       </header>
-      <p class="lede">Communities of features of layer {layer} that fire at the same positions more often than chance. Stability is the agreement between seeds, 1 at most.</p>
+      <p class="lede">Communities of features of layer {layer} that fire at the same positions more often than chance. Stability is the overlap with the most similar module under other seeds, 1 at most.</p>
       <Load of={words}>
         {(words) => (
           <Load of={modules}>

@@ -10,7 +10,7 @@ import { loadGenes, loadMaps } from "../data/store";
 import type { Summary } from "../data/types";
 import { count, percent, plural } from "../lib/format";
 import { Load, useLoad } from "../lib/load";
-import { metricShow, metricTitle, rateTitle } from "../lib/names";
+import { metricShow, metricTitle, rateTitle, units } from "../lib/names";
 import { categories, noneColour, otherColour, pixel } from "../lib/palette";
 import { paths } from "../lib/route";
 import { useRun, useTitle, useWords, type Words } from "../lib/run";
@@ -23,7 +23,7 @@ const FINDINGS = 12;
 const unique = (names: string[]) => [...new Set(names)];
 
 function Quality({ summary }: { summary: Summary }) {
-  const rates = unique(summary.layers.flatMap((layer) => layer.rates.map((rate) => rate.rate)));
+  const rates = unique(summary.layers.flatMap((layer) => layer.rates.map((rate) => rate.rate))).filter((name) => !name.includes(":"));
   const metrics = unique(summary.layers.flatMap((layer) => layer.metrics.map((metric) => metric.metric)));
   const ratePoints = (name: string): LayerPoint[] => summary.layers.map(({ layer, rates }) => {
     const rate = rates.find((other) => other.rate === name);
@@ -38,20 +38,20 @@ function Quality({ summary }: { summary: Summary }) {
       <div class="cards charts">
         {rates.slice(0, 4).map((name) => (
           <figure class="panel">
-            <figcaption><h3>{rateTitle(name)}</h3><p class="small muted">share of {about(name)?.unit}s, by layer</p></figcaption>
+            <figcaption><h3>{rateTitle(name)}</h3><p class="small muted">share of {units(about(name)?.unit ?? "")}, by layer</p></figcaption>
             <LayerChart points={ratePoints(name)} show={(v) => percent(v)} label={rateTitle(name)} />
-            <p class="small muted chart-key"><i class="key-dot" /> observed <i class="key-band" /> null: mean to 95 % quantile, {plural(about(name)?.n_permutations ?? 0, "permutation")}</p>
+            <p class="small muted chart-key"><span><i class="key-dot" /> observed</span><span><i class="key-band" /> null, mean to 95 %</span></p>
           </figure>
         ))}
         {metrics.filter((name) => CHARTED.includes(name)).map((name) => (
           <figure class="panel">
-            <figcaption><h3>{metricTitle(name)}</h3><p class="small muted">on held-out positions, by layer</p></figcaption>
+            <figcaption><h3>{metricTitle(name)}</h3><p class="small muted">of held-out residuals, by layer</p></figcaption>
             <LayerChart points={metricPoints(name)} show={(v) => metricShow(name, v)} label={metricTitle(name)} />
-            <p class="small muted chart-key"><i class="key-dot" /> observed; 0 % is the mean residual</p>
+            <p class="small muted chart-key"><span><i class="key-dot" /> observed</span><span>0 % = the mean residual</span></p>
           </figure>
         ))}
       </div>
-      <details class="panel fold">
+      <details class="panel fold plain-fold">
         <summary>Every number, layer by layer</summary>
         <LayerSummaryTable layers={summary.layers} />
       </details>

@@ -1,0 +1,160 @@
+"""What a run will cost, before anything is spent; the arithmetic is explained in docs/plan.md."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cellprism.cells.expression import read_expression
+from cellprism.errors import UserError
+from cellprism.models import load_model
+from cellprism.models.stages import chosen_layers
+from cellprism.runs.files import size
+
+if TYPE_CHECKING:
+    from cellprism.runs.config import Config, SAEConfig
+    from cellprism.runs.directory import Run
+
+BASE_MEMORY = 1.2e9
+"""Bytes of Python with torch, transformers and the statistics loaded."""
+EFFICIENCY = 0.25
+"""Share of the machine's matrix-multiplication rate that the stages reach; top-k and bookkeeping take the rest."""
+FIXED_SECONDS = 25.0
+"""Start-up, compilation of the layout, tables."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The sizes that decide what a run costs: cells, positions, layers taken apart and of the model, widths."""
+
+    cells: int
+    positions: int
+    layers: int
+    model_layers: int
+    d_model: int
+    sae: SAEConfig
+
+    @property
+    def n_features(self) -> int:
+        return self.sae.expansion * self.d_model
+
+    @property
+    def sampled(self) -> int:
+        return min(self.sae.positions, self.positions)
+
+    def disk(self) -> dict[str, float]:
+        """Bytes on disk by kind."""
+        return {
+            "codes": self.positions * (self.layers * 4.0 * self.sae.k + 8),
+            "residual sample, while it runs": self.layers * self.sampled * 2.0 * self.d_model,
+            "autoencoders and tables": self.layers * self.n_features * (8.0 * self.d_model + 4000),
+        }
+
+    def memory(self) -> float:
+        """Bytes of memory at the peak: training (weights, gradients, Adam, activations) or counting co-firing."""
+        weights = 32.0 * self.n_features * self.d_model
+        training = 2.0 * self.sampled * self.d_model + weights + 16.0 * self.sae.batch_size * self.n_features
+        return BASE_MEMORY + max(training, 48.0 * self.n_features**2)
+
+    def operations(self) -> float:
+        """Floating-point operations: two passes of the model, six matrix products a training step, one encoding."""
+        d, features = self.d_model, self.n_features
+        block = 24.0 * d * d + 4.0 * d * self.positions / self.cells
+        training = 12.0 * self.sae.steps * min(self.sae.batch_size, self.sampled) * d * features
+        encoding = 2.0 * self.positions * d * features
+        return 2 * self.positions * self.model_layers * block + self.layers * (training + encoding)
+
+
+def describe(config: Config) -> str:
+    """Read the model and the cells; say what disk, memory and time the run will take and what is free."""
+    model = load_model(
+        config.model.path, kind=config.model.kind, device=config.model.device, dictionaries=config.model.dictionaries,
+    )
+    lengths = _positions_at_most(config, model.max_length)
+    work = Workload(
+        len(lengths), int(lengths.sum()), len(chosen_layers(config, model.n_layers)), model.n_layers, model.d_model,
+        config.sae,
+    )
+    disk, free = work.disk(), shutil.disk_usage(_existing_parent(Path(config.out))).free
+    minutes = (FIXED_SECONDS + work.operations() / (EFFICIENCY * _multiplication_rate())) / 60
+    return "\n".join([
+        f"{work.positions:,} positions x {work.layers} layers of width {work.d_model}, {work.n_features} features each",
+        *(f"disk    {name:<32} {_bytes(n):>9}" for name, n in disk.items()),
+        f"disk    {'in all':<32} {_bytes(sum(disk.values())):>9} of {_bytes(free)} free",
+        f"memory  {'at the peak':<32} {_bytes(work.memory()):>9} of {_bytes(_free_memory())} free",
+        f"time    {'on this machine, about':<32} {minutes:5.1f} min",
+    ])
+
+
+def check_fit(run: Run) -> None:
+    """Refuse what cannot fit, once the cells of ``run`` are tokenised; what is there already is not counted again.
+
+    Raises
+    ------
+    UserError
+        Disk or memory will not do.
+    """
+    model, cells = run.model, run.read("cells")
+    work = Workload(
+        len(cells), int(cells["n_tokens"].sum()), len(run.layers), model["n_layers"], model["d_model"], run.config.sae,
+    )
+    needs, free = sum(work.disk().values()) - size(run.path), shutil.disk_usage(run.path).free
+    if needs > free:
+        msg = (
+            f"the run needs {_bytes(needs)} more disk and {run.path} has {_bytes(free)} free: free some space, lower "
+            "`cells.max_cells` or `sae.positions`, or choose another disk with `--out`."
+        )
+        raise UserError(msg)
+    if work.memory() > _free_memory():
+        msg = (
+            f"the run needs {_bytes(work.memory())} of memory and {_bytes(_free_memory())} are free: lower "
+            "`sae.positions`, `sae.expansion` or `sae.batch_size`."
+        )
+        raise UserError(msg)
+
+
+def _positions_at_most(config: Config, max_length: int) -> np.ndarray:
+    """Positions of each cell if the model knows all its genes."""
+    expression = read_expression(config.cells.path, layer=config.cells.layer)
+    lengths = np.minimum(np.diff(expression.counts.indptr), max_length)
+    return lengths[: config.cells.max_cells]
+
+
+def _multiplication_rate() -> float:
+    """Floating-point operations per second of a float32 matrix product on this machine, measured in a moment."""
+    import torch
+
+    a = torch.randn(1024, 1024)
+    seconds = []
+    for _ in range(4):
+        started = time.perf_counter()
+        torch.mm(a, a)
+        seconds.append(time.perf_counter() - started)
+    return 2 * 1024**3 / min(seconds)
+
+
+def _free_memory() -> float:
+    """Bytes that can be had without swapping."""
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        available = next(line for line in meminfo.read_text().splitlines() if line.startswith("MemAvailable"))
+        return float(available.split()[1]) * 1024
+    return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+
+
+def _existing_parent(path: Path) -> Path:
+    return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
+
+
+def _bytes(n: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if n < 1000:
+            return f"{n:.1f} {unit}"
+        n /= 1000
+    return f"{n:.1f} TB"

@@ -1,0 +1,330 @@
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import urllib.request
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import uvicorn
+from starlette.testclient import TestClient
+from tests.atlas.fabricated import DEAD, LAYERS, N_FEATURES, write_run
+
+from cellprism.atlas import server
+from cellprism.atlas.export import export
+from cellprism.atlas.guard import Guard
+from cellprism.atlas.packing import number
+from cellprism.errors import UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cellprism.reader import RunReader
+
+FEATURES = "/api/runs/my-run/layers/2/features"
+
+
+@pytest.fixture(scope="module")
+def client(atlas: Path) -> TestClient:
+    return TestClient(server.create_app(atlas), base_url="http://127.0.0.1:8642")
+
+
+def test_the_files_are_those_of_the_export(client: TestClient, atlas: Path) -> None:
+    for path in atlas.rglob("*"):
+        name = path.relative_to(atlas).as_posix()
+        if path.is_file() and name != "atlas.json":
+            answer = client.get(f"/{name}")
+            assert answer.status_code == 200, name
+            assert answer.content == path.read_bytes(), name
+            assert "content-encoding" not in answer.headers
+            assert answer.headers["cache-control"] == "no-cache"
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            if path.suffix in {".jz", ".bin", ".parquet"}:
+                assert answer.headers["content-type"] == "application/octet-stream"
+    assert client.get("/").content == (atlas / "index.html").read_bytes()
+    assert client.get("/").headers["content-type"] == "text/html; charset=utf-8"
+    script = next(atlas.glob("assets/*.js")).name
+    assert client.get(f"/assets/{script}").headers["content-type"] == "text/javascript; charset=utf-8"
+
+
+def test_the_index_says_that_there_is_an_api(client: TestClient, atlas: Path) -> None:
+    index = json.loads((atlas / "atlas.json").read_text())
+    assert client.get("/atlas.json").json() == {**index, "mode": "serve", "capabilities": ["api"]}
+
+
+@pytest.mark.parametrize("name", ["atlas.json", "index.html", "runs/my-run/summary.jz"])
+def test_an_unchanged_file_is_not_sent_again(client: TestClient, name: str) -> None:
+    tag = client.get(f"/{name}").headers["etag"]
+    again = client.get(f"/{name}", headers={"If-None-Match": tag})
+    assert again.status_code == 304
+    assert again.content == b""
+    assert again.headers["etag"] == tag
+    assert client.get(f"/{name}", headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+@pytest.mark.parametrize("path", [
+    "/../secret.txt", "/%2e%2e/secret.txt", "/runs/%2e%2e/%2e%2e/secret.txt", "/..%2fsecret.txt", "/%2fetc/passwd",
+    "//etc/passwd", "/runs/..%5c..%5csecret.txt", "/link/secret.txt", "/secret.txt%00.html", "/" + "a" * 5000,
+    "/api/runs/..%2f..%2fsecret.txt/genes/CD3D", "/api/runs/%2e%2e/genes/CD3D",
+])
+def test_no_path_leads_out(tmp_path: Path, run_path: Path, path: str) -> None:
+    (tmp_path / "secret.txt").write_text("secret")
+    atlas = export([run_path], tmp_path / "atlas")
+    (atlas / "link").symlink_to(tmp_path)
+    client = TestClient(server.create_app(atlas), base_url="http://localhost")
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert "secret" not in answer.text.replace("secret.txt", "")
+    assert "root:" not in answer.text
+
+
+def test_paths_arrive_raw_at_a_real_server(tmp_path: Path, atlas: Path) -> None:
+    """The test client tidies paths up; a socket does not."""
+    (atlas.parent / "secret.txt").write_text("secret")
+    for path in ("/../secret.txt", "/runs/../../secret.txt", "/.//../secret.txt"):
+        with running(atlas) as port, socket.create_connection(("127.0.0.1", port)) as raw:
+            raw.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+            answer = b"".join(iter(lambda: raw.recv(4096), b""))
+        assert answer.startswith(b"HTTP/1.1 404"), path
+
+
+@pytest.mark.parametrize("host", [
+    "evil.example", "evil.example:8642", "127.0.0.1.evil.example", "", "192.168.0.7", "[::1",
+])
+def test_other_host_names_are_refused(client: TestClient, host: str) -> None:
+    for path in ("/", "/atlas.json", "/api/runs"):
+        answer = client.get(path, headers={"Host": host})
+        assert answer.status_code == 400
+        assert "host name" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:1234", "LOCALHOST", "[::1]:8642"])
+def test_this_machine_is_known(client: TestClient, host: str) -> None:
+    assert client.get("/api/runs", headers={"Host": host}).status_code == 200
+
+
+def test_the_bound_host_is_known_too() -> None:
+    assert Guard(None, "10.1.2.3").knows("10.1.2.3:8642")  # type: ignore[arg-type]
+    assert not Guard(None, "10.1.2.3").knows("10.1.2.4")  # type: ignore[arg-type]
+    everywhere = Guard(None, "0.0.0.0")  # type: ignore[arg-type]
+    assert everywhere.knows("10.9.9.9:80")
+    assert everywhere.knows(socket.gethostname())
+    assert not everywhere.knows("evil.example")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+@pytest.mark.parametrize("path", ["/", "/atlas.json", "/api/runs", "/runs/my-run/summary.jz"])
+def test_nothing_can_be_written(client: TestClient, method: str, path: str) -> None:
+    answer = client.request(method, path)
+    assert answer.status_code == 405
+    assert "read-only" in answer.json()["detail"]
+
+
+def test_other_sites_get_no_permission(client: TestClient) -> None:
+    answer = client.get("/api/runs", headers={"Origin": "http://evil.example"})
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+def test_runs_are_listed(client: TestClient) -> None:
+    assert client.get("/api/runs").json() == [{"id": "my-run", "title": "Fabricated", "layers": list(LAYERS)}]
+
+
+def test_pages_of_features_make_up_the_table(client: TestClient, reader: RunReader) -> None:
+    items: list[dict] = []
+    while len(items) < N_FEATURES:
+        page = client.get(FEATURES, params={"offset": len(items), "limit": 32}).json()
+        assert page["total"] == N_FEATURES
+        assert len(page["items"]) == min(32, N_FEATURES - len(items))
+        items += page["items"]
+    table = reader.features(2)
+    assert [item["feature"] for item in items] == table["feature"].tolist()
+    for item, row in zip(items, table.itertuples(), strict=True):
+        assert item["n_fired"] == row.n_fired
+        assert item["dead"] is row.dead
+        if isinstance(row.label, str):
+            assert (item["label"]["source"], item["label"]["term"]) == (row.source, row.label)
+        else:
+            assert item["label"] is None
+        if isinstance(row.group_key, str):
+            assert (item["group"]["key"], item["group"]["value"]) == (row.group_key, row.group_value)
+            assert item["group"]["auroc"] == pytest.approx(row.group_auroc, rel=1e-5)
+        else:
+            assert item["group"] is None
+    assert client.get(FEATURES, params={"offset": 1000}).json()["items"] == []
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=501", "limit=all", "offset=-1", "offset=x"])
+def test_page_limits_are_explained(client: TestClient, query: str) -> None:
+    answer = client.get(f"{FEATURES}?{query}")
+    assert answer.status_code == 422
+    name, value = query.split("=")
+    assert answer.json()["detail"].startswith(f"{name}: ")
+    assert value in answer.json()["detail"]
+
+
+def test_a_feature_is_told_by_names(client: TestClient, reader: RunReader) -> None:
+    table = reader.features(2)
+    feature = int(table.loc[table["label"].notna() & table["group_key"].notna(), "feature"].iloc[0])
+    record = client.get(f"{FEATURES}/{feature}").json()
+    assert record["layer"] == 2
+    assert record["feature"] == feature
+    top = reader.top_genes(2).query("feature == @feature").sort_values("rank")
+    assert [gene["symbol"] for gene in record["genes"]] == top["symbol"].tolist()
+    assert [gene["lower"] for gene in record["genes"]] == [number(value) for value in top["lower"]]
+    label = table.set_index("feature").loc[feature]
+    assert record["label"] == {
+        "source": label["source"], "term": label["label"], "q": number(label["label_q"]), "n_terms": 4,
+    }
+    tests = reader.annotations(2).query("feature == @feature").sort_values("p")
+    assert [(t["term"], " ".join(t["genes"])) for t in record["annotations"]] == list(
+        zip(tests["term"], tests["genes"], strict=True))
+    assert {(g["key"], g["value"]) for g in record["groups"]} == set(
+        reader.celltypes(2)[["key", "value"]].itertuples(index=False, name=None))
+    assert len(record["neighbours"]) == 6
+    assert sum(record["histogram"]) == reader.histograms(2).query("feature == @feature")["count"].sum()
+
+
+def test_a_dead_feature_is_told_too(client: TestClient) -> None:
+    record = client.get(f"{FEATURES}/{DEAD}").json()
+    assert record["dead"] is True
+    assert record["genes"] == []
+
+
+@pytest.mark.parametrize("name", ["CD3D", "cd3d", "ENSG00000000000"])
+def test_a_gene_is_found_by_symbol_and_identifier(client: TestClient, reader: RunReader, name: str) -> None:
+    found = client.get(f"/api/runs/my-run/genes/{name}").json()
+    assert (found["symbol"], found["id"]) == ("CD3D", "ENSG00000000000")
+    rows = [(layer, row.feature, row.rank) for layer in LAYERS
+            for row in reader.top_genes(layer).sort_values(["rank", "feature"]).itertuples() if row.symbol == "CD3D"]
+    assert [(f["layer"], f["feature"], f["rank"]) for f in found["features"]] == rows
+
+
+@pytest.mark.parametrize(("path", "words"), [
+    ("/api/runs/other/genes/CD3D", "no run 'other' in this atlas; it has my-run"),
+    ("/api/runs/my-run/genes/XYZ1", "no gene 'XYZ1'"),
+    ("/api/runs/my-run/layers/1/features", "no layer 1; it has 0, 2"),
+    ("/api/runs/my-run/layers/2/features/70", "no feature 70; its features are 0 to 69"),
+    ("/api/runs/my-run/layers/2/features/-1", "no feature -1"),
+    ("/api/nothing", "There is no /api/nothing in this atlas"),
+    ("/runs/my-run/map/L01.bin", "There is no /runs/my-run/map/L01.bin"),
+])
+def test_what_is_not_there_is_explained(client: TestClient, path: str, words: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert words in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/api/runs/my-run/layers/two/features", f"{FEATURES}/first"])
+def test_what_is_no_number_is_explained(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 422
+    assert "integer" in answer.json()["detail"]
+
+
+def test_the_schema_is_there_and_the_online_pages_are_not(client: TestClient) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    assert set(paths) == {
+        "/api/runs", "/api/runs/{run}/layers/{layer}/features", "/api/runs/{run}/layers/{layer}/features/{feature}",
+        "/api/runs/{run}/genes/{symbol}",
+    }
+    assert client.get("/docs").status_code == 404
+    assert client.get("/redoc").status_code == 404
+
+
+def test_a_newer_atlas_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "atlas.json").write_text('{"format": 2, "runs": []}')
+    with pytest.raises(UserError, match="reads up to 1"):
+        server.create_app(tmp_path)
+
+
+def test_a_run_is_exported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = write_run(tmp_path / "run")
+    with server.prepared([run]) as first:
+        assert (first / "atlas.json").exists()
+        before = (first / "atlas.json").stat().st_mtime_ns
+    with server.prepared([run]) as second:
+        assert second == first
+        assert (second / "atlas.json").stat().st_mtime_ns == before
+    (run / "run.yaml").write_text((run / "run.yaml").read_text().replace("Fabricated", "Renamed"))
+    with server.prepared([run]) as third:
+        assert json.loads((third / "atlas.json").read_text())["runs"][0]["title"] == "Renamed"
+
+
+def test_a_run_that_cannot_be_written_is_served_from_elsewhere(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    (run / ".cache").write_text("in the way")
+    with server.prepared([run]) as folder:
+        assert not folder.is_relative_to(run)
+        assert json.loads((folder / "atlas.json").read_text())["runs"][0]["id"] == "run"
+    assert not folder.exists()
+
+
+def test_an_atlas_is_served_as_it_is_and_alone(atlas: Path, run_path: Path) -> None:
+    with server.prepared([atlas]) as folder:
+        assert folder == atlas
+    with pytest.raises(UserError, match="only be served alone"), server.prepared([atlas, run_path]):
+        pass
+    with pytest.raises(UserError, match="not a cellprism run"), server.prepared([atlas.parent]):
+        pass
+
+
+def test_serve_tells_its_address_and_takes_the_next_port(
+    atlas: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=f"port {port} .*choose another port"):
+            server.serve([atlas], port=port)
+        monkeypatch.setattr(server, "PORTS", (port, 0))
+        answers = []
+
+        def look(url: str) -> None:
+            def ask() -> None:
+                with urllib.request.urlopen(f"{url}api/runs") as answer:
+                    answers.append((url, json.loads(answer.read())))
+                started[0].should_exit = True
+
+            threading.Thread(target=ask).start()
+
+        started: list[uvicorn.Server] = []
+        create = server._Server.__init__
+
+        def remember(self: server._Server, *args: object) -> None:
+            started.append(self)
+            create(self, *args)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(server._Server, "__init__", remember)
+        server.serve([atlas], on_ready=look)
+    (url, runs), = answers
+    assert url.startswith("http://127.0.0.1:")
+    assert not url.endswith(f":{port}/")
+    assert runs[0]["id"] == "my-run"
+
+
+class running:
+    """An atlas on a real socket; gives the port."""
+
+    def __init__(self, atlas: Path) -> None:
+        config = uvicorn.Config(server.create_app(atlas), log_level="error", lifespan="off")
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]})
+
+    def __enter__(self) -> int:
+        self.thread.start()
+        port: int = self.listener.getsockname()[1]
+        return port
+
+    def __exit__(self, *_: object) -> None:
+        self.server.should_exit = True
+        self.thread.join()
+        self.listener.close()
+
+
+def test_map_columns_of_the_api_come_from_the_column_file(client: TestClient, reader: RunReader) -> None:
+    frequency = [item["frequency"] for item in client.get(FEATURES).json()["items"]]
+    np.testing.assert_allclose(frequency, reader.features(2)["frequency"], rtol=1e-5)

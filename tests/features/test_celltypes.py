@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import false_discovery_control, mannwhitneyu, ttest_rel
+from sklearn.metrics import roc_auc_score
+
+from cellprism.features.celltypes import cell_type_rates, cell_types, read_keys, stored_tests
+
+CELLS, FEATURES = 240, 60
+
+
+def activations(rng: np.random.Generator) -> np.ndarray:
+    fires = rng.random((CELLS, FEATURES)) < rng.uniform(0.05, 1, FEATURES)
+    values = np.where(fires, rng.gamma(1, size=(CELLS, FEATURES)), 0).astype(np.float32)
+    values[:, -1] = 0
+    return values
+
+
+def label_table(**columns: np.ndarray) -> pd.DataFrame:
+    cells = np.arange(CELLS)
+    return pd.concat([pd.DataFrame({"cell": cells, "key": key, "value": v}) for key, v in columns.items()])
+
+
+def no_donors() -> pd.Series:
+    return pd.Series([None] * CELLS, dtype=object)
+
+
+def test_by_cell_equals_scipy_and_sklearn() -> None:
+    rng = np.random.default_rng(0)
+    means = activations(rng)
+    kind = rng.choice(["A", "B", "C"], CELLS)
+    table = cell_types(means, read_keys(label_table(kind=kind), no_donors()))
+    assert len(table) == 3 * (FEATURES - 1)
+    assert np.allclose(table["q"], false_discovery_control(table["p"]))
+    for row in table.itertuples():
+        inside = means[kind == row.value, row.feature].astype(float)
+        rest = means[kind != row.value, row.feature].astype(float)
+        test = mannwhitneyu(inside, rest, method="asymptotic", use_continuity=False)
+        assert np.isclose(row.p, test.pvalue)
+        assert np.isclose(row.auroc, roc_auc_score(kind == row.value, means[:, row.feature]))
+        floor = 0.01 * means[:, row.feature].astype(float).mean()
+        assert np.isclose(row.log_ratio, np.log2((inside.mean() + floor) / (rest.mean() + floor)))
+        assert (row.n_units, row.unit) == (len(inside), "cell")
+
+
+def test_small_groups_are_not_tested_and_missing_labels_are_nobody() -> None:
+    kind = np.array(["big"] * 100 + ["few"] * 4 + [None] * (CELLS - 104), dtype=object)
+    assert len(read_keys(label_table(kind=kind), no_donors())[0].tested) == 0
+    kind[104:110] = "some"
+    key = read_keys(label_table(kind=kind), no_donors())[0]
+    assert [key.values[g] for g in key.tested] == ["big", "some"]
+    assert len(key.cells) == 110
+
+
+def test_donors_are_the_units_where_there_are_enough() -> None:
+    rng = np.random.default_rng(1)
+    means = activations(rng)
+    donor = np.repeat([f"d{i}" for i in range(6)], 40)
+    kind = np.where(np.arange(CELLS) % 4 == 0, "A", "B")
+    disease = np.where(donor < "d3", "ill", "well")
+    table = cell_types(means, read_keys(label_table(kind=kind, disease=disease), pd.Series(donor)))
+    assert (table[table["key"] == "disease"]["unit"] == "cell").all()
+    for row in table[(table["key"] == "kind") & (table["value"] == "A")].itertuples():
+        x = means[:, row.feature].astype(float)
+        inside = np.array([x[(donor == d) & (kind == "A")].mean() for d in np.unique(donor)])
+        rest = np.array([x[(donor == d) & (kind == "B")].mean() for d in np.unique(donor)])
+        assert (row.unit, row.n_units) == ("donor", 6)
+        assert np.isclose(row.p, ttest_rel(inside, rest).pvalue)
+        assert np.isclose(row.auroc, roc_auc_score([1] * 6 + [0] * 6, np.concatenate([inside, rest])))
+
+
+@pytest.mark.parametrize("with_donors", [False, True])
+def test_nominal_under_permuted_labels(with_donors: bool) -> None:  # noqa: FBT001
+    """Donors differ from each other, and so do features; only labels within donors are random."""
+    rng = np.random.default_rng(2)
+    donor = np.repeat(np.arange(6), 40)
+    shares = []
+    for _ in range(20):
+        means = activations(rng) * (rng.gamma(1, size=(6, FEATURES))[donor] if with_donors else 1)
+        donors = pd.Series([f"d{d}" for d in donor]) if with_donors else no_donors()
+        kind = np.concatenate([rng.permutation(np.repeat(["A", "B"], 20)) for _ in range(6)])
+        table = cell_types(means, read_keys(label_table(kind=kind), donors))
+        shares.append((table["p"] < 0.05).mean())
+        assert (table["unit"] == ("donor" if with_donors else "cell")).all()
+    assert 0.02 < np.mean(shares) < 0.065
+
+
+def test_donors_that_differ_do_not_make_a_cell_type() -> None:
+    """One donor alone raises the feature in the group: many cells agree, the donors do not."""
+    rng = np.random.default_rng(3)
+    donor = np.repeat(np.arange(6), 40)
+    kind = np.tile(["A", "B"], 120)
+    means = activations(rng)
+    means[(donor == 0) & (kind == "A"), 0] += 50
+    labels = label_table(kind=kind)
+    by_donor = cell_types(means, read_keys(labels, pd.Series([f"d{d}" for d in donor])))
+    assert by_donor.loc[by_donor["feature"] == 0, "p"].min() > 0.2
+
+
+@pytest.mark.parametrize("with_donors", [False, True])
+def test_the_rate_exceeds_its_null_only_for_what_is_there(with_donors: bool) -> None:  # noqa: FBT001
+    rng = np.random.default_rng(4)
+    kind = np.tile(["A", "B"], CELLS // 2)
+    means = activations(rng)
+    means[np.ix_(kind == "A", np.arange(15))] += 2
+    donors = pd.Series(np.repeat([f"d{i}" for i in range(6)], 40)) if with_donors else no_donors()
+    keys = read_keys(label_table(kind=kind), donors)
+    table = cell_types(means, keys)
+    rate = cell_type_rates(means, keys, table, permutations=20, rng=rng).iloc[0]
+    assert (rate["n"], rate["n_permutations"]) == (FEATURES - 1, 20)
+    assert 15 <= rate["value"] * rate["n"] <= 17
+    assert rate["null_mean"] < 0.02
+    assert ("within donors" in rate["null"]) == with_donors
+
+
+def test_stored_are_the_hits_and_the_largest() -> None:
+    frame = pd.DataFrame({"feature": [0] * 5 + [1] * 4, "auroc": [0.9, 0.8, 0.7, 0.6, 0.1, 0.6, 0.5, 0.4, 0.3],
+                          "q": [0.01, 0.5, 0.5, 0.5, 0.01, 0.9, 0.9, 0.9, 0.9]})
+    assert stored_tests(frame)["auroc"].tolist() == [0.9, 0.8, 0.7, 0.1, 0.6, 0.5, 0.4]
