@@ -122,7 +122,7 @@ def check_fit(run: Run) -> None:
 def _positions_at_most(config: Config, max_length: int) -> np.ndarray:
     """Positions of each cell if the model knows all its genes."""
     expression = read_expression(config.cells.path, layer=config.cells.layer)
-    lengths = np.minimum(np.diff(expression.counts.indptr), max_length)
+    lengths: np.ndarray = np.minimum(np.diff(expression.counts.indptr), max_length)
     return lengths[: config.cells.max_cells]
 
 

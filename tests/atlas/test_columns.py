@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -21,6 +21,7 @@ def tables(draw: st.DrawFn) -> dict[str, np.ndarray]:
     return {name: draw(hnp.arrays(draw(st.sampled_from(list(DTYPES.values()))), n)) for name in names}
 
 
+@settings(deadline=None)
 @given(tables())
 def test_what_is_packed_is_unpacked_bit_for_bit(columns: dict[str, np.ndarray]) -> None:
     data = pack_columns(columns)

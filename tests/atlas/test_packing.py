@@ -4,7 +4,7 @@ import gzip
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellprism.atlas.packing import clean, number, pack_json, unpack_json
@@ -16,6 +16,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_json_comes_back_gzipped_or_not(value: object) -> None:
     data = pack_json(value)
@@ -29,6 +30,7 @@ def test_nan_is_refused() -> None:
         pack_json(math.nan)
 
 
+@settings(deadline=None)
 @given(st.floats())
 def test_numbers_keep_six_digits(value: float) -> None:
     rounded = number(value)

@@ -4,44 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from tests.browser.browsing import FLAGS, Site, from_our_server, from_plain_files, watched
 
+import cellprism.atlas
 from cellprism.atlas.export import export
-from cellprism.atlas.server import create_app
 from cellprism.reader import RunReader, open_run
 
-FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)
-AXE = Path("src/cellprism/atlas/web/node_modules/axe-core/axe.min.js")
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
-@dataclass(frozen=True)
-class Site:
-    """A published atlas: the address of its first page, ending in a slash."""
-
-    url: str
-
-    def at(self, run: str, page: str = "") -> str:
-        return f"{self.url}#/{run}{page}"
+AXE = Path(cellprism.atlas.__file__).parent / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 @pytest.fixture(scope="session")
@@ -66,27 +43,11 @@ def published(demo_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session", params=["plain files in a sub-path", "our server"])
 def site(request: pytest.FixtureRequest, published: Path) -> Iterator[Site]:
     if request.param == "our server":
-        with _served(published / "some" / "where") as port:
+        with from_our_server(published / "some" / "where") as port:
             yield Site(f"http://127.0.0.1:{port}/")
-        return
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(published))) as host:
-        thread = threading.Thread(target=host.serve_forever)
-        thread.start()
-        yield Site(f"http://127.0.0.1:{host.server_port}/some/where/")
-        host.shutdown()
-        thread.join()
-
-
-@contextmanager
-def _served(atlas: Path) -> Iterator[int]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(atlas), log_level="error", lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    yield listener.getsockname()[1]
-    server.should_exit = True
-    thread.join()
-    listener.close()
+    else:
+        with from_plain_files(published) as port:
+            yield Site(f"http://127.0.0.1:{port}/some/where/")
 
 
 @pytest.fixture(scope="session")
@@ -109,26 +70,6 @@ def browser(chromium: str, playwright: Playwright) -> Iterator[Browser]:
     browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
     yield browser
     browser.close()
-
-
-@contextmanager
-def watched(browser: Browser, **options: object) -> Iterator[Page]:
-    """A page in a fresh context; at the end nothing may have gone wrong on it or left this machine."""
-    context = browser.new_context(**options)
-    page = context.new_page()
-    troubles: list[str] = []
-    page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on("requestfailed", lambda request: troubles.append(f"failed: {request.url}"))
-    page.on("request", lambda request: troubles.append(f"outside: {request.url}") if _outside(request.url) else None)
-    yield page
-    context.close()
-    assert troubles == []
-
-
-def _outside(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme not in {"data", "blob"} and parts.hostname != "127.0.0.1"
 
 
 @pytest.fixture

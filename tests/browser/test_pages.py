@@ -5,16 +5,22 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, Response, expect
+from tests.browser.browsing import FLAGS, Site, watched
 
-from cellprism.reader import RunReader
-from tests.browser.conftest import FLAGS, Site, watched
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cellprism.reader import RunReader
 
 pytestmark = pytest.mark.browser
+
+one_host = pytest.mark.parametrize("site", ["plain files in a sub-path"], indirect=True)
+"""For what cannot depend on the host."""
 
 COLOURS = """async (canvas) => {
     const copy = document.createElement("canvas");
@@ -71,6 +77,7 @@ def test_a_dot_leads_to_its_feature(page: Page, site: Site, run_id: str, reader:
     layer = reader.layers[-1]
     open_page(page, site.url)
     page.locator(f"a[href='#/{run_id}/layer/{reader.layers[0]}']").first.click()
+    expect(page.get_by_test_id("map")).to_have_attribute("data-points", re.compile(r"\d+"))
     sample = open_map(page, site, run_id, layer)
     canvas = page.get_by_test_id("map")
     features = reader.features(layer)
@@ -120,7 +127,8 @@ def test_the_map_can_be_used_with_keys(page: Page, site: Site, run_id: str, read
 def test_a_gene_is_found(page: Page, site: Site, run_id: str, reader: RunReader) -> None:
     symbol = reader.findings().iloc[0]["genes"][0]
     tables = {layer: reader.top_genes(layer) for layer in reader.layers}
-    rows = [(layer, feature) for layer, top in tables.items() for feature in top.loc[top["symbol"] == symbol, "feature"]]
+    rows = [(layer, row.feature) for layer, top in tables.items()
+            for row in top[top["symbol"] == symbol].itertuples()]
     open_page(page, site.at(run_id, "/genes"))
     box = page.get_by_test_id("gene-search")
     box.fill(symbol.lower())
@@ -141,6 +149,7 @@ def test_an_unknown_gene_is_explained(page: Page, site: Site, run_id: str) -> No
     expect(page.get_by_role("status")).to_contain_text("NOSUCHGENE is not among")
 
 
+@one_host
 def test_every_page_is_small(browser: Browser, site: Site, run_id: str, pages: dict[str, str]) -> None:
     """DOM nodes and the JavaScript and CSS that a reader waits for, whatever page is opened first."""
     for name, path in pages.items():
@@ -154,6 +163,7 @@ def test_every_page_is_small(browser: Browser, site: Site, run_id: str, pages: d
         assert 5_000 < sum(sizes) <= 90_000, f"{name} loads {sum(sizes)} bytes of code"
 
 
+@one_host
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(
     browser: Browser, site: Site, run_id: str, pages: dict[str, str], axe: Callable[[Page], list[str]], scheme: str
@@ -164,6 +174,7 @@ def test_axe_finds_nothing_serious(
             assert axe(page) == [], name
 
 
+@one_host
 def test_pages_fit_a_phone(browser: Browser, site: Site, run_id: str, pages: dict[str, str]) -> None:
     with watched(browser, viewport={"width": 375, "height": 700}) as page:
         for name, path in pages.items():
@@ -171,6 +182,7 @@ def test_pages_fit_a_phone(browser: Browser, site: Site, run_id: str, pages: dic
             assert page.evaluate("document.documentElement.scrollWidth") <= 375, name
 
 
+@one_host
 def test_the_map_needs_no_webgl(playwright: Playwright, chromium: str, site: Site, run_id: str) -> None:
     browser = playwright.chromium.launch(executable_path=chromium, args=[*FLAGS, "--disable-3d-apis"])
     with watched(browser) as page:

@@ -34,10 +34,10 @@ def planted(tmp_path: Path) -> tuple[CodeStore, np.ndarray, np.ndarray, np.ndarr
         gene = np.concatenate([rng.choice(GENES, 12, replace=False) for _ in part]).astype(np.int32)
         index = np.stack([rng.choice(FEATURES - 1, K, replace=False) for _ in cell]).astype(np.uint16)
         value = np.maximum(rng.normal(0.3, 1, size=index.shape), 0).astype(np.float16)
-        for folder, name, array in (
-            ("positions", "cell", cell), ("positions", "gene", gene), ("codes", "index", index), ("codes", "value", value)
-        ):
-            np.save(shard_path(run.file(folder, 0 if folder == "codes" else None), name, number), array)
+        for name, array in (("cell", cell), ("gene", gene)):
+            np.save(shard_path(run.file("positions"), name, number), array)
+        for name, array in (("index", index), ("value", value)):
+            np.save(shard_path(run.file("codes", 0), name, number), array)
         dense = np.zeros((len(cell), FEATURES))
         np.put_along_axis(dense, index.astype(int), value.astype(float), axis=1)
         cells.append(cell)

@@ -127,8 +127,8 @@ def test_rates_stand_beside_their_null() -> None:
 
 def test_what_is_stored_shows_the_hits_and_the_nearest_misses() -> None:
     rng = np.random.default_rng(5)
-    sets = random_sets(rng, 80)
-    lists = {0: list(dict.fromkeys(g for i in range(8) for g in sets[f"T{i:03d}"][:8]))[:60], 1: GENES[:20]}
+    sets = {term: genes[:12] for term, genes in random_sets(rng, 80).items()}
+    lists = {0: list(dict.fromkeys(g for i in range(8) for g in sets[f"T{i:03d}"][:8])), 1: GENES[:20]}
     table = annotate(lists, sets, background=GENES)
     stored = stored_annotations(table, 0.05)
     hits = (table["q"] < 0.05).groupby(table["feature"]).sum()

@@ -95,7 +95,8 @@ def test_an_edge_needs_enough_positions() -> None:
     fires[:, 1] = fires[:, 0]
     firings = as_firings(fires, cell)
     count = int(fires[:, 0].sum())
-    assert cofiring_edges(firings, ignore, min_count=count)[0][["a", "b", "count"]].to_numpy().tolist() == [[0, 1, count]]
+    edges, _ = cofiring_edges(firings, ignore, min_count=count)
+    assert edges[["a", "b", "count"]].to_numpy().tolist() == [[0, 1, count]]
     assert cofiring_edges(firings, ignore, min_count=count + 1)[0].empty
 
 

@@ -94,24 +94,25 @@ def test_counts_of_active_features_and_cosines() -> None:
 
 def planted(n: int, seed: int, *, mean: float) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    atoms = torch.nn.functional.normalize(torch.randn(64, 32, generator=torch.Generator().manual_seed(9)), dim=1)
-    index = torch.rand(n, 64, generator=generator).topk(4, dim=1).indices
+    """Positions that are sparse sums of 256 known atoms in 64 dimensions, ``mean`` standard deviations off the origin."""
+    atoms = torch.nn.functional.normalize(torch.randn(256, 64, generator=torch.Generator().manual_seed(9)), dim=1)
+    index = torch.rand(n, 256, generator=generator).topk(4, dim=1).indices
     value = 1 + torch.rand(n, 4, generator=generator)
     x = torch.nn.functional.embedding_bag(index, atoms, per_sample_weights=value, mode="sum")
     return x + mean * x.std(), atoms
 
 
 def test_training_finds_a_planted_dictionary_far_from_the_origin_and_repeats_itself() -> None:
-    x, atoms = planted(20_000, 0, mean=20.0)
-    config = SAEConfig(expansion=2, k=4, steps=1500, batch_size=1024, learning_rate=3e-3)
+    x, atoms = planted(40_000, 0, mean=20.0)
+    config = SAEConfig(expansion=4, k=4, steps=1500, batch_size=1024, learning_rate=3e-3)
     trained = train(x, x[:500], config, seed=1, advance=lambda _n: None)
     found = (atoms @ trained.sae.W_dec.detach().T).max(dim=1).values
     assert float((found > 0.9).float().mean()) >= 0.95
-    fresh, _ = planted(2000, 5, mean=20.0)
+    fresh, _ = planted(5000, 5, mean=20.0)
     with torch.no_grad():
         codes = trained.sae.encode(fresh)
     alive = torch.unique(codes.index[codes.value > 0])
-    assert len(alive) >= 0.99 * 64
+    assert len(alive) >= 0.97 * 256
     short = SAEConfig(expansion=2, k=4, steps=60, batch_size=512)
     first, second = (train(x, x[:500], short, seed=3, advance=lambda _n: None) for _ in range(2))
     assert torch.equal(first.sae.W_dec, second.sae.W_dec)

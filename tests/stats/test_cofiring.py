@@ -11,7 +11,7 @@ from cellprism.stats.fdr import bh
 def simulate(
     rng: np.random.Generator, *, cells: int, per_cell: int, features: int, burst: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Independent features whose rates differ between cells: gamma of shape ``burst`` around frequencies of all sizes."""
+    """Independent features whose rates vary between cells: gamma of shape ``burst`` around frequencies of all sizes."""
     cell = np.repeat(np.arange(cells), per_cell)
     frequency = 10 ** rng.uniform(-3, -0.7, features)
     rate = np.minimum(rng.gamma(burst, 1 / burst, (cells, features)) * frequency, 1)
@@ -61,7 +61,7 @@ def test_nominal_for_independent_features_in_bursty_cells(cells: int, burst: flo
 
 
 def test_positions_as_units_would_not_be_nominal() -> None:
-    """Why cells are the unit: two features that both depend on a few cells only look associated to a test of positions."""
+    """Why cells are the unit: features that fire in a few cells each look associated to a test of positions."""
     rng = np.random.default_rng(1)
     naive, ours, tests = 0, 0, 0
     for _ in range(5):

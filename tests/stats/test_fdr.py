@@ -40,3 +40,10 @@ def test_false_discovery_rate_on_planted_truth() -> None:
         shares.append(hits[:900].sum() / max(hits.sum(), 1))
         assert hits[900:].mean() > 0.5
     assert np.mean(shares) < 0.1
+
+
+@given(shares, st.integers(1, 5))
+def test_counting_equal_p_values_equals_repeating_them(p: list[float], times: int) -> None:
+    levels, count = np.unique(np.repeat(p, times), return_counts=True)
+    q = bh(levels, 1000, count=count)
+    assert np.allclose(q[np.searchsorted(levels, p)], bh(np.repeat(p, times), 1000)[::times])

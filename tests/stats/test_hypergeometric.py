@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import hypergeom
 
-from cellprism.stats.hypergeometric import upper_tail
+from cellprism.stats.hypergeometric import tail_levels, upper_tail
 
 
 def test_equals_scipy_over_the_whole_range() -> None:
@@ -25,3 +25,12 @@ def test_small_tails_keep_their_digits() -> None:
 def test_no_tests_give_no_p() -> None:
     none = np.empty(0, int)
     assert upper_tail(10, none, none, none).size == 0
+
+
+def test_levels_ascend_and_are_the_tails() -> None:
+    rng = np.random.default_rng(1)
+    term, query, overlap = rng.integers(1, 60, 500), rng.integers(1, 9, 500), rng.integers(0, 5, 500)
+    levels, level = tail_levels(200, term, query, overlap)
+    assert (np.diff(levels) >= 0).all()
+    assert np.allclose(levels[level], hypergeom.sf(overlap - 1, 200, term, query))
+    assert len(levels) == len(set(zip(term, query, overlap, strict=True)))

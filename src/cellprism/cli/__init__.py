@@ -43,12 +43,18 @@ def main() -> None:
     """Run the command line; what the user can mend becomes one sentence and exit code 2."""
     try:
         app()
-    except (UserError, OSError) as error:
-        if "--debug" in sys.argv or not (isinstance(error, UserError) or error.errno == errno.ENOSPC):
-            raise
-        typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
-        typer.echo(str(error) if isinstance(error, UserError) else DISK_FULL, err=True)
-        sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("\nstopped; the same command goes on where it stopped.", err=True)
         sys.exit(130)
+    except Exception as error:
+        sentence = str(error) if isinstance(error, UserError) else DISK_FULL if _disk_is_full(error) else None
+        if sentence is None or "--debug" in sys.argv:
+            raise
+        typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
+        typer.echo(sentence, err=True)
+        sys.exit(2)
+
+
+def _disk_is_full(error: Exception) -> bool:
+    """Whether a write failed for want of space; writers in other languages say it in words only."""
+    return getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error)

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from cellprism.errors import UserError
 from cellprism.stats.fdr import bh
-from cellprism.stats.hypergeometric import upper_tail
+from cellprism.stats.hypergeometric import tail_levels
 from cellprism.stats.permutation import shuffle_bipartite
 
 if TYPE_CHECKING:
@@ -148,27 +148,29 @@ def prepare(
 def annotation_frame(problem: Problem, *, least_overlap: int = 1, protocol: Protocol = "calibrated") -> pd.DataFrame:
     """The table of `annotate` for a prepared problem."""
     edge, term = _shared(problem)
-    key = problem.feature[edge] * len(problem.term) + term
-    order = np.argsort(key, kind="stable")
-    key, edge = key[order], edge[order]
+    order = _stable_order(term, problem.feature[edge])
+    edge = edge[order]
+    key = problem.feature[edge] * len(problem.term) + term[order]
     starts = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]])) if len(key) else np.empty(0, np.int64)
     overlap = np.diff(np.append(starts, len(key)))
     kept = overlap >= least_overlap
     starts, overlap = starts[kept], overlap[kept]
     feature, term = np.divmod(key[starts], len(problem.term))
     n_genes, size = problem.n_genes[feature], problem.term_size[term]
-    p = upper_tail(problem.n_background, size, n_genes, overlap)
-    q = bh(p, problem.n_tests if protocol == "calibrated" else None)
+    p, level = tail_levels(problem.n_background, size, n_genes, overlap)
+    n_tests = problem.n_tests if protocol == "calibrated" else None
+    q = bh(p, n_tests, count=np.bincount(level, minlength=len(p)))
     genes = problem.symbol[edge[starts]]
-    for i in np.flatnonzero(overlap > 1):
-        genes[i] = " ".join(problem.symbol[edge[starts[i] : starts[i] + overlap[i]]])
-    rows = np.lexsort((term, size, -overlap, p, feature))
-    frame = pd.DataFrame({
+    for further in range(1, int(overlap.max(initial=0))):
+        longer = np.flatnonzero(overlap > further)
+        genes[longer] += " " + problem.symbol[edge[starts[longer] + further]]
+    rows = _stable_order(level, feature)
+    feature, term, overlap, n_genes, size, level = (a[rows] for a in (feature, term, overlap, n_genes, size, level))
+    return pd.DataFrame({
         "feature": problem.features[feature], "source": problem.source[term], "term": problem.term[term],
-        "overlap": overlap, "n_genes": n_genes, "term_size": size, "genes": genes,
-        "effect": np.log2(overlap * problem.n_background / (n_genes * size)), "p": p, "q": q,
-    })
-    return frame.iloc[rows].reset_index(drop=True)
+        "overlap": overlap, "n_genes": n_genes, "term_size": size, "genes": genes[rows],
+        "effect": np.log2(overlap * problem.n_background / (n_genes * size)), "p": p[level], "q": q[level],
+    }, copy=False)
 
 
 def annotated(problem: Problem, gene: np.ndarray, q: float) -> dict[str, int]:
@@ -180,9 +182,10 @@ def annotated(problem: Problem, gene: np.ndarray, q: float) -> dict[str, int]:
         (np.ones(len(gene), np.int32), (problem.feature, gene)), shape=(len(problem.features), problem.n_background)
     )
     pairs = (edges @ problem.membership).tocoo()
-    p = upper_tail(problem.n_background, problem.term_size[pairs.col], problem.n_genes[pairs.row], pairs.data)
-    below = np.flatnonzero(p < q)
-    hits = below[bh(p[below], problem.n_tests) < q]
+    p, level = tail_levels(
+        problem.n_background, problem.term_size[pairs.col], problem.n_genes[pairs.row], pairs.data
+    )
+    hits = np.flatnonzero((bh(p, problem.n_tests, count=np.bincount(level, minlength=len(p))) < q)[level])
     counts = {"": len(np.unique(pairs.row[hits]))}
     for library in dict.fromkeys(problem.source):
         counts[library] = len(np.unique(pairs.row[hits][problem.source[pairs.col[hits]] == library]))
@@ -230,6 +233,15 @@ def _libraries(gene_sets: GeneSets) -> Mapping[str, Mapping[str, Iterable[str]]]
     if all(hasattr(value, "items") for value in gene_sets.values()):
         return gene_sets  # type: ignore[return-value]
     return {"gene sets": gene_sets}  # type: ignore[dict-item]
+
+
+def _stable_order(minor: np.ndarray, major: np.ndarray) -> np.ndarray:
+    """Like ``lexsort((minor, major))``, by radix sort where the non-negative integers fit 16 bits."""
+    if len(minor) == 0:
+        return np.empty(0, np.int64)
+    order = np.argsort(minor.astype(np.min_scalar_type(minor.max())), kind="stable")
+    major = major[order]
+    return order[np.argsort(major.astype(np.min_scalar_type(major.max())), kind="stable")]
 
 
 def _shared(problem: Problem) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.special import stdtr
 
 from cellprism.stats.fdr import bh
-from cellprism.stats.ranks import Ranks, one_against_rest, ranks
+from cellprism.stats.ranks import Ranks, auroc, rank_sum, ranks, stratified
 
 LEVEL = 0.05
 MIN_CELLS = 5
@@ -52,6 +52,15 @@ class Key:
     by_donor: np.ndarray
 
 
+@dataclass(frozen=True)
+class Ranked:
+    """Mean activations of a key's cells, their ranks, and ranks within donors where groups are tested by donor."""
+
+    values: np.ndarray
+    overall: Ranks
+    within: list[tuple[np.ndarray, Ranks]]
+
+
 def read_keys(labels: pd.DataFrame, donors: pd.Series) -> list[Key]:
     """The label columns of a run and which of their values can be tested.
 
@@ -79,11 +88,16 @@ def read_keys(labels: pd.DataFrame, donors: pd.Series) -> list[Key]:
 def cell_types(means: np.ndarray, keys: list[Key]) -> pd.DataFrame:
     """Test every live feature for every value of every label column.
 
-    By cell: AUROC and Wilcoxon rank-sum test of the cells of the group against the rest. By donor, where at least three
-    donors have three cells on either side: each donor gives the difference between the means of its two sides, tested
-    against 0 with a two-sided one-sample t test over donors (the paired t test); the AUROC compares the donors' means
-    in the group with those in the rest. Rank tests over donors cannot reach small p-values with the usual three to ten
-    donors. Benjamini-Hochberg over all features and groups of the layer.
+    By cell: AUROC and Wilcoxon rank-sum test of the cells of the group against the rest.
+
+    By donor, where at least three donors have three cells on either side: the donors must agree, by a paired t test of
+    each donor's mean in the group against its mean in the rest, and the cells within donors must differ, by the
+    rank-sum test stratified by donor; p is the larger of the two. The t test alone fails for features that are silent
+    in most cells, where a small group is likely to be silent in every donor; rank tests over donors cannot reach small
+    p-values with the usual three to ten donors. The AUROC compares the donors' means in the group with those in the
+    rest.
+
+    All tests are two-sided; Benjamini-Hochberg over all live features and groups of the layer.
 
     Parameters
     ----------
@@ -97,14 +111,15 @@ def cell_types(means: np.ndarray, keys: list[Key]) -> pd.DataFrame:
     alive = np.flatnonzero(np.nansum(means, axis=0) > 0)
     parts = []
     for key in keys:
-        values = means[np.ix_(key.cells, alive)].astype(np.float64)
-        auroc, p, n_units = _test(key, key.group, values, ranks(values))
+        ranked = _rank(key, means[np.ix_(key.cells, alive)].astype(np.float64))
+        values = ranked.values
+        area, p, n_units = _test(key, ranked)
         for row, g in enumerate(key.tested):
             inside = key.group == g
             floor = 0.01 * values.mean(axis=0) + np.finfo(np.float64).tiny
             parts.append(pd.DataFrame({
                 "feature": alive, "key": key.name, "value": key.values[g], "n_units": n_units[row],
-                "unit": "donor" if g in key.by_donor else "cell", "auroc": auroc[row],
+                "unit": "donor" if g in key.by_donor else "cell", "auroc": area[row],
                 "log_ratio": np.log2((values[inside].mean(axis=0) + floor) / (values[~inside].mean(axis=0) + floor)),
                 "p": p[row],
             }))
@@ -132,14 +147,12 @@ def cell_type_rates(
     In the null the labels are permuted over cells; for groups tested by donor, within donors.
     """
     alive = np.flatnonzero(np.nansum(means, axis=0) > 0)
-    prepared = []
+    p: list[list[np.ndarray]] = [[np.empty((0, len(alive)))] for _ in range(permutations)]
     for key in keys:
-        values = means[np.ix_(key.cells, alive)].astype(np.float64)
-        prepared.append((key, values, ranks(values)))
-    null = np.empty(permutations)
-    for i in range(permutations):
-        p = [_null_p(key, values, ranked, rng) for key, values, ranked in prepared]
-        null[i] = _share(np.concatenate([np.empty((0, len(alive))), *p]))
+        ranked = _rank(key, means[np.ix_(key.cells, alive)].astype(np.float64))
+        for of_permutation in p:
+            of_permutation.append(_null_p(key, ranked, rng))
+    null = np.array([_share(np.concatenate(parts)) for parts in p])
     n_hit = observed.loc[observed["q"] < LEVEL, "feature"].nunique()
     within = " (within donors for groups tested by donor)" if any(len(key.by_donor) for key in keys) else ""
     return pd.DataFrame([{
@@ -149,32 +162,42 @@ def cell_type_rates(
     }])
 
 
-def _test(key: Key, group: np.ndarray, values: np.ndarray, ranked: Ranks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """AUROC, p (groups, features) and units of the tested groups of a key, with ``group`` as the labels."""
-    member = group[:, None] == key.tested
-    auroc, p = one_against_rest(ranked, member)
-    n_units = member.sum(axis=0)
-    for g in key.by_donor:
-        row = int(np.flatnonzero(key.tested == g)[0])
-        auroc[row], p[row], n_units[row] = _by_donor(group == g, key.donor, values)
-    return auroc, p, n_units
+def _rank(key: Key, values: np.ndarray) -> Ranked:
+    cells = [np.flatnonzero(key.donor == d) for d in np.unique(key.donor)] if len(key.by_donor) else []
+    return Ranked(values, ranks(values), [(of_donor, ranks(values[of_donor])) for of_donor in cells])
 
 
-def _by_donor(
-    inside: np.ndarray, donor: np.ndarray, values: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, int]:
-    chosen = np.flatnonzero(_usable(inside, donor))
-    group_means = np.stack([values[inside & (donor == d)].mean(axis=0) for d in chosen])
-    rest_means = np.stack([values[~inside & (donor == d)].mean(axis=0) for d in chosen])
-    n = len(chosen)
-    both = ranks(np.concatenate([group_means, rest_means]))
-    auroc, _ = one_against_rest(both, np.repeat([True, False], n)[:, None])
-    difference = group_means - rest_means
+def _test(key: Key, ranked: Ranked) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """AUROC, p (groups, features) and units of the tested groups of a key."""
+    member = key.group[:, None] == key.tested
+    summed = rank_sum(ranked.overall, member)
+    area, p, n_units = auroc(summed, member), summed.p(), member.sum(axis=0)
+    for row in np.flatnonzero(np.isin(key.tested, key.by_donor)):
+        area[row], p[row], n_units[row] = _by_donor(key, member[:, row], ranked)
+    return area, p, n_units
+
+
+def _by_donor(key: Key, inside: np.ndarray, ranked: Ranked) -> tuple[np.ndarray, np.ndarray, int]:
+    strata = [ranked.within[d] for d in np.flatnonzero(_usable(inside, key.donor))]
+    values = ranked.values
+    group_means = np.stack([values[cells[inside[cells]]].mean(axis=0) for cells, _ in strata])
+    rest_means = np.stack([values[cells[~inside[cells]]].mean(axis=0) for cells, _ in strata])
+    n = len(strata)
+    either = np.repeat([True, False], n)[:, None]
+    area = auroc(rank_sum(ranks(np.concatenate([group_means, rest_means])), either), either)[0]
+    parts = [rank_sum(within, inside[cells, None]) for cells, within in strata]
+    p_cells = stratified(parts, [len(cells) for cells, _ in strata]).p()[0]
+    return area, np.maximum(_paired_t(group_means - rest_means), p_cells), n
+
+
+def _paired_t(difference: np.ndarray) -> np.ndarray:
+    """Two-sided p of the mean of each column of ``difference`` (donors, features) against 0."""
+    n = len(difference)
     mean, sd = difference.mean(axis=0), difference.std(axis=0, ddof=1)
-    # Equal differences have a standard deviation of rounding error only; such features are silent in these donors.
+    # Differences that are equal up to rounding come from features that are silent in these donors.
     varies = sd > 1e-9 * np.abs(difference).max(axis=0)
     t = np.where(varies, mean / np.where(varies, sd, 1.0) * np.sqrt(n), 0.0)
-    return auroc[0], np.clip(2 * stdtr(n - 1, -np.abs(t)), np.finfo(np.float64).tiny, 1.0), n
+    return np.asarray(np.clip(2 * stdtr(n - 1, -np.abs(t)), np.finfo(np.float64).tiny, 1.0))
 
 
 def _usable(inside: np.ndarray, donor: np.ndarray) -> np.ndarray:
@@ -186,17 +209,13 @@ def _usable(inside: np.ndarray, donor: np.ndarray) -> np.ndarray:
     return np.asarray(smaller >= MIN_DONOR_CELLS)
 
 
-def _null_p(key: Key, values: np.ndarray, ranked: Ranks, rng: np.random.Generator) -> np.ndarray:
-    by_cell = ~np.isin(key.tested, key.by_donor)
-    free = rng.permutation(key.group)
-    p = one_against_rest(ranked, free[:, None] == key.tested)[1]
-    if not by_cell.all():
-        within = key.group.copy()
-        for d in np.unique(key.donor):
-            cells = np.flatnonzero(key.donor == d)
-            within[cells] = rng.permutation(within[cells])
-        for row in np.flatnonzero(~by_cell):
-            p[row] = _by_donor(within == key.tested[row], key.donor, values)[1]
+def _null_p(key: Key, ranked: Ranked, rng: np.random.Generator) -> np.ndarray:
+    p = rank_sum(ranked.overall, rng.permutation(key.group)[:, None] == key.tested).p()
+    group = key.group.copy()
+    for cells, _ in ranked.within:
+        group[cells] = rng.permutation(group[cells])
+    for row in np.flatnonzero(np.isin(key.tested, key.by_donor)):
+        p[row] = _by_donor(key, group == key.tested[row], ranked)[1]
     return p
 
 

@@ -123,7 +123,7 @@ def celltypes(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]
     permutations = run.config.annotation.permutations
     rates = room.cell_type_rates(means, keys, tests, permutations=permutations, rng=_rng(run, layer, _CELLTYPES))
     notes = {
-        "by_cell": "Wilcoxon rank-sum, two-sided", "by_donor": "paired t test over donors, two-sided",
+        "by_cell": "Wilcoxon rank-sum", "by_donor": "larger p of paired t over donors and rank-sum stratified by donor",
         "family": len(tests),
     }
     run.write("celltypes", room.stored_tests(tests), layer, notes=notes)

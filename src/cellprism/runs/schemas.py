@@ -213,7 +213,8 @@ def read_table(path: Path, table: Table) -> pd.DataFrame:
     if header.get("table") != table.name or header.get("version", 0) > table.version:
         msg = f"{path} holds {header or 'a foreign table'}, not {table.name} of version {table.version} or older."
         raise UserError(msg)
-    return data.to_pandas()
+    frame: pd.DataFrame = data.to_pandas()
+    return frame
 
 
 def read_notes(path: Path) -> dict[str, object]:
@@ -224,4 +225,5 @@ def read_notes(path: Path) -> dict[str, object]:
 
 
 def empty(table: Table) -> pd.DataFrame:
-    return table.arrow.empty_table().to_pandas()
+    frame: pd.DataFrame = table.arrow.empty_table().to_pandas()
+    return frame

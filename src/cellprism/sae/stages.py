@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -125,8 +126,13 @@ def _slots(rows: np.ndarray, n: int) -> np.ndarray:
 
 
 def _create(stack: ExitStack, path: Path, shape: tuple[int, int]) -> np.memmap:
+    """An array on disk whose space is reserved: writing through a map to a full disk would kill the process."""
     temporary = stack.enter_context(atomic_path(path))
-    return np.lib.format.open_memmap(temporary, mode="w+", dtype=np.int16, shape=shape)
+    array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.int16, shape=shape)
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with temporary.open("r+b") as handle:
+            os.posix_fallocate(handle.fileno(), 0, temporary.stat().st_size)
+    return array
 
 
 def _read(path: Path) -> torch.Tensor:

@@ -9,26 +9,55 @@ from scipy.special import gammaln
 def upper_tail(population: int, term: np.ndarray, query: np.ndarray, overlap: np.ndarray) -> np.ndarray:
     """P(X >= overlap) where X counts the term's genes among ``query`` genes drawn without replacement.
 
-    Millions of tests share a few thousand (term size, query size) pairs, so the tails are computed once for each pair
-    and looked up.
-
     Parameters
     ----------
     population
         Genes in the background.
     term, query, overlap
-        Genes of the term, of the query and of both: integers, shape ``(n,)``.
+        Genes of the term, of the query and of both: non-negative integers, shape ``(n,)``.
 
     Returns
     -------
     p-values, float64, shape ``(n,)``, above 0.
     """
+    levels, level = tail_levels(population, term, query, overlap)
+    return np.asarray(levels[level])
+
+
+def tail_levels(
+    population: int, term: np.ndarray, query: np.ndarray, overlap: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The p-values of `upper_tail` as a table: ``p = levels[level]``.
+
+    Millions of tests share a few thousand (term, query, overlap), so that tails are computed once for each, and sorting
+    or adjusting p-values need only look at the levels.
+
+    Returns
+    -------
+    levels
+        p-values in ascending order, shape ``(m,)``.
+    level
+        Level of each test, shape ``(n,)``.
+    """
     term, query, overlap = (np.asarray(a, dtype=np.int64) for a in (term, query, overlap))
     if term.size == 0:
-        return np.empty(0)
-    pairs, row = np.unique(term * (population + 1) + query, return_inverse=True)
-    tails = _tails(population, pairs // (population + 1), pairs % (population + 1), int(overlap.max()))
-    return np.asarray(tails[row.ravel(), np.maximum(overlap, 0)])
+        return np.empty(0), np.empty(0, np.int64)
+    width = int(query.max()) + 1
+    pairs, row = _distinct(term * width + query)
+    tails = _tails(population, pairs // width, pairs % width, int(overlap.max()))
+    triples, level = _distinct(row * tails.shape[1] + overlap)
+    levels = tails.ravel()[triples]
+    order = np.argsort(levels, kind="stable")
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return levels[order], place[level]
+
+
+def _distinct(key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`np.unique` with inverse, by marking instead of sorting: keys are far fewer than tests."""
+    present = np.zeros(int(key.max()) + 1, dtype=bool)
+    present[key] = True
+    return np.flatnonzero(present), (np.cumsum(present) - 1)[key]
 
 
 def _tails(population: int, term: np.ndarray, query: np.ndarray, largest: int) -> np.ndarray:

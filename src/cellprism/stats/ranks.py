@@ -69,7 +69,7 @@ class RankSum:
         shape = 4 / skew[bent] ** 2
         x = np.maximum(shape + z[bent] * np.sqrt(shape), 0.0)
         p[bent] = 2 * np.minimum(gammainc(shape, x), gammaincc(shape, x))
-        return np.clip(p, np.finfo(np.float64).tiny, 1.0)
+        return np.asarray(np.clip(p, np.finfo(np.float64).tiny, 1.0))
 
 
 def ranks(values: np.ndarray) -> Ranks:

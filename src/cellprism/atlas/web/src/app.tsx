@@ -2,9 +2,9 @@
 import { useEffect } from "preact/hooks";
 import { Redirect, Route, Router, Switch } from "wouter-preact";
 import { Icon, Prism } from "./components/icon";
-import { loadAtlas, loadSummary } from "./data/store";
+import { loadAtlas, loadGroups, loadSummary, loadTerms } from "./data/store";
 import type { AtlasIndex, RunEntry } from "./data/types";
-import { lazy, Load, useLoad } from "./lib/load";
+import { lazy, Load, Nothing, useLoad } from "./lib/load";
 import { open, paths, useHashPath } from "./lib/route";
 import { RunContext } from "./lib/run";
 import { toggleTheme, useTheme } from "./lib/theme";
@@ -46,14 +46,17 @@ function Header({ atlas, entry, page }: { atlas: AtlasIndex; entry: RunEntry; pa
   );
 }
 
-function NotFound() {
-  return <div class="note failure" role="alert"><h1>No such page</h1><p>The address does not name a page of this atlas. <a href="#/">Go to the overview.</a></p></div>;
-}
+const NotFound = () => <Nothing title="No such page">The address does not name a page of this atlas. <a href="#/">Go to the overview.</a></Nothing>;
 
 const whole = (text: string) => (/^\d+$/.test(text) ? Number(text) : -1);
 
 function Pages({ atlas, entry }: { atlas: AtlasIndex; entry: RunEntry }) {
-  const summary = useLoad(`summary ${entry.id}`, () => loadSummary(entry.id));
+  const summary = useLoad(`summary ${entry.id}`, () => {
+    // Every page needs the dictionaries next, so they come at the same time.
+    void loadTerms(entry.id);
+    void loadGroups(entry.id);
+    return loadSummary(entry.id);
+  });
   return (
     <Load of={summary}>
       {(summary) => (

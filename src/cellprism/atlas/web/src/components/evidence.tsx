@@ -1,7 +1,7 @@
 // The tests behind a feature's name: gene sets and cell groups.
 import { useState } from "preact/hooks";
 import type { AnnotationRow, Genes, GroupRow, Groups, Terms } from "../data/types";
-import { count, fixed, number, probability, shortTerm } from "../lib/format";
+import { auroc, count, number, probability, shortTerm } from "../lib/format";
 import { paths } from "../lib/route";
 import { useRun } from "../lib/run";
 
@@ -71,11 +71,11 @@ export function GroupTable({ rows, groups }: { rows: GroupRow[]; groups: Groups 
           </tr>
         </thead>
         <tbody>
-          {shown.map(([group, n, , auroc, , , q]) => (
+          {shown.map(([group, n, , area, , , q]) => (
             <tr key={group} class={q !== null && q < 0.05 ? "" : "unsure"}>
               <th scope="row">{groups.value[group]}{keys.size > 1 && <span class="small muted"> {groups.key[group]}</span>}</th>
-              <td class="wide"><span class="bar auroc" aria-hidden="true"><i style={{ width: `${100 * (auroc ?? 0)}%` }} /><b style={{ left: "50%" }} /></span></td>
-              <td class="num">{fixed(auroc)}</td>
+              <td class="wide"><span class="bar auroc" aria-hidden="true"><i style={{ width: `${100 * (area ?? 0)}%` }} /><b style={{ left: "50%" }} /></span></td>
+              <td class="num">{auroc(area)}</td>
               <td class="num narrow-hide">{count(n)}</td>
               <td class="num">{probability(q)}</td>
             </tr>

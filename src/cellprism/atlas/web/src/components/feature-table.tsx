@@ -1,6 +1,6 @@
 // The features of a layer as a table that follows the map's filter.
 import { NONE16, NONE32, type FeatureMap } from "../data/columns";
-import { fixed, MISSING, number, probability, share, shortTerm } from "../lib/format";
+import { auroc, MISSING, number, probability, share, shortTerm } from "../lib/format";
 import { paths } from "../lib/route";
 import { useRun, type Words } from "../lib/run";
 import { isDead } from "../map/colouring";
@@ -33,7 +33,7 @@ export function FeatureTable({ map, layer, words, rows, selected, sort, down, on
     { key: "q", title: "q", width: "5.25rem", numeric: true, help: "false discovery rate of the label", cell: (i) => probability(map.label_q[i]) },
     { key: "terms", title: "Terms", width: "4.5rem", numeric: true, extra: true, help: "terms below the q threshold", cell: (i) => map.n_terms[i] },
     { key: "group", title: "Cell group", width: "minmax(5.5rem, 0.65fr)", help: "group with the highest AUROC at q < 0.05", cell: (i) => (map.group[i] === NONE16 ? <span class="muted">{MISSING}</span> : words.groups.value[map.group[i]!]) },
-    { key: "auroc", title: "AUROC", width: "3.75rem", numeric: true, help: "of that group against the other cells; 0.5 is chance", cell: (i) => fixed(map.group_auroc[i]) },
+    { key: "auroc", title: "AUROC", width: "3.75rem", numeric: true, help: "of that group against the other cells; 0.5 is chance", cell: (i) => auroc(map.group_auroc[i]) },
     { key: "module", title: "Module", width: "4.5rem", numeric: true, extra: true, cell: (i) => (map.module[i] === NONE16 ? MISSING : map.module[i]) },
     { key: "frequency", title: "Fires", width: "5rem", numeric: true, extra: true, help: "share of positions", cell: (i) => share(map.frequency[i]) },
     { key: "max", title: "Max", width: "4.5rem", numeric: true, extra: true, help: "largest activation", cell: (i) => (isDead(map, i) ? MISSING : number(map.max_value[i])) },

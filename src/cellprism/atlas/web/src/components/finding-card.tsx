@@ -1,9 +1,9 @@
 // A feature worth opening, with the evidence for it.
-import { useEffect, useRef, useState } from "preact/hooks";
 import { loadFeature } from "../data/store";
 import type { Finding, Genes } from "../data/types";
-import { fixed, probability, shortTerm } from "../lib/format";
+import { auroc, probability, shortTerm } from "../lib/format";
 import { useLoad } from "../lib/load";
+import { useNear } from "../lib/near";
 import { paths } from "../lib/route";
 import { useRun, type Words } from "../lib/run";
 import { SmallGeneBars } from "./gene-bars";
@@ -13,13 +13,7 @@ const GENES = 5;
 export function FindingCard({ finding, genes, words }: { finding: Finding; genes: Genes; words: Words }) {
   const { id } = useRun();
   const { layer, feature, term, group } = finding;
-  const card = useRef<HTMLAnchorElement>(null);
-  const [near, setNear] = useState(false);
-  useEffect(() => {
-    const observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && setNear(true), { rootMargin: "300px" });
-    observer.observe(card.current!);
-    return () => observer.disconnect();
-  }, []);
+  const [card, near] = useNear<HTMLAnchorElement>();
   const details = useLoad(`finding ${id} ${layer} ${feature} ${near}`, async () => (near ? loadFeature(id, layer, feature) : null));
   const measured = new Map(details.value?.genes.map((row) => [row[0], row]));
   const rows = finding.genes.slice(0, GENES).map((gene) => measured.get(gene) ?? [gene, 0, 0, 0, 0, 0] as const);
@@ -30,7 +24,7 @@ export function FindingCard({ finding, genes, words }: { finding: Finding; genes
       <span class="small muted">{term !== null && `${words.terms.source[term]}, `}q {probability(finding.q)}</span>
       <SmallGeneBars rows={rows.map((row) => [...row])} genes={genes} most={GENES} />
       {group !== null && (
-        <span class="finding-group small"><span>{words.groups.value[group]}</span><span class="num">AUROC {fixed(finding.auroc)}</span></span>
+        <span class="finding-group small"><span>{words.groups.value[group]}</span><span class="num">AUROC {auroc(finding.auroc)}</span></span>
       )}
     </a>
   );

@@ -16,12 +16,14 @@ const TOP = 18;
 const BOTTOM = 26;
 const INSET = 22;
 
-/** Round ticks from 0 to at least `top`. */
-function ticks(top: number): number[] {
-  const rough = top / 3;
+/** Round ticks that hold 0 and everything from `low` to `high`. */
+function ticks(low: number, high: number): number[] {
+  const rough = (high - low) / 3;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = ([1, 2, 2.5, 5, 10].find((m) => m * power >= rough) ?? 10) * power;
-  return Array.from({ length: Math.ceil(top / step - 1e-9) + 1 }, (_, i) => i * step);
+  const first = Math.floor(low / step + 1e-9);
+  const last = Math.ceil(high / step - 1e-9);
+  return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
 }
 
 const line = (points: [number, number][]) => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
@@ -29,16 +31,19 @@ const line = (points: [number, number][]) => points.map(([x, y], i) => `${i ? "L
 interface Props {
   points: LayerPoint[];
   show: (value: number | null) => string;
+  /** the number as it is written beside its dot */
+  brief: (value: number) => string;
   label: string;
 }
 
-export function LayerChart({ points, show, label }: Props) {
+export function LayerChart({ points, show, brief, label }: Props) {
   const [frame, W] = useWidth<SVGSVGElement>(260);
   const values = points.flatMap((p) => [p.value, p.nullQ95 ?? p.nullMean]).filter((v): v is number => typeof v === "number");
-  const marks = ticks(Math.max(...values, 1e-6));
+  const marks = ticks(Math.min(...values, 0), Math.max(...values, 1e-6));
+  const low = marks[0]!;
   const top = marks[marks.length - 1]!;
   const x = (i: number) => (points.length === 1 ? (LEFT + W - RIGHT) / 2 : LEFT + INSET + (i * (W - LEFT - RIGHT - 2 * INSET)) / (points.length - 1));
-  const y = (value: number) => H - BOTTOM - (value / top) * (H - TOP - BOTTOM);
+  const y = (value: number) => H - BOTTOM - ((value - low) / (top - low)) * (H - TOP - BOTTOM);
   const pick = (read: (p: LayerPoint) => number | null | undefined) =>
     points.flatMap((p, i): [number, number][] => {
       const value = read(p);
@@ -66,7 +71,7 @@ export function LayerChart({ points, show, label }: Props) {
       {seen.map(([cx, cy]) => <circle class="observed-dot" cx={cx} cy={cy} r={points.length > 12 ? 3 : 4} />)}
       {points.map((p, i) => i % every === 0 && <text class="axis" x={x(i)} y={H - 8} text-anchor="middle">{p.layer}</text>)}
       {points.length <= 6 && points.map((p, i) => typeof p.value === "number" && (
-        <text class="value" x={x(i)} y={y(p.value) - 9} text-anchor="middle">{show(p.value)}</text>
+        <text class="value" x={x(i)} y={y(p.value) - 9} text-anchor="middle">{brief(p.value)}</text>
       ))}
       {values.length === 0 && <text class="axis" x={W / 2} y={H / 2} text-anchor="middle">{MISSING}</text>}
     </svg>

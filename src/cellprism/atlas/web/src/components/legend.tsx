@@ -28,7 +28,7 @@ export function LegendView({ legend, picked, onPick }: Props) {
   return (
     <ul class="legend">
       {shown.map(({ key, name, colour, n }) => {
-        const inside = <><i class="swatch" style={{ background: colour }} /><span class="name">{name}</span> <span class="muted num">{count(n)}</span></>;
+        const inside = <><i class="swatch" style={{ background: colour }} /><span class="name">{name}</span>{n !== null && <span class="muted num">{count(n)}</span>}</>;
         return (
           <li key={key}>
             {onPick

@@ -71,15 +71,14 @@ export function MapCanvas(props: Props) {
   const ratio = Math.min(2, window.devicePixelRatio || 1);
   const scale = scaleOf(extent, size, view, MARGIN);
   const at = useMemo(() => place(map, view, scale, size), [map, view, scale, size]);
+  const grey = pixel(muted);
+  const shades = useMemo(() => colour.map((value, i) => (passes[i] ? value : grey)), [colour, passes, grey]);
+  // Grey dots go under the others.
   const order = useMemo(() => {
     const rows = Array.from({ length: map.n }, (_, i) => i).filter((i) => onMap(map, i) && !isDead(map, i));
-    return Uint32Array.from([...rows.filter((i) => !passes[i]), ...rows.filter((i) => passes[i])]);
-  }, [map, passes]);
+    return Uint32Array.from([...rows.filter((i) => shades[i] === grey), ...rows.filter((i) => shades[i] !== grey)]);
+  }, [map, shades, grey]);
   const bright = useMemo(() => order.filter((i) => passes[i]), [order, passes]);
-  const shades = useMemo(() => {
-    const grey = pixel(muted);
-    return colour.map((value, i) => (passes[i] ? value : grey));
-  }, [colour, passes, muted]);
   const written = useMemo(
     () => (size.width ? arrange(props.names(at), size.width, size.height, size.width < 520 ? 7 : 16) : []),
     [props.names, at, size],

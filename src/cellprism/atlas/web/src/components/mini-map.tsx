@@ -36,8 +36,9 @@ export function MiniMap({ map, colour, background, under }: Props) {
     const at = place(map, view, scaleOf(extent, whole, view, 10 * ratio), whole);
     target.width = whole.width;
     target.height = whole.height;
-    const radius = Math.max(0.9, Math.min(2.6, 55 / Math.sqrt(map.n))) * ratio;
-    const { image } = splat(whole.width, whole.height, pixel(background), { order: rows, colour, ...at }, radius, 0.5 * ratio);
+    const radius = Math.max(1.1, Math.min(2.6, 55 / Math.sqrt(map.n))) * ratio;
+    const ring = radius > 1.5 * ratio ? 0.5 * ratio : 0; // around the smallest dots it would leave nothing of their neighbours
+    const { image } = splat(whole.width, whole.height, pixel(background), { order: rows, colour, ...at }, radius, ring);
     target.getContext("2d")!.putImageData(image, 0, 0);
   }, [map, colour, background, size, rows]);
   return <canvas class="mini-map" ref={canvas} aria-hidden="true" />;

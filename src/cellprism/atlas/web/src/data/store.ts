@@ -24,7 +24,7 @@ export async function loadAtlas(): Promise<AtlasIndex> {
   if (!(atlas.format <= FORMAT)) {
     throw new DataError(
       `This atlas has format ${atlas.format}, written by ${atlas.generator}; these pages read format ${FORMAT}. ` +
-        "Export it again, or use the pages that came with it.",
+        "Open it with the pages that came with it, or export its runs again with this version.",
     );
   }
   return atlas;

@@ -14,6 +14,9 @@ export const count = (x: Maybe) => (absent(x) ? MISSING : Math.round(x).toLocale
 
 export const percent = (x: Maybe, digits = 1) => (absent(x) ? MISSING : `${(100 * x).toFixed(digits)} %`);
 
+/** A share in as few digits as a chart needs. */
+export const roundPercent = (x: number) => percent(x, x >= 0.1 ? 0 : 1);
+
 /** A share that may be tiny: enough digits to tell it from zero. */
 export function share(x: Maybe): string {
   if (absent(x) || x === 0 || x >= 0.01) return percent(x);
@@ -43,6 +46,9 @@ export function probability(x: Maybe): string {
 }
 
 export const fixed = (x: Maybe, digits = 2) => (absent(x) ? MISSING : x.toFixed(digits));
+
+/** Three digits, so that 0.997 is not shown as 1. */
+export const auroc = (x: Maybe) => fixed(x, 3);
 
 export function duration(seconds: number): string {
   if (seconds < 60) return `${seconds.toFixed(1)} s`;

@@ -34,6 +34,11 @@ export function Failure({ error }: { error: Error }) {
   );
 }
 
+/** An address that names something the run does not have. */
+export function Nothing({ title, children }: { title: string; children: ComponentChildren }) {
+  return <div class="note failure" role="alert"><h1>{title}</h1><p>{children}</p></div>;
+}
+
 export const Waiting = () => <p class="waiting" role="status">Loading …</p>;
 
 interface LoadProps<T> {

@@ -1,10 +1,11 @@
-// Colours of data. Categories: Okabe and Ito (2008), told apart by colour-blind readers. Numbers: viridis.
+// Colours of data. Categories: Okabe and Ito (2008), told apart by colour-blind readers, and after those eight two of
+// Tol's sets. Numbers: viridis.
 import type { Theme } from "./theme";
 
 const okabeIto = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442"];
 
-/** Seven hues and the ink of the theme. */
-export const categories = (theme: Theme) => [...okabeIto, theme === "dark" ? "#f2f4f8" : "#14171f"];
+/** Seven hues, the ink of the theme for black, and two more. */
+export const categories = (theme: Theme) => [...okabeIto, ...(theme === "dark" ? ["#f2f4f8", "#aa3377", "#999933"] : ["#14171f", "#882255", "#999933"])];
 export const otherColour = (theme: Theme) => (theme === "dark" ? "#7d8598" : "#8d94a3");
 export const noneColour = (theme: Theme) => (theme === "dark" ? "#4a5163" : "#c3c8d2");
 

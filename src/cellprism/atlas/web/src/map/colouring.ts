@@ -1,6 +1,6 @@
 // What the colours of the map mean: a colour for every row and the legend that explains it.
 import { DEAD, NONE16, NONE32, RARE, type FeatureMap } from "../data/columns";
-import type { Module } from "../data/types";
+import type { Groups, Module } from "../data/types";
 import { count, number, percent, shortTerm, title } from "../lib/format";
 import { categories, noneColour, otherColour, pixel, sequential } from "../lib/palette";
 import type { Words } from "../lib/run";
@@ -17,6 +17,14 @@ export const modes = {
   max: "Largest activation",
 } as const;
 
+/** Least AUROC at which a feature takes the colour of its cell group; a weaker preference is left grey. */
+export const TELLS_APART = 0.8;
+export const noGroup = `no group at AUROC ≥ ${TELLS_APART}`;
+
+/** The cell group that a row is coloured by. */
+export const strongGroup = (map: FeatureMap, i: number): number | null =>
+  map.group[i] !== NONE16 && map.group_auroc[i]! >= TELLS_APART ? map.group[i]! : null;
+
 export type Mode = keyof typeof modes;
 export const isMode = (text: string | undefined): text is Mode => text !== undefined && text in modes;
 
@@ -25,7 +33,8 @@ export interface Entry {
   key: string;
   name: string;
   colour: string;
-  n: number;
+  /** features that have it, if that is known */
+  n: number | null;
 }
 
 export type Legend =
@@ -45,15 +54,26 @@ interface Categories {
   key: (row: number) => string;
   name: (key: string) => string;
   none: string;
+  /** a colour that does not depend on this layer; otherwise the categories with most features get the hues */
+  hue?: (key: string) => string | undefined;
 }
 
-function categorical(map: FeatureMap, theme: Theme, { key, name, none }: Categories): Colouring {
+/** The colour of every cell group, the same in all layers: groups with most cells get the hues. */
+export function groupColours(groups: Groups, theme: Theme): string[] {
+  const hues = categories(theme);
+  const order = groups.n_cells.map((_, i) => i).sort((a, b) => groups.n_cells[b]! - groups.n_cells[a]! || a - b);
+  const colours = groups.n_cells.map((): string => otherColour(theme));
+  order.slice(0, hues.length).forEach((group, i) => (colours[group] = hues[i]!));
+  return colours;
+}
+
+function categorical(map: FeatureMap, theme: Theme, { key, name, none, hue }: Categories): Colouring {
   const keys = Array.from({ length: map.n }, (_, i) => key(i));
   const counts = new Map<string, number>();
   keys.forEach((k, i) => (map.flags[i]! & DEAD) || counts.set(k, (counts.get(k) ?? 0) + 1));
   const ranked = [...counts].filter(([k]) => k !== NONE).sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
   const hues = categories(theme);
-  const entries: Entry[] = ranked.map(([k, n], i) => ({ key: k, name: name(k), n, colour: hues[i] ?? otherColour(theme) }));
+  const entries: Entry[] = ranked.map(([k, n], i) => ({ key: k, name: name(k), n, colour: (hue ? hue(k) : hues[i]) ?? otherColour(theme) }));
   if (counts.has(NONE)) entries.push({ key: NONE, name: none, n: counts.get(NONE)!, colour: noneColour(theme) });
   const colours = new Map(entries.map((entry) => [entry.key, pixel(entry.colour)]));
   const colour = Uint32Array.from(keys, (k) => colours.get(k) ?? pixel(noneColour(theme)));
@@ -95,12 +115,15 @@ function numerical(map: FeatureMap, theme: Theme, { value, show, unit, none, ran
 export function colouring(mode: Mode, map: FeatureMap, words: Words, modules: Module[], theme: Theme): Colouring {
   const { terms, groups } = words;
   switch (mode) {
-    case "group":
+    case "group": {
+      const colours = groupColours(groups, theme);
       return categorical(map, theme, {
-        key: (i) => (map.group[i] === NONE16 ? NONE : String(map.group[i])),
+        hue: (k) => colours[Number(k)],
+        key: (i) => String(strongGroup(map, i) ?? NONE),
         name: (k) => groups.value[Number(k)] ?? k,
-        none: "no group at q < 0.05",
+        none: noGroup,
       });
+    }
     case "module":
       return categorical(map, theme, {
         key: (i) => (map.module[i] === NONE16 ? NONE : String(map.module[i])),
@@ -142,9 +165,14 @@ export function colouring(mode: Mode, map: FeatureMap, words: Words, modules: Mo
   }
 }
 
-export function moduleName(id: number, modules: Module[], { terms }: Words): string {
+export function moduleTerm(id: number, modules: Module[], { terms }: Words): string | null {
   const term = modules.find((m) => m.module === id)?.term;
-  return term === null || term === undefined ? `Module ${id}` : `${id} · ${shortTerm(terms.term[term] ?? "")}`;
+  return term === null || term === undefined ? null : shortTerm(terms.term[term] ?? "");
+}
+
+export function moduleName(id: number, modules: Module[], words: Words): string {
+  const term = moduleTerm(id, modules, words);
+  return term === null ? `Module ${id}` : `${id} · ${term}`;
 }
 
 export const isRare = (map: FeatureMap, i: number) => (map.flags[i]! & RARE) !== 0;

@@ -11,6 +11,8 @@ export interface Box extends Name {
 }
 
 const LINE = 16;
+/** the corner that the zoom buttons take, in pixels */
+const CORNER = { width: 48, height: 120 };
 
 /** Names in order of importance; those that would overlap one already written, or the edge, are left out, as are repetitions. */
 export function arrange(names: Name[], width: number, height: number, most: number): Box[] {
@@ -26,6 +28,7 @@ export function arrange(names: Name[], width: number, height: number, most: numb
     if (name.y < LINE || name.y > height - 4) continue;
     if (name.x < 0 || name.x > width || size > width) continue;
     const x = Math.min(width - size / 2 - 4, Math.max(size / 2 + 4, name.x));
+    if (x + size / 2 > width - CORNER.width && name.y < CORNER.height) continue;
     const clear = written.every(
       (other) => Math.abs(other.x - x) > (other.width + size) / 2 || Math.abs(other.y - name.y) > LINE + 2,
     );

@@ -8,10 +8,10 @@ import { Neighbours } from "../components/neighbours";
 import { loadFeature, loadGenes, loadModules } from "../data/store";
 import type { Feature, Genes, LayerSummary, Module } from "../data/types";
 import { count, number, percent, plural, probability, share, shortTerm } from "../lib/format";
-import { Load, useLoad } from "../lib/load";
+import { Load, Nothing, useLoad } from "../lib/load";
 import { open, paths } from "../lib/route";
 import { useRun, useTitle, useWords, type Words } from "../lib/run";
-import { moduleName } from "../map/colouring";
+import { moduleTerm } from "../map/colouring";
 
 interface Data {
   feature: Feature;
@@ -33,14 +33,14 @@ function Facts({ feature, layer, modules, words }: { feature: Feature; layer: nu
         <dt>Module</dt>
         {module === null
           ? <><dd class="num">none</dd><dd class="small muted">fires with no community of features</dd></>
-          : <><dd class="num"><a href={`#${paths.layer(id, layer, { colour: "module", pick: String(module) })}`}>{module}</a></dd><dd class="small muted">{moduleName(module, modules, words).replace(/^\d+ · /, "")}</dd></>}
+          : <><dd class="num"><a href={`#${paths.layer(id, layer, { colour: "module", pick: String(module) })}`}>{module}</a></dd><dd class="small muted">{moduleTerm(module, modules, words) ?? "no term over-represented among its members"}</dd></>}
       </div>
     </dl>
   );
 }
 
-function Label({ feature, about, words }: { feature: Feature; about: LayerSummary | undefined; words: Words }) {
-  const rate = about?.rates.find((other) => other.rate === "annotated");
+function Label({ feature, about, words }: { feature: Feature; about: LayerSummary; words: Words }) {
+  const rate = about.rates.find((other) => other.rate === "annotated");
   const beside = rate && (
     <span class="muted"> In this layer {percent(rate.value)} of the features are annotated; with genes shuffled, {percent(rate.null_mean)} (95 % below {percent(rate.null_q95)}).</span>
   );
@@ -52,15 +52,22 @@ function Label({ feature, about, words }: { feature: Feature; about: LayerSummar
       </p>
     );
   }
-  return <p class="lede">{feature.dead ? "It fired at no position of these cells, so nothing can be said of it." : "No gene set is over-represented among its top genes after correction."}{beside}</p>;
+  return <p class="lede">{feature.dead ? "It fired at no position of these cells, so nothing can be said of it." : "Not annotated: no gene set is over-represented among its top genes after correction."}{beside}</p>;
 }
 
-function Body({ data, layer, words }: { data: Data; layer: number; words: Words }) {
-  const { id, summary } = useRun();
+/** A feature without a label goes by its first genes. */
+function unnamed({ feature, dead, genes }: Feature, { symbol }: Genes): string {
+  if (dead) return `Feature ${feature}, dead`;
+  const first = genes.slice(0, 3).map(([gene]) => symbol[gene]);
+  return [`Feature ${feature}`, first.join(", ")].filter(Boolean).join(": ");
+}
+
+function Body({ data, about, words }: { data: Data; about: LayerSummary; words: Words }) {
+  const { id } = useRun();
   const { feature, genes, modules } = data;
-  const about = summary.layers.find((other) => other.layer === layer);
-  const name = feature.label ? shortTerm(words.terms.term[feature.label.term] ?? "") : feature.dead ? "A dead feature" : "Not annotated";
-  useTitle(`${name}, layer ${layer} feature ${feature.feature}`);
+  const { layer } = about;
+  const name = feature.label ? shortTerm(words.terms.term[feature.label.term] ?? "") : unnamed(feature, genes);
+  useTitle(`${name}, layer ${layer}`);
   const why = feature.dead ? "A dead feature has none." : "";
   return (
     <>
@@ -110,14 +117,15 @@ function Body({ data, layer, words }: { data: Data; layer: number; words: Words 
   );
 }
 
-export default function FeaturePage({ layer, feature }: { layer: number; feature: number }) {
-  const { id, summary } = useRun();
+function Page({ about, feature }: { about: LayerSummary; feature: number }) {
+  const { id } = useRun();
+  const { layer } = about;
   const words = useWords();
   const data = useLoad(`feature ${id} ${layer} ${feature}`, async (): Promise<Data> => {
     const [found, genes, modules] = await Promise.all([loadFeature(id, layer, feature), loadGenes(id), loadModules(id)]);
     return { feature: found, genes, modules: modules[layer] ?? [] };
   });
-  const last = (summary.layers.find((other) => other.layer === layer)?.n_features ?? 1) - 1;
+  const last = about.n_features - 1;
   useEffect(() => {
     const keyboard = (event: KeyboardEvent) => {
       if (event.target instanceof HTMLInputElement || event.altKey || event.ctrlKey || event.metaKey) return;
@@ -137,7 +145,17 @@ export default function FeaturePage({ layer, feature }: { layer: number; feature
           {feature < last && <a class="button" aria-keyshortcuts="]" href={`#${paths.feature(id, layer, feature + 1)}`}>{feature + 1} <Icon name="right" /></a>}
         </span>
       </nav>
-      <Load of={words}>{(words) => <Load of={data}>{(data) => <Body data={data} layer={layer} words={words} />}</Load>}</Load>
+      <Load of={words}>{(words) => <Load of={data}>{(data) => <Body data={data} about={about} words={words} />}</Load>}</Load>
     </>
+  );
+}
+
+export default function FeaturePage({ layer, feature }: { layer: number; feature: number }) {
+  const about = useRun().summary.layers.find((other) => other.layer === layer);
+  if (about && feature >= 0 && feature < about.n_features) return <Page about={about} feature={feature} />;
+  return (
+    <Nothing title="No such feature">
+      {about ? `The features of layer ${layer} are numbered 0 to ${about.n_features - 1}.` : "This run has no such layer."}
+    </Nothing>
   );
 }

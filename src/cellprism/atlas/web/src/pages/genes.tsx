@@ -27,7 +27,7 @@ function GeneResult({ gene, genes }: { gene: number; genes: Genes }) {
     <section class="stack" aria-labelledby="gene">
       <div class="section-head">
         <h2 id="gene"><span class="gene">{symbol}</span></h2>
-        <p class="muted">{genes.id[gene]} · seen at {plural(seen, "position")} of {plural(summary.cells.n_cells, "cell")}</p>
+        <p class="muted">{genes.id[gene] !== symbol && `${genes.id[gene]} · `}seen at {plural(seen, "position")} of {plural(summary.cells.n_cells, "cell")}</p>
       </div>
       <Load of={hits}>
         {(hits) => {
@@ -89,7 +89,7 @@ function Search({ genes }: { genes: Genes }) {
   const choose = (symbol: string) => change({ gene: symbol });
   const suggest = (typed: string) => searchGenes(genes, typed, SUGGESTIONS).map((i) => ({
     key: genes.symbol[i]!,
-    show: <><span class="gene">{genes.symbol[i]}</span> <span class="small muted">{genes.id[i]}</span></>,
+    show: <><span class="gene">{genes.symbol[i]}</span> {genes.id[i] !== genes.symbol[i] && <span class="small muted">{genes.id[i]}</span>}</>,
   }));
   const examples = summary.findings.flatMap((finding) => finding.genes.slice(0, 1)).filter((g, i, all) => all.indexOf(g) === i).slice(0, 6);
   return (
@@ -115,7 +115,7 @@ export default function GenesPage() {
   const genes = useLoad(`genes ${id}`, () => loadGenes(id));
   return (
     <>
-      <header class="page-head"><h1>Genes</h1><p class="lede">Every gene of the model, and the features that it drives most.</p></header>
+      <header class="page-head"><h1>Genes</h1><p class="lede">Every gene of the model, and the features of which it is a top gene.</p></header>
       <Load of={genes}>{(genes) => <Search genes={genes} />}</Load>
     </>
   );

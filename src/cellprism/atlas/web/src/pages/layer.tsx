@@ -9,7 +9,7 @@ import type { FeatureMap } from "../data/columns";
 import { loadMap, loadModules } from "../data/store";
 import type { LayerSummary, Module } from "../data/types";
 import { count, fixed, percent } from "../lib/format";
-import { Load, useLoad } from "../lib/load";
+import { Load, Nothing, useLoad } from "../lib/load";
 import { noneColour } from "../lib/palette";
 import { open, paths, useQuery } from "../lib/route";
 import { useRun, useTitle, useWords, type Words } from "../lib/run";
@@ -103,8 +103,9 @@ function LayerFacts({ about }: { about: LayerSummary }) {
   );
 }
 
-export default function LayerPage({ layer }: { layer: number }) {
+function Layer({ about }: { about: LayerSummary }) {
   const { id, summary } = useRun();
+  const { layer } = about;
   const [query] = useQuery();
   const [kept, setKept] = useState(query);
   useTitle(`Layer ${layer}`);
@@ -120,8 +121,6 @@ export default function LayerPage({ layer }: { layer: number }) {
       if (summary.layers.some((other) => other.layer === near)) void loadMap(id, near).catch(() => undefined);
     }
   }, [data.value]);
-  const about = summary.layers.find((other) => other.layer === layer);
-  if (!about) return <div class="note failure" role="alert"><p>This run has no layer {layer}; it has the layers {summary.layers.map((l) => l.layer).join(", ")}.</p></div>;
   // What is chosen on one layer stays chosen on the next, but for what means something else there.
   const { colour = "", filter = "", sort = "", down = "" } = kept;
   const pick = colour === "module" ? "" : kept["pick"] ?? "";
@@ -135,4 +134,10 @@ export default function LayerPage({ layer }: { layer: number }) {
       <Load of={words}>{(words) => <Load of={data}>{(data) => <Explorer key={layer} about={about} data={data} words={words} />}</Load>}</Load>
     </>
   );
+}
+
+export default function LayerPage({ layer }: { layer: number }) {
+  const { layers } = useRun().summary;
+  const about = layers.find((other) => other.layer === layer);
+  return about ? <Layer about={about} /> : <Nothing title="No such layer">This run has the layers {layers.map((other) => other.layer).join(", ")}.</Nothing>;
 }

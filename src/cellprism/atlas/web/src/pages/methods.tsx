@@ -1,4 +1,5 @@
 // Where the numbers come from: definitions, nulls, versions, stages, files.
+import { useState } from "preact/hooks";
 import { Definitions } from "../components/definitions";
 import type { Stage, Summary } from "../data/types";
 import { count, duration, plural } from "../lib/format";
@@ -11,7 +12,7 @@ function Nulls({ summary }: { summary: Summary }) {
   const rates = summary.layers.flatMap((layer) => layer.rates);
   const first = rates.filter((rate, i) => rates.findIndex((other) => other.rate === rate.rate) === i);
   return (
-    <div class="scroll-x" tabIndex={0} role="region" aria-label="Rates and their nulls">
+    <div class="scroll-x" tabIndex={0} role="region" aria-label="Table of rates">
       <table>
         <thead><tr><th scope="col">Rate</th><th scope="col">Null</th><th scope="col" class="num">Permutations</th><th scope="col">Unit</th><th scope="col">Protocol</th></tr></thead>
         <tbody>
@@ -24,19 +25,29 @@ function Nulls({ summary }: { summary: Summary }) {
   );
 }
 
+function Files({ outputs }: { outputs: Record<string, string> }) {
+  const files = Object.entries(outputs);
+  const [open, setOpen] = useState(false);
+  return (
+    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>{plural(files.length, "file")}</summary>
+      {open && files.slice(0, 40).map(([file, hash]) => <div class="file">{file} <code title={hash}>{hash.slice(0, 12)}</code></div>)}
+    </details>
+  );
+}
+
 function Stages({ stages }: { stages: Stage[] }) {
   return (
-    <div class="scroll-x" tabIndex={0} role="region" aria-label="Stages">
+    <div class="scroll-x" tabIndex={0} role="region" aria-label="Table of stages">
       <table>
-        <thead><tr><th scope="col">Stage</th><th scope="col">Started</th><th scope="col" class="num">Took</th><th scope="col">Files and the start of their SHA-256</th></tr></thead>
+        <thead><tr><th scope="col">Stage</th><th scope="col">Started</th><th scope="col" class="num">Took</th><th scope="col">Files, with the start of their SHA-256</th></tr></thead>
         <tbody>
           {stages.slice(0, STAGES).map((stage) => (
             <tr>
               <th scope="row">{stage.name}</th>
               <td class="num left">{stage.started.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, " UTC")}</td>
               <td class="num">{duration(stage.seconds)}</td>
-              <td>{Object.entries(stage.outputs).slice(0, 4).map(([file, hash]) => <div class="file">{file} <code title={hash}>{hash.replace("sha256:", "").slice(0, 10)}</code></div>)}
-                {Object.keys(stage.outputs).length > 4 && <span class="muted">and {Object.keys(stage.outputs).length - 4} more</span>}</td>
+              <td><Files outputs={stage.outputs} /></td>
             </tr>
           ))}
         </tbody>

@@ -1,21 +1,18 @@
 // How good is this dictionary, what does it look like, and where to start.
-import { useMemo } from "preact/hooks";
 import { FindingCard } from "../components/finding-card";
+import { LayerCard } from "../components/layer-card";
 import { LayerChart, type LayerPoint } from "../components/layer-chart";
 import { LegendView } from "../components/legend";
-import { MiniMap } from "../components/mini-map";
 import { LayerSummaryTable } from "../components/summary-table";
-import { NONE16 } from "../data/columns";
-import { loadGenes, loadMaps } from "../data/store";
+import { loadGenes } from "../data/store";
 import type { Summary } from "../data/types";
-import { count, percent, plural } from "../lib/format";
+import { count, percent, plural, roundPercent } from "../lib/format";
 import { Load, useLoad } from "../lib/load";
 import { metricShow, metricTitle, rateTitle, units } from "../lib/names";
-import { categories, noneColour, otherColour, pixel } from "../lib/palette";
-import { paths } from "../lib/route";
+import { noneColour } from "../lib/palette";
 import { useRun, useTitle, useWords, type Words } from "../lib/run";
-import { mapBackground, useTheme } from "../lib/theme";
-import type { Entry } from "../map/colouring";
+import { useTheme } from "../lib/theme";
+import { groupColours, noGroup, type Entry } from "../map/colouring";
 
 const CHARTED = ["explained_variance"];
 const FINDINGS = 12;
@@ -39,15 +36,15 @@ function Quality({ summary }: { summary: Summary }) {
         {rates.slice(0, 4).map((name) => (
           <figure class="panel">
             <figcaption><h3>{rateTitle(name)}</h3><p class="small muted">share of {units(about(name)?.unit ?? "")}, by layer</p></figcaption>
-            <LayerChart points={ratePoints(name)} show={(v) => percent(v)} label={rateTitle(name)} />
+            <LayerChart points={ratePoints(name)} show={(v) => percent(v)} brief={roundPercent} label={rateTitle(name)} />
             <p class="small muted chart-key"><span><i class="key-dot" /> observed</span><span><i class="key-band" /> null, mean to 95 %</span></p>
           </figure>
         ))}
         {metrics.filter((name) => CHARTED.includes(name)).map((name) => (
           <figure class="panel">
             <figcaption><h3>{metricTitle(name)}</h3><p class="small muted">of held-out residuals, by layer</p></figcaption>
-            <LayerChart points={metricPoints(name)} show={(v) => metricShow(name, v)} label={metricTitle(name)} />
-            <p class="small muted chart-key"><span><i class="key-dot" /> observed</span><span>0 % = the mean residual</span></p>
+            <LayerChart points={metricPoints(name)} show={(v) => metricShow(name, v)} brief={roundPercent} label={metricTitle(name)} />
+            <p class="small muted chart-key"><span><i class="key-dot" /> observed</span><span>0 %: the mean alone</span></p>
           </figure>
         ))}
       </div>
@@ -60,48 +57,22 @@ function Quality({ summary }: { summary: Summary }) {
 }
 
 function Maps({ summary, words }: { summary: Summary; words: Words }) {
-  const { id } = useRun();
   const theme = useTheme();
-  const layers = summary.layers.map((layer) => layer.layer);
-  const maps = useLoad(`maps ${id}`, () => loadMaps(id, layers));
-  // One colour per cell group in all layers: the groups with most features over the whole run.
-  const { entries, colours } = useMemo(() => {
-    const counts = new Map<number, number>();
-    for (const map of maps.value?.values() ?? []) {
-      for (const group of map.group) if (group !== NONE16) counts.set(group, (counts.get(group) ?? 0) + 1);
-    }
-    const hues = categories(theme);
-    const entries: Entry[] = [...counts].sort((a, b) => b[1] - a[1]).map(([group, n], i) =>
-      ({ key: String(group), name: words.groups.value[group] ?? "", n, colour: hues[i] ?? otherColour(theme) }));
-    return { entries, colours: new Map(entries.map((e) => [Number(e.key), pixel(e.colour)])) };
-  }, [maps.value, theme]);
+  const { groups } = words;
+  const hues = groupColours(groups, theme);
+  const entries: Entry[] = groups.value.map((name, i) => ({ key: String(i), name, n: null, colour: hues[i]! }));
+  entries.sort((a, b) => groups.n_cells[Number(b.key)]! - groups.n_cells[Number(a.key)]!);
+  entries.push({ key: "none", name: noGroup, n: null, colour: noneColour(theme) });
   return (
     <section aria-labelledby="maps">
       <div class="section-head">
         <h2 id="maps">All layers</h2>
         <p class="muted">Every dot is a feature; near dots have similar atoms. Colour: the cell group it tells apart best.</p>
       </div>
-      <Load of={maps}>
-        {(maps) => (
-          <>
-            <ul class="cards minis">
-              {summary.layers.map(({ layer, n_annotated, n_alive }) => {
-                const map = maps.get(layer)!;
-                const colour = Uint32Array.from(map.group, (g) => colours.get(g) ?? pixel(noneColour(theme)));
-                return (
-                  <li>
-                    <a class="panel mini" href={`#${paths.layer(id, layer)}`}>
-                      <MiniMap map={map} colour={colour} background={mapBackground(theme)} under={(i) => map.group[i] === NONE16} />
-                      <span class="mini-name"><span class="strong">Layer {layer}</span><span class="small muted num">{count(n_annotated)} of {count(n_alive)} annotated</span></span>
-                    </a>
-                  </li>
-                );
-              })}
-            </ul>
-            <LegendView legend={{ kind: "categories", entries: [...entries, { key: "none", name: "no group at q < 0.05", colour: noneColour(theme), n: [...maps.values()].reduce((sum, map) => sum + map.group.filter((g) => g === NONE16).length, 0) }] }} />
-          </>
-        )}
-      </Load>
+      <ul class="cards minis">
+        {summary.layers.map((about) => <li key={about.layer}><LayerCard about={about} groups={groups} /></li>)}
+      </ul>
+      <LegendView legend={{ kind: "categories", entries }} />
     </section>
   );
 }

@@ -1,0 +1,86 @@
+"""Hosts for an atlas, and pages that report everything that goes wrong on them."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from cellprism.atlas.server import create_app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A published atlas: the address of its first page, ending in a slash."""
+
+    url: str
+
+    def at(self, run: str, page: str = "") -> str:
+        return f"{self.url}#/{run}{page}"
+
+
+@contextmanager
+def from_plain_files(root: Path) -> Iterator[int]:
+    """Serve a directory as `python -m http.server` does; gives the port."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(root))) as host:
+        thread = threading.Thread(target=host.serve_forever)
+        thread.start()
+        yield host.server_port
+        host.shutdown()
+        thread.join()
+
+
+@contextmanager
+def from_our_server(atlas: Path) -> Iterator[int]:
+    """Serve an atlas as `cellprism serve` does; gives the port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(atlas), log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    yield listener.getsockname()[1]
+    server.should_exit = True
+    thread.join()
+    listener.close()
+
+
+@contextmanager
+def watched(browser: Browser, **options: object) -> Iterator[Page]:
+    """A page in a fresh context; at the end nothing may have gone wrong on it or left this machine."""
+    context = browser.new_context(**options)
+    page = context.new_page()
+    troubles: list[str] = []
+    page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("requestfailed", lambda request: troubles.append(f"failed: {request.url}"))
+    page.on("request", lambda request: troubles.append(f"outside: {request.url}") if _outside(request.url) else None)
+    yield page
+    context.close()
+    assert troubles == []
+
+
+def _outside(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme not in {"data", "blob"} and parts.hostname != "127.0.0.1"
