@@ -3,6 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 BIN := .venv/bin
+WEB := src/cellprism/atlas/web
 
 .PHONY: help setup demo test lint bench docs
 
@@ -32,6 +33,8 @@ lint: setup
 	$(BIN)/lint-imports
 
 test: lint
+	@if command -v npm >/dev/null; then npm ci --silent --prefix $(WEB) && npm run --silent --prefix $(WEB) check; \
+	else echo "skipped: npm is absent, so the front end is not type-checked and axe is not run"; fi
 	$(BIN)/pytest
 	@if command -v npm >/dev/null; then $(BIN)/python tools/check_static.py; \
 	else echo "skipped: npm is absent, so the front end was not rebuilt and compared"; fi

@@ -35,8 +35,8 @@ def test_five_kills_change_nothing(tmp_path: Path) -> None:
     yaml_file.write_text(yaml.safe_dump({**config.model_dump(mode="json"), "out": str(hard)}))
     command = [sys.executable, "-m", "cellprism", "run", str(yaml_file)]
     for moment in (
-        "stages/residuals.begun", "stages/train.02.begun", "layers/03/codes/value.00000.npy", "stages/annotate.01.begun",
-        "stages/layout.00.begun",
+        "stages/residuals.begun", "stages/train.02.begun", "layers/03/codes/value.00000.npy",
+        "stages/annotate.01.begun", "stages/layout.00.begun",
     ):
         with subprocess.Popen(command, stderr=subprocess.PIPE) as victim:
             while not (hard / moment).exists():

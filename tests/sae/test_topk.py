@@ -93,8 +93,8 @@ def test_counts_of_active_features_and_cosines() -> None:
 
 
 def planted(n: int, seed: int, *, mean: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Positions that are sparse sums of 256 known atoms in 64 dimensions, ``mean`` deviations off the origin."""
     generator = torch.Generator().manual_seed(seed)
-    """Positions that are sparse sums of 256 known atoms in 64 dimensions, ``mean`` standard deviations off the origin."""
     atoms = torch.nn.functional.normalize(torch.randn(256, 64, generator=torch.Generator().manual_seed(9)), dim=1)
     index = torch.rand(n, 256, generator=generator).topk(4, dim=1).indices
     value = 1 + torch.rand(n, 4, generator=generator)

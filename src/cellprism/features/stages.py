@@ -27,7 +27,7 @@ def catalog(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
 
     genes = run.read("genes")
     store = CodeStore(run, _layer(layer))
-    with progress.bar(f"catalog {layer}", store.n_positions, "positions") as done:
+    with progress.bar(f"catalog of layer {layer}", store.n_positions, "position") as done:
         sums = gene_sums(store, len(genes), done)
     settings = run.config.annotation
     features = room.feature_table(sums)
@@ -53,12 +53,13 @@ def annotate(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
     problem = room.prepare(
         lists, load_gene_sets(settings.gene_sets), background, min_size=settings.min_size, max_size=settings.max_size
     )
-    progress.note(f"layer {layer}: {len(lists)} features x {len(problem.term)} terms")
-    table = room.annotation_frame(problem)
     n_alive = int((~run.read("features", layer)["dead"]).sum())
-    rates = room.annotation_rates(
-        problem, q=settings.q, n_alive=n_alive, permutations=settings.permutations, rng=_rng(run, layer, _ANNOTATE)
-    )
+    with progress.bar(f"annotation of layer {layer}", problem.n_tests, "test") as done:
+        table = room.annotation_frame(problem)
+        rates = room.annotation_rates(
+            problem, q=settings.q, n_alive=n_alive, permutations=settings.permutations, rng=_rng(run, layer, _ANNOTATE)
+        )
+        done(problem.n_tests)
     labels = room.labels(table, settings.q)
     notes = {
         "protocol": "calibrated", "unit": "gene", "background": problem.n_background, "terms": len(problem.term),
@@ -81,7 +82,7 @@ def modules(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
     seeds = {"seeds": settings.leiden_seeds, "min_features": settings.min_features}
     fired = firings(CodeStore(run, _layer(layer)))
     permutations = min(run.config.annotation.permutations, room.MAX_PERMUTATIONS)
-    with progress.bar(f"modules {layer}", (1 + permutations) * len(fired.cell), "positions") as done:
+    with progress.bar(f"modules of layer {layer} and null", (1 + permutations) * len(fired.cell), "position") as done:
         edges, tested = room.cofiring_edges(fired, done, min_count=settings.min_count)
         part = room.partition(edges, **seeds, rng=rng)
         null = []
@@ -116,7 +117,7 @@ def celltypes(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]
 
     cells = run.read("cells").set_index("cell")
     store = CodeStore(run, _layer(layer))
-    with progress.bar(f"cell types {layer}", store.n_positions, "positions") as done:
+    with progress.bar(f"cell types of layer {layer}", store.n_positions, "position") as done:
         means = cell_means(store, len(cells), done)
     keys = room.read_keys(run.read("cell_labels"), cells["donor"])
     tests = room.cell_types(means, keys)
@@ -139,9 +140,10 @@ def layout(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
 
     alive = _alive(run, _layer(layer))
     atoms = _atoms(run, _layer(layer))[alive]
-    progress.note(f"layer {layer}: map of {len(alive)} features")
-    coordinates, method = room.layout(atoms, seed=run.config.seed)
-    trust = room.trustworthiness(atoms, coordinates, _rng(run, layer, _LAYOUT))
+    with progress.bar(f"map of layer {layer}", len(alive), "feature") as done:
+        coordinates, method = room.layout(atoms, seed=run.config.seed)
+        trust = room.trustworthiness(atoms, coordinates, _rng(run, layer, _LAYOUT))
+        done(len(alive))
     notes = {"method": method, "metric": room.METRIC, "seed": run.config.seed, "trustworthiness": trust}
     run.write(
         "map", pd.DataFrame({"feature": alive, "x": coordinates[:, 0], "y": coordinates[:, 1]}), layer, notes=notes
@@ -157,7 +159,7 @@ def neighbours(run: Run, layer: int | None, progress: Progress) -> None:
 
     layers = run.layers
     alive = {at: _alive(run, at) for at in layers}
-    with progress.bar("neighbours", len(layers), "layers") as done:
+    with progress.bar("neighbours", len(layers), "layer") as done:
         for i, at in enumerate(layers):
             places = {"atom": i, "previous": i - 1, "next": i + 1}
             others = {kind: layers[place] for kind, place in places.items() if 0 <= place < len(layers)}

@@ -9,7 +9,7 @@ import { useRun } from "../lib/run";
 function useFew<T>(rows: T[], few: number): [T[], preact.JSX.Element | null] {
   const [all, setAll] = useState(false);
   const more = !all && rows.length > few
-    ? <button type="button" class="button" onClick={() => setAll(true)}>Show all {count(rows.length)}</button>
+    ? <button type="button" class="button more" onClick={() => setAll(true)}>Show all {count(rows.length)}</button>
     : null;
   return [all ? rows.slice(0, 80) : rows.slice(0, few), more];
 }
@@ -35,7 +35,7 @@ export function AnnotationTable({ rows, genes, terms }: { rows: AnnotationRow[];
           </thead>
           <tbody>
             {shown.map(([term, overlap, n, size, shared, effect, p, q]) => (
-              <tr key={term}>
+              <tr key={term} class={q < 0.05 ? "" : "unsure"}>
                 <th scope="row" class="term" title={terms.term[term]}>{shortTerm(terms.term[term] ?? "")}</th>
                 <td class="muted">{terms.source[term]}</td>
                 <td class="genes">{shared.map((gene) => <><a href={`#${paths.genes(id, genes.symbol[gene])}`}>{genes.symbol[gene]}</a> </>)}</td>
@@ -43,7 +43,7 @@ export function AnnotationTable({ rows, genes, terms }: { rows: AnnotationRow[];
                 <td class="num">{count(size)}</td>
                 <td class="num">{number(effect)}</td>
                 <td class="num">{probability(p)}</td>
-                <td class="num strong">{probability(q)}</td>
+                <td class={q < 0.05 ? "num strong" : "num"}>{probability(q)}</td>
               </tr>
             ))}
           </tbody>

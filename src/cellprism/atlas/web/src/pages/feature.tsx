@@ -77,7 +77,7 @@ function Body({ data, about, words }: { data: Data; about: LayerSummary; words: 
         <p class="chips">
           {feature.dead && <span class="flag">dead: never fires</span>}
           {feature.rare && <span class="flag">rare: fires at {plural(feature.n_fired, "position")}, so every number here is unsure</span>}
-          <a class="button" href={`#${paths.layer(id, layer, { feature: String(feature.feature) })}`}><Icon name="map" /> Show on the map</a>
+          {!feature.dead && <a class="button" href={`#${paths.layer(id, layer, { feature: String(feature.feature) })}`}><Icon name="map" /> Show on the map</a>}
         </p>
       </header>
       <Facts {...{ feature, layer, modules, words }} />
