@@ -46,7 +46,7 @@ def binned_tokens(
     Raises
     ------
     UserError
-        No gene is known, or the known genes hold less than ``min_share_mapped`` of all expressed entries.
+        The file's genes are not the model's: see `map_genes`.
     """
 
     def read(name: str, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

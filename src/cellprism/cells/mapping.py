@@ -43,17 +43,20 @@ def map_genes(
     Raises
     ------
     UserError
-        No gene is known, or the known genes hold less than ``min_share_mapped`` of all expressed entries.
+        No gene is known; or the known genes hold less than ``min_share_mapped`` of all expressed entries although the
+        file lacks more than half of the model's genes, so that it is not the model that is small.
     """
     identifiers = [vocabulary.identifier(names) for names in expression.genes]
     genes = pd.DataFrame({"id": sorted({i for i in identifiers if i is not None})})
     share = _share_mapped(expression, identifiers)
-    if genes.empty or share < min_share_mapped:
+    known_genes = [i for i in vocabulary.tokens if not i.startswith("<")]
+    if genes.empty or (share < min_share_mapped and len(genes) < len(known_genes) / 2):
         known = sum(i is not None for i in identifiers)
         msg = (
             f"{expression.source}: {known} of {len(identifiers)} genes, with {share:.1%} of the expressed entries, are "
-            f"in {vocabulary.name} (there: {', '.join(_examples(vocabulary))}; here: {expression.genes[0][0]}): give "
-            "cells of the model's species and gene names, or choose another model."
+            f"in {vocabulary.name} (there: {', '.join(known_genes[:2])}; here: {expression.genes[0][0]}): give "
+            "cells of the model's species and gene names, choose another model, or lower `cells.min_share_mapped` "
+            f"({min_share_mapped})."
         )
         raise UserError(msg)
     genes["token"] = [vocabulary.tokens[i] for i in genes["id"]]
@@ -64,10 +67,6 @@ def map_genes(
 def _share_mapped(expression: Expression, identifiers: list[str | None]) -> float:
     mapped = np.array([i is not None for i in identifiers])
     return float(mapped[expression.counts.indices].mean())
-
-
-def _examples(vocabulary: Vocabulary) -> list[str]:
-    return [i for i in vocabulary.tokens if not i.startswith("<")][:2]
 
 
 def _collapse(counts: sparse.csr_matrix, identifiers: list[str | None], ids: pd.Series) -> sparse.csr_matrix:

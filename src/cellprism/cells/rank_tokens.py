@@ -60,7 +60,7 @@ def rank_tokens(
     Raises
     ------
     UserError
-        No gene is known, or the known genes hold less than ``min_share_mapped`` of all expressed entries.
+        The file's genes are not the model's: see `map_genes`.
     """
     counts, genes = map_genes(expression, vocabulary, min_share_mapped=min_share_mapped)
     values = counts.multiply(1e4 / np.maximum(expression.totals, 1)[:, None])
