@@ -252,6 +252,7 @@ def test_a_run_reads_values_and_reaches_codes(
         "cells": {"path": str(tmp_path / "cells.h5ad"), "min_tokens": 18},
         "sae": {"layers": [0, 2], "k": 4, "steps": 5, "batch_size": 64},
     }))
+    assert STAGES[0].external(run.config) == [tmp_path / "cells.h5ad", folder]
     run_stages(STAGES[:4], run, Silent())
     tokens = run.read("cells")["n_tokens"].sum()
     assert np.load(run.file("tokens") / "value.npy").shape == (tokens,)
