@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,12 +31,15 @@ class GeneVocabulary:
         Symbol, previous or alternative identifier, upper-case, to identifier.
     name
         Name of the dictionary, for messages and the manifest.
+    symbols
+        Identifier to the symbol to show, for cells that come as tokens and bring no names.
     """
 
     tokens: dict[str, int]
     medians: dict[str, float]
     aliases: dict[str, str]
     name: str
+    symbols: dict[str, str] = field(default_factory=dict)
 
     def identifier(self, names: tuple[str, ...]) -> str | None:
         """The first identifier that one of a gene's names leads to, or None. Ensembl versions are stripped."""

@@ -24,12 +24,17 @@ class ModelConfig(Section):
     """The foundation model."""
 
     kind: str = Field("geneformer", description="name of a model reader (entry point `cellprism.models`)")
-    path: str = Field("demo", description="checkpoint folder; `demo` is the small model that ships with the package")
+    path: str = Field("demo", description="checkpoint folder or hub id; `demo` is the small model that ships here")
+    subfolder: str | None = Field(None, description="folder of the checkpoint within path, e.g. Geneformer-V2-316M")
+    revision: str | None = Field(None, description="commit of the hub's repository; default: its newest")
     dictionaries: str | None = Field(None, description="folder of the dictionaries; default: beside the weights")
     protocol: Literal["calibrated", "published"] = Field(
         "calibrated", description="`published` feeds cells as the papers did, where the model reader knows how",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where the model runs")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="number format; auto: bfloat16 on CUDA and on CPUs with AMX, else float32",
+    )
     token_budget: Positive = Field(8192, description="padded tokens per batch")
 
 
