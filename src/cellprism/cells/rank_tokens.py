@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from cellprism.cells.species import guess_species
 from cellprism.cells.tokens import TokenizedCells
 from cellprism.errors import UserError
 
 if TYPE_CHECKING:
     from cellprism.cells.expression import Expression
+    from cellprism.cells.tokenised import TokenLists
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ def rank_tokens(
         known = sum(i is not None for i in identifiers)
         msg = (
             f"{expression.source}: {known} of {len(identifiers)} genes, with {share:.1%} of the expressed entries, are "
-            f"in {vocabulary.name} (there: {', '.join(_examples(vocabulary))}; here: {expression.genes[0][0]}): give "
+            f"in {vocabulary.name} (there: {', '.join(_examples(vocabulary))}; here: {expression.genes[0][0]}"
+            f"{_species(expression)}): give "
             "cells of the model's species and gene names, choose another model, or lower `cells.min_share_mapped` "
             f"({min_share_mapped})."
         )
@@ -97,6 +100,48 @@ def rank_tokens(
     )
 
 
+def adopt_tokens(cells: TokenLists, vocabulary: GeneVocabulary, *, max_genes: int) -> TokenizedCells:
+    """Take tokens as they are: special tokens are dropped (`Geneformer.pad` puts its own), the rest is cut to
+    ``max_genes``.
+
+    Raises
+    ------
+    UserError
+        A token is not in the vocabulary, or occurs twice in a cell.
+    """
+    identifier = {token: name for name, token in vocabulary.tokens.items()}
+    special = [token for name, token in vocabulary.tokens.items() if name.startswith("<")]
+    cell = np.repeat(np.arange(len(cells)), cells.lengths)
+    known = np.isin(cells.ids, list(identifier))
+    if not known.all():
+        first = int(np.flatnonzero(~known)[0])
+        msg = (
+            f"{cells.source}: {(~known).sum()} of {len(known)} tokens are not in {vocabulary.name}, the first, "
+            f"{cells.ids[first]}, in {cells.names[cell[first]]}: choose the model of the generation that the cells "
+            "were tokenised for."
+        )
+        raise UserError(msg)
+    genes_only = ~np.isin(cells.ids, special)
+    ids, cell = cells.ids[genes_only], cell[genes_only]
+    pairs = cell * (max(identifier) + 1) + ids
+    if len(np.unique(pairs)) < len(pairs):
+        msg = f"{cells.source}: some cells have a gene twice: give cells tokenised as Geneformer does."
+        raise UserError(msg)
+    n_mapped = np.bincount(cell, minlength=len(cells))
+    lengths = np.minimum(n_mapped, max_genes)
+    rank = np.arange(len(ids)) - np.repeat(np.cumsum(n_mapped) - n_mapped, n_mapped)
+    tokens, gene = np.unique(ids[rank < max_genes], return_inverse=True)
+    names = [identifier[token] for token in tokens]
+    return TokenizedCells(
+        gene=gene.astype(np.int32),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        genes=pd.DataFrame({
+            "id": names, "token": tokens, "symbol": [vocabulary.symbols.get(name, name) for name in names],
+        }),
+        cells=pd.DataFrame({"row": np.arange(len(cells)), "n_expressed": n_mapped, "n_mapped": n_mapped}),
+    )
+
+
 def _share_mapped(expression: Expression, identifiers: list[str | None]) -> float:
     mapped = np.array([i is not None for i in identifiers])
     return float(mapped[expression.counts.indices].mean())
@@ -104,6 +149,11 @@ def _share_mapped(expression: Expression, identifiers: list[str | None]) -> floa
 
 def _examples(vocabulary: GeneVocabulary) -> list[str]:
     return [i for i in vocabulary.tokens if not i.startswith("<")][:2]
+
+
+def _species(expression: Expression) -> str:
+    species = guess_species(expression.genes)
+    return f", which are names of {species}" if species else ""
 
 
 def _collapse(counts: sparse.csr_matrix, identifiers: list[str | None], ids: pd.Series) -> sparse.csr_matrix:
