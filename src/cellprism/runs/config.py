@@ -41,8 +41,9 @@ class ModelConfig(Section):
 class CellsConfig(Section):
     """The cells."""
 
-    path: str = Field("demo", description=".h5ad file with raw counts; `demo` is the PBMC that scanpy ships")
+    path: str = Field("demo", description=".h5ad file with raw counts, or tokenised cells; `demo`: scanpy's PBMC")
     layer: str | None = Field(None, description="AnnData layer that holds the counts, or `raw`; default: X")
+    where: dict[str, str | tuple[str, ...]] = Field({}, description="use only cells with these values of obs columns")
     labels: tuple[str, ...] = Field((), description="columns of obs to relate features to, e.g. cell type")
     donor: str | None = Field(None, description="column of obs that names the donor")
     max_cells: Positive | None = Field(None, description="use a seeded sample of so many cells; default: all")
