@@ -56,8 +56,8 @@ def map_genes(
         msg = (
             f"{expression.source}: {known} of {len(identifiers)} genes, with {share:.1%} of the expressed entries, are "
             f"in {vocabulary.name} (there: {', '.join(known_genes[:2])}; here: {expression.genes[0][0]}"
-            f"{_species(expression)}): give cells of the model's species and gene names, choose another model, or lower "
-            f"`cells.min_share_mapped` ({min_share_mapped})."
+            f"{_species(expression)}): give cells of the model's species and gene names, choose another model, or "
+            f"lower `cells.min_share_mapped` ({min_share_mapped})."
         )
         raise UserError(msg)
     genes["token"] = [vocabulary.tokens[i] for i in genes["id"]]
