@@ -79,5 +79,5 @@ def test_settings_that_mean_nothing_to_a_model_are_refused(
     monkeypatch.syspath_prepend(str(installed))
     write_weights(tmp_path)
     assert load_model(str(tmp_path), kind="gated", device="cpu").n_layers == 2
-    with pytest.raises(UserError, match=r"kind 'gated' have no use for `model\.subfolder`"):
+    with pytest.raises(UserError, match=r"kind 'gated' have no use for `model\.subfolder: x`"):
         load_model(str(tmp_path), kind="gated", subfolder="x")

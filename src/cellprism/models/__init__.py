@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def load_model(
     path: str, *, kind: str = "geneformer", device: str = "auto", dtype: str = "auto",
     dictionaries: str | None = None, subfolder: str | None = None, revision: str | None = None,
+    protocol: str = "calibrated",
 ) -> CellModel:
     """Load a model.
 
@@ -36,6 +37,8 @@ def load_model(
         Folder of the checkpoint within ``path``.
     revision
         Commit, tag or branch if ``path`` is a hub id.
+    protocol
+        ``calibrated``: the input that the model was trained on; ``published``: what the papers fed it.
 
     Raises
     ------
@@ -49,10 +52,13 @@ def load_model(
         msg = f"unknown model kind {kind!r}: installed are {', '.join(sorted(readers))}."
         raise UserError(msg)
     read = readers[kind].load()
-    given = {"dtype": dtype, "dictionaries": dictionaries, "subfolder": subfolder, "revision": revision}
-    options = {name: value for name, value in given.items() if value not in {None, "auto"}}
+    given = {
+        "dtype": dtype, "dictionaries": dictionaries, "subfolder": subfolder, "revision": revision,
+        "protocol": protocol,
+    }
+    options = {name: value for name, value in given.items() if value not in {None, "auto", "calibrated"}}
     for name in options.keys() - inspect.signature(read).parameters.keys():
-        msg = f"models of the kind {kind!r} have no use for `model.{name}`: leave it out."
+        msg = f"models of the kind {kind!r} have no use for `model.{name}: {options[name]}`: leave it out."
         raise UserError(msg)
     model: CellModel = read(path, device=pick_device(device), **options)
     return model
@@ -62,5 +68,5 @@ def configured_model(config: ModelConfig) -> CellModel:
     """The model that a run's configuration names."""
     return load_model(
         config.path, kind=config.kind, device=config.device, dtype=config.dtype, dictionaries=config.dictionaries,
-        subfolder=config.subfolder, revision=config.revision,
+        subfolder=config.subfolder, revision=config.revision, protocol=config.protocol,
     )

@@ -37,11 +37,13 @@ def run_model(run: Run) -> CellModel:
 
 def run_tokens(run: Run) -> TokenizedCells:
     """The tokenised cells of a run whose first stage is done."""
+    values = run.file("tokens") / "value.npy"
     return TokenizedCells(
         gene=np.load(run.file("tokens") / "gene.npy"),
         offsets=np.load(run.file("tokens") / "offsets.npy"),
         genes=run.read("genes"),
         cells=run.read("cells"),
+        value=np.load(values) if values.exists() else None,
     )
 
 
@@ -171,6 +173,8 @@ def _write(run: Run, expression: Cells, tokens: TokenizedCells, labels: pd.DataF
     ))
     write_array(run.file("tokens") / "gene.npy", tokens.gene)
     write_array(run.file("tokens") / "offsets.npy", tokens.offsets)
+    if tokens.value is not None:
+        write_array(run.file("tokens") / "value.npy", tokens.value)
 
 
 def _external(config: Config) -> Sequence[Path]:
@@ -186,8 +190,8 @@ TOKENIZE = Stage(
     function=tokenize,
     outputs=("model.json", "cells.parquet", "cell_labels.parquet", "genes.parquet", "tokens"),
     config=(
-        "model.kind", "model.path", "model.subfolder", "model.revision", "model.dictionaries", "cells", "sae.layers",
-        "seed",
+        "model.kind", "model.path", "model.subfolder", "model.revision", "model.dictionaries", "model.protocol",
+        "cells", "sae.layers", "seed",
     ),
     external=_external,
 )

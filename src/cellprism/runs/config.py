@@ -28,6 +28,9 @@ class ModelConfig(Section):
     subfolder: str | None = Field(None, description="folder of the checkpoint within path, e.g. Geneformer-V2-316M")
     revision: str | None = Field(None, description="commit of the hub's repository; default: its newest")
     dictionaries: str | None = Field(None, description="folder of the dictionaries; default: beside the weights")
+    protocol: Literal["calibrated", "published"] = Field(
+        "calibrated", description="`published` feeds cells as the papers did, where the model reader knows how",
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where the model runs")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="number format; auto: bfloat16 on CUDA and on CPUs with AMX, else float32",
