@@ -61,8 +61,8 @@ def _compare(
     shape = f"{len(tokens)} cells of {origin}, {len(tokens.gene):,} positions, 18 layers of width 1152"
     return [
         Row(
-            f"extract: every layer's residuals, {number_format}", shape, "one cell at a time, float32, eager attention, "
-            "all hidden states copied out", copied, residuals, f"{len(tokens.gene) / residuals:.0f} positions/s",
+            f"extract: every layer's residuals, {number_format}", shape, "one cell at a time, float32, eager, all "
+            "hidden states copied out", copied, residuals, f"{len(tokens.gene) / residuals:.0f} positions/s",
         ),
         Row(
             f"extract: against the forward pass alone, {number_format}", shape, "the model's own forward pass of the "
