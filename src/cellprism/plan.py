@@ -30,13 +30,15 @@ FIXED_SECONDS = 25.0
 
 @dataclass(frozen=True)
 class Workload:
-    """The sizes that decide what a run costs: cells, positions, layers taken apart and of the model, widths."""
+    """The sizes that decide what a run costs: cells, positions, layers (taken apart, of the model), widths, batches."""
 
     cells: int
     positions: int
     layers: int
     model_layers: int
     d_model: int
+    vocabulary: int
+    token_budget: int
     sae: SAEConfig
 
     @property
@@ -56,10 +58,12 @@ class Workload:
         }
 
     def memory(self) -> float:
-        """Bytes of memory at the peak: training (weights, gradients, Adam, activations) or counting co-firing."""
-        weights = 32.0 * self.n_features * self.d_model
-        training = 2.0 * self.sampled * self.d_model + weights + 16.0 * self.sae.batch_size * self.n_features
-        return BASE_MEMORY + max(training, 48.0 * self.n_features**2)
+        """Bytes of memory at the peak: model, batch and all dictionaries; or training; or counting co-firing."""
+        atoms = self.n_features * self.d_model
+        model = 4.0 * (12 * self.model_layers * self.d_model**2 + self.vocabulary * self.d_model)
+        encoding = model + self.token_budget * (80.0 * self.d_model + 8 * self.n_features) + 8.0 * self.layers * atoms
+        training = 2.0 * self.sampled * self.d_model + 32.0 * atoms + 16.0 * self.sae.batch_size * self.n_features
+        return BASE_MEMORY + max(encoding, training, 48.0 * self.n_features**2)
 
     def operations(self) -> float:
         """Floating-point operations: two passes of the model, six matrix products a training step, one encoding."""
@@ -76,7 +80,7 @@ def describe(config: Config) -> str:
     lengths = _positions_at_most(config, model.max_length)
     work = Workload(
         len(lengths), int(lengths.sum()), len(chosen_layers(config, model.n_layers)), model.n_layers, model.d_model,
-        config.sae,
+        len(model.vocabulary), config.model.token_budget, config.sae,
     )
     disk, free = work.disk(), shutil.disk_usage(_existing_parent(Path(config.out))).free
     minutes = (FIXED_SECONDS + work.operations() / (EFFICIENCY * _multiplication_rate())) / 60
@@ -99,7 +103,8 @@ def check_fit(run: Run) -> None:
     """
     model, cells = run.model, run.read("cells")
     work = Workload(
-        len(cells), int(cells["n_tokens"].sum()), len(run.layers), model["n_layers"], model["d_model"], run.config.sae,
+        len(cells), int(cells["n_tokens"].sum()), len(run.layers), model["n_layers"], model["d_model"],
+        model.get("vocabulary", 0), run.config.model.token_budget, run.config.sae,
     )
     needs, free = sum(work.disk().values()) - size(run.path), shutil.disk_usage(run.path).free
     if needs > free:
@@ -111,7 +116,7 @@ def check_fit(run: Run) -> None:
     if work.memory() > _free_memory():
         msg = (
             f"the run needs {_bytes(work.memory())} of memory and {_bytes(_free_memory())} are free: lower "
-            "`sae.positions`, `sae.expansion` or `sae.batch_size`."
+            "`sae.positions`, `sae.expansion`, `sae.batch_size` or `model.token_budget`."
         )
         raise UserError(msg)
 

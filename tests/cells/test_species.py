@@ -11,6 +11,8 @@ from cellprism.cells.species import guess_species
 from cellprism.errors import UserError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cellprism.cells.expression import Expression
 
 
@@ -28,8 +30,27 @@ def test_human_symbols_are_not_taken_for_those_of_rodents() -> None:
     assert guess_species(read_expression("demo").genes) is None
 
 
-def test_mouse_cells_in_a_human_model_are_named(small_cells: Expression) -> None:
+def human(*symbols: str) -> GeneVocabulary:
+    aliases = {symbol: f"ENSG{number}" for number, symbol in enumerate(symbols)}
+    tokens = {"<pad>": 0, "ENSG_": 1, **{id_: number + 2 for number, id_ in enumerate(aliases.values())}}
+    return GeneVocabulary(tokens, dict.fromkeys(aliases.values(), 1.0), aliases, "token_dictionary_gc104M.pkl")
+
+
+@pytest.mark.parametrize("names", [[(f"Gm{i}a",) for i in range(60)], [(f"ENSMUSG{i}", f"Gm{i}a") for i in range(60)]])
+def test_mouse_cells_in_a_human_model_are_named(small_cells: Expression, names: list[tuple[str, ...]]) -> None:
+    mouse = replace(small_cells, genes=names)
+    known = human(*(f"GM{i}A" for i in range(60)))
+    with pytest.raises(UserError, match=r"are names of mouse.*token_dictionary_gc104M.*orthologues"):
+        rank_tokens(mouse, known, max_genes=10)
+    assert len(rank_tokens(replace(mouse, genes=[(f"GM{i}A",) for i in range(60)]), known, max_genes=10)) == 40
+
+
+def test_mouse_cells_in_a_model_of_the_mouse_are_welcome(small_cells: Expression) -> None:
     mouse = replace(small_cells, genes=[(f"Gm{i}a",) for i in range(60)])
-    human = GeneVocabulary({"<pad>": 0, "ENSG1": 1}, {"ENSG1": 1.0}, {}, "token_dictionary_gc104M.pkl")
-    with pytest.raises(UserError, match=r"0 of 60 genes, .*token_dictionary_gc104M.*names of mouse or rat"):
-        rank_tokens(mouse, human, max_genes=10)
+    known = GeneVocabulary({f"Gm{i}a": i for i in range(60)}, {f"Gm{i}a": 1.0 for i in range(60)}, {}, "mouse")
+    assert len(rank_tokens(mouse, known, max_genes=10)) == 40
+
+
+@pytest.mark.parametrize("name", ["zheng2017_pbmc_800", "scp1884_gut_1020", "ipsc_cardiomyocyte_315"])
+def test_real_human_cells_are_not_taken_for_others(shared: Path, name: str) -> None:
+    assert guess_species(read_expression(str(shared / "data" / "cells" / f"{name}.h5ad")).genes) in {None, "human"}

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,22 +16,66 @@ from cellprism.models.pretrain import PretrainConfig, coexpression_embeddings, l
 from cellprism.runs.progress import Silent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from cellprism.cells.expression import Expression
 
-TINY = PretrainConfig(n_layers=2, d_model=32, n_heads=2, d_feedforward=32, n_components=8, steps=60, batch_size=8)
+TINY = PretrainConfig(n_layers=2, d_model=32, n_heads=2, d_feedforward=32, n_components=8, steps=40, batch_size=8)
 
 
 def test_it_learns_saves_in_geneformers_format_and_repeats_itself(small_cells: Expression, tmp_path: Path) -> None:
     losses = [pretrain(small_cells, tmp_path / name, TINY, Silent()) for name in ("one", "two")]
     assert losses[0] == losses[1]
     assert losses[0]["held_out_loss"] < losses[0]["gene_frequency_loss"]
+    assert losses[0]["held_out_accuracy"] > losses[0]["gene_frequency_accuracy"] > 0
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two")]
     assert weights[0] == weights[1]
     model = load_model(str(tmp_path / "one"), device="cpu")
     assert (model.n_layers, model.d_model) == (2, 32)
     assert len(model.tokenize(small_cells)) == 40
+
+
+class Killed(Exception):
+    """Stands for a signal."""
+
+
+class KillAfter(Silent):
+    """Kills the training after some steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    @contextmanager
+    def bar(self, label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+        def advance(n: int) -> None:
+            self.left -= n
+            if self.left <= 0:
+                raise Killed
+
+        yield advance
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(
+    small_cells: Expression, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cellprism.models.pretrain.SAVE_EVERY", 6)
+    short = replace(TINY, steps=24)
+    whole = pretrain(small_cells, tmp_path / "whole", short, Silent())
+    for steps in (15, 13):
+        with pytest.raises(Killed):
+            pretrain(small_cells, tmp_path / "killed", short, KillAfter(steps))
+    with pytest.raises(UserError, match="unfinished training of other cells or options"):
+        pretrain(small_cells, tmp_path / "killed", replace(TINY, seed=5), Silent())
+    torch.manual_seed(77)
+    assert pretrain(small_cells, tmp_path / "killed", short, Silent()) == whole
+    files = [{p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in ("whole", "killed")]
+    assert files[0] == files[1]
+
+
+def test_sizes_that_do_not_fit_are_refused(small_cells: Expression, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="width 32 cannot be divided among 5 heads"):
+        pretrain(small_cells, tmp_path / "x", replace(TINY, n_heads=5), Silent())
 
 
 def test_genes_that_vary_together_start_together(small_cells: Expression) -> None:

@@ -36,29 +36,37 @@ def rows(quick: bool) -> list[Row]:
     expression, origin = _cells(2 if quick else 5)
     vocabulary = learn_vocabulary(expression)
     device = pick_device("auto")
-    dtype = pick_dtype("auto", device)
     baseline = _bert("eager").eval().to(device)
-    own = _bert("sdpa").to(dtype)
-    own.load_state_dict(baseline.state_dict())
-    model = Geneformer(own, vocabulary, name="random 316M", device=device)
-    tokens = model.tokenize(expression)
+    result = []
+    for dtype in dict.fromkeys([pick_dtype("auto", device), torch.bfloat16]):
+        own = _bert("sdpa")
+        own.load_state_dict(baseline.state_dict())
+        model = Geneformer(own.to(dtype), vocabulary, name="random 316M", device=device)
+        result += _compare(baseline, model, model.tokenize(expression), origin, repeats=1 if quick else 2)
+    return result
+
+
+def _compare(
+    baseline: Any, model: Geneformer, tokens: TokenizedCells, origin: str, *, repeats: int,
+) -> list[Row]:
+    import torch
+
     with torch.inference_mode():
         copied, residuals, forward = best_seconds([
             lambda: _copy_everything(baseline, model, tokens),
             lambda: _residuals(model, tokens),
             lambda: _forward(model, tokens),
-        ], repeats=1 if quick else 2)
-    number_format = str(dtype).removeprefix("torch.")
+        ], repeats=repeats)
+    number_format = str(model.bert.dtype).removeprefix("torch.")
     shape = f"{len(tokens)} cells of {origin}, {len(tokens.gene):,} positions, 18 layers of width 1152"
-    rate = f"{number_format} on {device}, {len(tokens.gene) / residuals:.0f} positions/s"
     return [
         Row(
-            "extract: every layer's residuals", shape, "one cell at a time, float32, eager attention, all hidden "
-            "states copied out", copied, residuals, rate,
+            f"extract: every layer's residuals, {number_format}", shape, "one cell at a time, float32, eager, all "
+            "hidden states copied out", copied, residuals, f"{len(tokens.gene) / residuals:.0f} positions/s",
         ),
         Row(
-            "extract: against the forward pass alone", shape, f"the model's own forward pass of the same batches, "
-            f"{number_format}", forward, residuals, f"{residuals / forward - 1:+.1%} over the forward pass",
+            f"extract: against the forward pass alone, {number_format}", shape, "the model's own forward pass of the "
+            "same batches", forward, residuals, f"{residuals / forward - 1:+.1%} over the forward pass",
         ),
     ]
 

@@ -45,29 +45,34 @@ def map_genes(
     ------
     UserError
         No gene is known; or the known genes hold less than ``min_share_mapped`` of all expressed entries although the
-        file lacks more than half of the model's genes, so that it is not the model that is small.
+        file lacks more than half of the model's genes, so that it is not the model that is small; or the file's names
+        are those of a rodent and the model's are not (but for their case, most symbols are the same).
     """
+    known_genes = [i for i in vocabulary.tokens if not i.startswith("<")]
     identifiers = [vocabulary.identifier(names) for names in expression.genes]
     genes = pd.DataFrame({"id": sorted({i for i in identifiers if i is not None})})
     share = _share_mapped(expression, identifiers)
-    known_genes = [i for i in vocabulary.tokens if not i.startswith("<")]
+    species = guess_species(expression.genes)
     if genes.empty or (share < min_share_mapped and len(genes) < len(known_genes) / 2):
         known = sum(i is not None for i in identifiers)
         msg = (
             f"{expression.source}: {known} of {len(identifiers)} genes, with {share:.1%} of the expressed entries, are "
             f"in {vocabulary.name} (there: {', '.join(known_genes[:2])}; here: {expression.genes[0][0]}"
-            f"{_species(expression)}): give cells of the model's species and gene names, choose another model, or "
-            f"lower `cells.min_share_mapped` ({min_share_mapped})."
+            f"{f', a name of {species}' if species else ''}): give "
+            "cells of the model's species and gene names, choose another model, or lower `cells.min_share_mapped` "
+            f"({min_share_mapped})."
+        )
+        raise UserError(msg)
+    if species not in {None, "human"} and guess_species([(i,) for i in known_genes]) in {None, "human"}:
+        msg = (
+            f"{expression.source}: the genes' names, such as {expression.genes[0][0]}, are names of {species}, unlike "
+            f"those of {vocabulary.name}, such as {known_genes[0]}: give human cells, or name the genes by human "
+            "orthologues."
         )
         raise UserError(msg)
     genes["token"] = [vocabulary.tokens[i] for i in genes["id"]]
     genes["symbol"] = _symbols(expression, identifiers, genes["id"])
     return _collapse(expression.counts, identifiers, genes["id"]), genes
-
-
-def _species(expression: Expression) -> str:
-    species = guess_species(expression.genes)
-    return f", which are names of {species}" if species else ""
 
 
 def _share_mapped(expression: Expression, identifiers: list[str | None]) -> float:

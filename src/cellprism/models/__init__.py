@@ -52,12 +52,13 @@ def load_model(
         msg = f"unknown model kind {kind!r}: installed are {', '.join(sorted(readers))}."
         raise UserError(msg)
     read = readers[kind].load()
-    given = {"dtype": dtype, "dictionaries": dictionaries, "subfolder": subfolder, "revision": revision}
-    options = {name: value for name, value in given.items() if value not in {None, "auto"}}
-    if protocol != "calibrated":
-        options["protocol"] = protocol
+    given = {
+        "dtype": dtype, "dictionaries": dictionaries, "subfolder": subfolder, "revision": revision,
+        "protocol": protocol,
+    }
+    options = {name: value for name, value in given.items() if value not in {None, "auto", "calibrated"}}
     for name in options.keys() - inspect.signature(read).parameters.keys():
-        msg = f"models of the kind {kind!r} have no use for `model.{name}`: leave it out."
+        msg = f"models of the kind {kind!r} have no use for `model.{name}: {options[name]}`: leave it out."
         raise UserError(msg)
     model: CellModel = read(path, device=pick_device(device), **options)
     return model

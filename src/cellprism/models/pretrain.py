@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +14,8 @@ from scipy import sparse
 
 from cellprism.cells.rank_tokens import GeneVocabulary
 from cellprism.errors import UserError
-from cellprism.models.base import Batch
 from cellprism.models.geneformer import Geneformer
+from cellprism.models.pretrain_state import State, fingerprint
 from cellprism.runs.files import atomic_path, write_json
 
 if TYPE_CHECKING:
@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 
     from cellprism.cells.expression import Expression
     from cellprism.cells.tokens import TokenizedCells
+    from cellprism.models.base import Batch
     from cellprism.runs.progress import Progress
 
 SPECIAL = ("<pad>", "<mask>", "<cls>", "<eos>")
 MASKED_SHARE = 0.15
+SAVE_EVERY = 100
+"""Steps after which the state is saved; a kill loses no more."""
 
 
 @dataclass(frozen=True)
@@ -62,20 +65,25 @@ class PretrainConfig:
 def pretrain(expression: Expression, out: Path, config: PretrainConfig, progress: Progress) -> dict[str, float]:
     """Train on masked genes and write checkpoint, dictionaries and ``training.json`` to ``out``.
 
+    Killed, the same call goes on from the last state that it saved in ``out``, and ends with the same weights.
+
     Returns
     -------
     dict
         ``held_out_loss`` and ``gene_frequency_loss``: mean cross-entropy (nats) of masked genes in held-out cells, of
-        the model and of always predicting each gene by its frequency.
+        the model and of always predicting each gene by its frequency; ``held_out_accuracy`` and
+        ``gene_frequency_accuracy``: share of such genes that are the first guess, the latter's always being the most
+        frequent gene.
 
     Raises
     ------
     UserError
-        ``out`` is not empty, or there are too few cells.
+        ``out`` holds something else, the sizes do not fit together, or there are too few cells.
     """
-    if out.exists() and any(out.iterdir()):
-        msg = f"{out} is not empty: choose a new folder for the model."
+    if config.d_model % config.n_heads:
+        msg = f"the width {config.d_model} cannot be divided among {config.n_heads} heads: choose a multiple."
         raise UserError(msg)
+    state = State(out, fingerprint(expression, config))
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
     vocabulary = learn_vocabulary(expression)
@@ -85,14 +93,12 @@ def pretrain(expression: Expression, out: Path, config: PretrainConfig, progress
     if len(train) < config.batch_size:
         msg = f"{expression.source} has {len(tokens)} cells, too few to train on: give {2 * config.batch_size} or more."
         raise UserError(msg)
-    _fit(model, tokens, train, config, rng, progress)
-    losses = {
-        "held_out_loss": _held_out_loss(model, tokens, held_out, config.seed),
-        "gene_frequency_loss": _frequency_loss(tokens, train, held_out),
-    }
+    _fit(model, tokens, train, config, rng, progress, state)
+    scores = {**_held_out_scores(model, tokens, held_out, config.seed), **_frequency_scores(tokens, train, held_out)}
     _save(model, vocabulary, out)
-    write_json(out / "training.json", {"config": asdict(config), "source": expression.source, **losses})
-    return losses
+    write_json(out / "training.json", {"config": asdict(config), "source": expression.source, **scores})
+    state.remove()
+    return scores
 
 
 def learn_vocabulary(expression: Expression) -> GeneVocabulary:
@@ -148,51 +154,64 @@ def coexpression_embeddings(
 
 def _fit(
     model: Geneformer, tokens: TokenizedCells, train: np.ndarray, config: PretrainConfig, rng: np.random.Generator,
-    progress: Progress,
+    progress: Progress, state: State,
 ) -> None:
     optimizer = torch.optim.AdamW(model.bert.parameters(), lr=config.learning_rate, weight_decay=0.01, fused=True)
     warm = max(1, config.steps // 20)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(
         (step + 1) / warm, 0.5 * (1 + math.cos(math.pi * step / config.steps)),
     ))
+    parts = {"model": model.bert, "optimizer": optimizer, "schedule": schedule}
+    done = state.load(parts, rng)
     model.bert.train()
     with progress.bar("training the model", config.steps, "step") as advance:
-        for _ in range(config.steps):
+        advance(done)
+        for step in range(done + 1, config.steps + 1):
             cells = np.sort(rng.choice(train, config.batch_size, replace=False))
-            loss = _masked_loss(model, model.pad(tokens, cells), rng)
+            loss = torch.nn.functional.cross_entropy(*_masked_logits(model, model.pad(tokens, cells), rng))
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.bert.parameters(), 1.0)
             optimizer.step()
             schedule.step()
+            if step % SAVE_EVERY == 0:
+                state.save(step, parts, rng)
             advance(1)
     model.bert.eval()
 
 
-def _masked_loss(model: Geneformer, batch: Batch, rng: np.random.Generator) -> torch.Tensor:
+def _masked_logits(
+    model: Geneformer, batch: Batch, rng: np.random.Generator,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits and true tokens of randomly masked genes."""
     hidden = batch.gene & torch.from_numpy(rng.random(tuple(batch.tokens.shape)) < MASKED_SHARE)
-    masked = Batch(
-        batch.tokens.masked_fill(hidden, model.vocabulary["<mask>"]), batch.mask, batch.gene, batch.cells, batch.padded,
-    )
+    masked = replace(batch, tokens=batch.tokens.masked_fill(hidden, model.vocabulary["<mask>"]))
     h = model.embed(masked)
     for layer in range(model.n_layers):
         h = model.block(layer, h, masked)
-    return torch.nn.functional.cross_entropy(model.readout(h[hidden], masked), batch.tokens[hidden])
+    return model.readout(h[hidden], masked), batch.tokens[hidden]
 
 
-def _held_out_loss(model: Geneformer, tokens: TokenizedCells, cells: np.ndarray, seed: int) -> float:
+def _held_out_scores(model: Geneformer, tokens: TokenizedCells, cells: np.ndarray, seed: int) -> dict[str, float]:
     rng = np.random.default_rng(seed)
+    losses, hits = [], []
     with torch.inference_mode():
-        losses = [float(_masked_loss(model, b, rng)) for b in model.batches(tokens, cells, token_budget=8192)]
-    return float(np.mean(losses))
+        for batch in model.batches(tokens, cells, token_budget=8192):
+            logits, truth = _masked_logits(model, batch, rng)
+            losses.append(float(torch.nn.functional.cross_entropy(logits, truth)))
+            hits.append((logits.argmax(dim=-1) == truth).float())
+    return {"held_out_loss": float(np.mean(losses)), "held_out_accuracy": float(torch.cat(hits).mean())}
 
 
-def _frequency_loss(tokens: TokenizedCells, train: np.ndarray, held_out: np.ndarray) -> float:
-    """Cross-entropy of the training cells' gene frequencies (one pseudo-count) on the held-out cells' genes."""
+def _frequency_scores(tokens: TokenizedCells, train: np.ndarray, held_out: np.ndarray) -> dict[str, float]:
+    """The training cells' gene frequencies (one pseudo-count) as a prediction of the held-out cells' genes."""
     cell = tokens.cell
     counts = np.bincount(tokens.gene[np.isin(cell, train)], minlength=len(tokens.genes)) + 1.0
     genes = tokens.gene[np.isin(cell, held_out)]
-    return float(-np.log(counts / counts.sum())[genes].mean())
+    return {
+        "gene_frequency_loss": float(-np.log(counts / counts.sum())[genes].mean()),
+        "gene_frequency_accuracy": float((genes == counts.argmax()).mean()),
+    }
 
 
 def _save(model: Geneformer, vocabulary: GeneVocabulary, out: Path) -> None:

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from cellprism.cells.tokenised import read_tokenised
+from cellprism.errors import UserError
+from cellprism.models import load_model
+from cellprism.models.base import CellModel
+from cellprism.models.stages import choose_cells, run_tokens, tokenize
+from cellprism.runs.config import parse_config
+from cellprism.runs.directory import create
+from cellprism.runs.progress import Silent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cellprism.cells.expression import Expression
+
+
+def test_cells_are_chosen_by_their_columns(small_cells: Expression) -> None:
+    chosen = choose_cells(small_cells, {"kind": "b"})
+    assert chosen.names.tolist() == [f"cell{i}" for i in range(20, 40)]
+    assert "20 of 40 cells have kind b" in chosen.notes[-1]
+    assert len(choose_cells(small_cells, {"kind": ("a", "b")})) == 40
+    assert choose_cells(small_cells, {}) is small_cells
+    with pytest.raises(UserError, match=r"no column 'line' in obs.*kind"):
+        choose_cells(small_cells, {"line": "k562"})
+    with pytest.raises(UserError, match=r"no cell has kind c \(there are a, b\)"):
+        choose_cells(small_cells, {"kind": "c"})
+
+
+def test_tokens_from_a_file_become_the_same_cells_as_their_counts(tmp_path: Path) -> None:
+    counts = {"path": "demo", "where": {"bulk_labels": ["CD14+ Monocyte", "Dendritic"]}, "labels": ["bulk_labels"]}
+    first = create(parse_config({"out": str(tmp_path / "counts"), "cells": counts}))
+    facts = tokenize(first, None, Silent())
+    tokens = run_tokens(first)
+    labels = first.read("cell_labels")
+    assert set(labels["value"]) == {"CD14+ Monocyte", "Dendritic"}
+    table = pa.table({
+        "input_ids": [[2, *part, 3] for part in np.split(tokens.token, tokens.offsets[1:-1])],
+        "bulk_labels": labels["value"].to_numpy(object),
+    })
+    pq.write_table(table, tmp_path / "cells.parquet")
+    cells = {"path": str(tmp_path / "cells.parquet"), "labels": ["bulk_labels"]}
+    second = create(parse_config({"out": str(tmp_path / "tokens"), "cells": cells}))
+    again = tokenize(second, None, Silent())
+    assert (again["cells"], again["positions"]) == (facts["cells"], facts["positions"])
+    assert again["tokens_per_cell_quartiles"] == facts["tokens_per_cell_quartiles"]
+    assert np.array_equal(run_tokens(second).token, tokens.token)
+    assert second.read("cell_labels").equals(labels)
+    assert second.read("cells")["total"].isna().all()
+    batch = load_model("demo", device="cpu").pad(run_tokens(second), np.array([0]))
+    assert batch.tokens[0, [0, -1]].tolist() == [2, 3]
+
+
+def test_a_model_that_wants_counts_says_so(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"input_ids": [[5, 6]]}), tmp_path / "cells.parquet")
+    with pytest.raises(UserError, match="want counts"):
+        CellModel.adopt(load_model("demo", device="cpu"), read_tokenised(str(tmp_path / "cells.parquet")))
