@@ -13,7 +13,7 @@ import numpy as np
 
 from cellprism.cells.expression import read_expression
 from cellprism.errors import UserError
-from cellprism.models import load_model
+from cellprism.models import configured_model
 from cellprism.models.stages import chosen_layers
 from cellprism.runs.files import size
 from cellprism.sae.topk import code_width
@@ -75,9 +75,7 @@ class Workload:
 
 def describe(config: Config) -> str:
     """Read the model and the cells; say what disk, memory and time the run will take and what is free."""
-    model = load_model(
-        config.model.path, kind=config.model.kind, device=config.model.device, dictionaries=config.model.dictionaries,
-    )
+    model = configured_model(config.model)
     lengths = _positions_at_most(config, model.max_length)
     work = Workload(
         len(lengths), int(lengths.sum()), len(chosen_layers(config, model.n_layers)), model.n_layers, model.d_model,

@@ -12,8 +12,9 @@ from transformers import BertConfig, BertForMaskedLM
 from cellprism.cells.expression import read_expression
 from cellprism.errors import UserError
 from cellprism.models import load_model
+from cellprism.models.checkpoints import find_checkpoint
 from cellprism.models.dictionaries import find_vocabulary, read_dictionary
-from cellprism.models.geneformer import Geneformer, checkpoint_folder
+from cellprism.models.geneformer import Geneformer
 from cellprism.models.pretrain import learn_vocabulary
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def test_missing_and_damaged_checkpoints_are_named(tmp_path: Path) -> None:
         load_model(str(tmp_path))
     with pytest.raises(UserError, match="unknown model kind"):
         load_model("demo", kind="palantir")
-    for path in checkpoint_folder("demo").iterdir():
+    for path in find_checkpoint("demo").folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "model.safetensors").write_bytes(b"short")
     with pytest.raises(UserError, match="cannot be loaded"):

@@ -88,9 +88,10 @@ class CellModel(ABC):
         """Yield ``(layer, h)`` after every block in order, without gradients; ``h`` is ``(B, T, d_model)``."""
         with torch.inference_mode():
             h = self.embed(batch)
-            for layer in range(self.n_layers):
+        for layer in range(self.n_layers):
+            with torch.inference_mode():
                 h = self.block(layer, h, batch)
-                yield layer, h
+            yield layer, h
 
 
 def pick_device(name: str) -> torch.device:
@@ -100,3 +101,14 @@ def pick_device(name: str) -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def pick_dtype(name: str, device: torch.device) -> torch.dtype:
+    """``auto`` is bfloat16 where the device multiplies it in matrix units (CUDA, or a CPU with AMX), else float32."""
+    if name != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
+    if device.type == "cuda":
+        units = torch.cuda.is_bf16_supported()
+    else:
+        units = device.type == "cpu" and torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if units else torch.float32

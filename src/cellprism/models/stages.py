@@ -12,7 +12,8 @@ import pandas as pd
 from cellprism.cells.expression import Expression, read_expression
 from cellprism.cells.tokens import TokenizedCells
 from cellprism.errors import UserError
-from cellprism.models import load_model
+from cellprism.models import configured_model
+from cellprism.models.checkpoints import find_checkpoint
 from cellprism.runs.files import write_array, write_json
 from cellprism.runs.stage import Stage
 
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
 
 
 def run_model(run: Run) -> CellModel:
-    """The model of a run."""
-    config = run.config.model
-    return load_model(config.path, kind=config.kind, device=config.device, dictionaries=config.dictionaries)
+    """The model of a run; once the run has begun with a commit of a hub's repository, no other is taken."""
+    commit = run.model.get("commit") if run.file("model.json").exists() else None
+    return configured_model(run.config.model.model_copy(update={"revision": commit} if commit else {}))
 
 
 def run_tokens(run: Run) -> TokenizedCells:
@@ -130,16 +131,17 @@ def _write(run: Run, expression: Expression, tokens: TokenizedCells, labels: pd.
 
 
 def _external(config: Config) -> Sequence[Path]:
-    from cellprism.models.geneformer import checkpoint_folder
-
-    files = [Path(path) for path in (config.cells.path, config.model.dictionaries) if path and path != "demo"]
-    return [path for path in (*files, checkpoint_folder(config.model.path)) if path.exists()]
+    """Cells, dictionaries and checkpoint where they are files here; what came from the hub is known by its commit."""
+    model = config.model
+    checkpoint = find_checkpoint("demo").folder if model.path == "demo" else Path(model.path, model.subfolder or "")
+    files = [Path(path) for path in (config.cells.path, model.dictionaries) if path and path != "demo"]
+    return [path for path in (*files, checkpoint) if path.exists()]
 
 
 TOKENIZE = Stage(
     name="tokenize",
     function=tokenize,
     outputs=("model.json", "cells.parquet", "cell_labels.parquet", "genes.parquet", "tokens"),
-    config=("model.kind", "model.path", "model.dictionaries", "cells", "sae.layers", "seed"),
+    config=("model.kind", "model.path", "model.subfolder", "model.revision", "model.dictionaries", "cells", "sae.layers", "seed"),
     external=_external,
 )

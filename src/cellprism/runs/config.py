@@ -24,9 +24,14 @@ class ModelConfig(Section):
     """The foundation model."""
 
     kind: str = Field("geneformer", description="name of a model reader (entry point `cellprism.models`)")
-    path: str = Field("demo", description="checkpoint folder; `demo` is the small model that ships with the package")
+    path: str = Field("demo", description="checkpoint folder or hub id; `demo` is the small model that ships here")
+    subfolder: str | None = Field(None, description="folder of the checkpoint within path, e.g. Geneformer-V2-316M")
+    revision: str | None = Field(None, description="commit of the hub's repository; default: its newest")
     dictionaries: str | None = Field(None, description="folder of the dictionaries; default: beside the weights")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where the model runs")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="number format; auto: bfloat16 on CUDA and on CPUs with AMX, else float32",
+    )
     token_budget: Positive = Field(8192, description="padded tokens per batch")
 
 
@@ -39,7 +44,7 @@ class CellsConfig(Section):
     donor: str | None = Field(None, description="column of obs that names the donor")
     max_cells: Positive | None = Field(None, description="use a seeded sample of so many cells; default: all")
     min_tokens: Positive = Field(20, description="cells with fewer known expressed genes are left out")
-    min_share_mapped: Share = Field(0.3, description="refuse cells of which a smaller share of expression maps")
+    min_share_mapped: Share = Field(0.3, description="refuse cells that map less, unless the model is small")
 
 
 class SAEConfig(Section):
