@@ -134,7 +134,7 @@ def _top_k(bits: np.ndarray, value: np.ndarray, index: np.ndarray) -> None:
 
 @_compiled
 def _bracket(entries: np.ndarray, n: int, k: int, rounds: int) -> tuple[int, int]:
-    """Bisect for ``low`` and ``high``: at least ``k`` entries are above ``low`` (unless it is 0), fewer above ``high``."""
+    """Bisect for ``low`` with at least ``k`` entries above it, or 0, and ``high`` with fewer."""
     largest = 0
     for i in range(n):
         largest = max(largest, entries[i])
