@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cellprism.cells.expression import read_expression
 from cellprism.errors import UserError
 from cellprism.models import configured_model
-from cellprism.models.stages import chosen_layers
+from cellprism.models.stages import choose_cells, chosen_layers, read_cells
 from cellprism.runs.files import size
 from cellprism.sae.topk import code_width
 
@@ -121,8 +120,7 @@ def check_fit(run: Run) -> None:
 
 def _positions_at_most(config: Config, max_length: int) -> np.ndarray:
     """Positions of each cell if the model knows all its genes."""
-    expression = read_expression(config.cells.path, layer=config.cells.layer)
-    lengths: np.ndarray = np.minimum(np.diff(expression.counts.indptr), max_length)
+    lengths: np.ndarray = np.minimum(choose_cells(read_cells(config.cells), config.cells.where).lengths, max_length)
     return lengths[: config.cells.max_cells]
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def load_model(
     path: str, *, kind: str = "geneformer", device: str = "auto", dtype: str = "auto",
     dictionaries: str | None = None, subfolder: str | None = None, revision: str | None = None,
+    protocol: str = "calibrated",
 ) -> CellModel:
     """Load a model.
 
@@ -36,6 +37,8 @@ def load_model(
         Folder of the checkpoint within ``path``.
     revision
         Commit, tag or branch if ``path`` is a hub id.
+    protocol
+        ``calibrated``: the input that the model was trained on; ``published``: what the papers fed it.
 
     Raises
     ------
@@ -51,6 +54,8 @@ def load_model(
     read = readers[kind].load()
     given = {"dtype": dtype, "dictionaries": dictionaries, "subfolder": subfolder, "revision": revision}
     options = {name: value for name, value in given.items() if value not in {None, "auto"}}
+    if protocol != "calibrated":
+        options["protocol"] = protocol
     for name in options.keys() - inspect.signature(read).parameters.keys():
         msg = f"models of the kind {kind!r} have no use for `model.{name}`: leave it out."
         raise UserError(msg)
@@ -62,5 +67,5 @@ def configured_model(config: ModelConfig) -> CellModel:
     """The model that a run's configuration names."""
     return load_model(
         config.path, kind=config.kind, device=config.device, dtype=config.dtype, dictionaries=config.dictionaries,
-        subfolder=config.subfolder, revision=config.revision,
+        subfolder=config.subfolder, revision=config.revision, protocol=config.protocol,
     )

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from cellprism.errors import UserError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cellprism.cells.expression import Expression
+    from cellprism.cells.tokenised import TokenLists
     from cellprism.cells.tokens import TokenizedCells
 
 
@@ -32,6 +35,8 @@ class Batch:
         Cell of each row, shape ``(B,)``.
     padded
         Whether any row is padded.
+    values
+        Shape ``(B, T)``, float32: value of every token, for models that read values.
     """
 
     tokens: torch.Tensor
@@ -39,6 +44,7 @@ class Batch:
     gene: torch.Tensor
     cells: np.ndarray
     padded: bool
+    values: torch.Tensor | None = None
 
 
 class CellModel(ABC):
@@ -57,6 +63,11 @@ class CellModel(ABC):
     @abstractmethod
     def tokenize(self, expression: Expression, *, min_share_mapped: float = 0.0) -> TokenizedCells:
         """Turn counts into what the model was trained to read."""
+
+    def adopt(self, cells: TokenLists) -> TokenizedCells:
+        """Check cells that come as tokens; a model that can take such cells overrides it."""
+        msg = f"{cells.source}: models of the kind {self.describe()['kind']!r} want counts: give an .h5ad file."
+        raise UserError(msg)
 
     @abstractmethod
     def pad(self, tokens: TokenizedCells, cells: np.ndarray) -> Batch:

@@ -78,7 +78,11 @@ def _fetch(repository: str, subfolder: str | None, revision: str | None) -> Path
     """The snapshot folder of the hub's cache, complete. What is there is not fetched again, and fetching resumes."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
-        GatedRepoError, HTTPError, LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError,
+        GatedRepoError,
+        HTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
     )
     from huggingface_hub.utils import disable_progress_bars
 

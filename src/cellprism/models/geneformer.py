@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from cellprism.cells.rank_tokens import GeneVocabulary, rank_tokens
+from cellprism.cells.rank_tokens import GeneVocabulary, adopt_tokens, rank_tokens
 from cellprism.errors import UserError
 from cellprism.models.base import Batch, CellModel, pick_dtype
 from cellprism.models.checkpoints import find_checkpoint, weight_files
@@ -16,6 +16,7 @@ from cellprism.models.dictionaries import find_vocabulary
 
 if TYPE_CHECKING:
     from cellprism.cells.expression import Expression
+    from cellprism.cells.tokenised import TokenLists
     from cellprism.cells.tokens import TokenizedCells
 
 
@@ -50,6 +51,10 @@ class Geneformer(CellModel):
     def tokenize(self, expression: Expression, *, min_share_mapped: float = 0.0) -> TokenizedCells:
         room = self.max_length - len(self._start) - len(self._end)
         return rank_tokens(expression, self.genes, max_genes=room, min_share_mapped=min_share_mapped)
+
+    def adopt(self, cells: TokenLists) -> TokenizedCells:
+        room = self.max_length - len(self._start) - len(self._end)
+        return adopt_tokens(cells, self.genes, max_genes=room)
 
     def pad(self, tokens: TokenizedCells, cells: np.ndarray) -> Batch:
         vocabulary = tokens.genes["token"].to_numpy()
