@@ -13,6 +13,7 @@ from cellprism.runs.directory import Run, check_target, create
 from cellprism.runs.lock import exclusive
 from cellprism.runs.progress import Silent
 from cellprism.runs.stage import run_stages
+from cellprism.sae.fidelity import FIDELITY
 from cellprism.sae.stages import RESIDUALS, TRAIN
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from cellprism.runs.progress import Progress
 
 STAGES = (
-    TOKENIZE, RESIDUALS, TRAIN, ENCODE, CATALOG, ANNOTATE, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS,
+    TOKENIZE, RESIDUALS, TRAIN, ENCODE, FIDELITY, CATALOG, ANNOTATE, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS,
 )
 
 

@@ -129,7 +129,11 @@ class RunReader:
 
     def metrics(self, layer: int) -> pd.DataFrame:
         """Quality of the layer's sparse autoencoder on held-out cells."""
-        return self._read("metrics", layer)
+        import pandas as pd
+
+        paths = sorted(self.run.layer_folder(self._known(layer)).glob("metrics_*.parquet"))
+        suffixes = ["", *(path.stem.removeprefix("metrics") for path in paths)]
+        return pd.concat([self.run.read("metrics", layer, suffix=suffix) for suffix in suffixes], ignore_index=True)
 
     def rates(self, layer: int | None = None) -> pd.DataFrame:
         """Headline rates beside their nulls, of one layer or of all, with a column ``layer``."""

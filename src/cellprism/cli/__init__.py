@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 
 import typer
@@ -41,6 +42,8 @@ def _options(
 
 def main() -> None:
     """Run the command line; what the user can mend becomes one sentence and exit code 2."""
+    # threads that wait for each other by spinning starve each other on a busy machine; read when torch is loaded
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except KeyboardInterrupt:

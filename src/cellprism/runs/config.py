@@ -56,6 +56,9 @@ class SAEConfig(Section):
 
     layers: Literal["all"] | tuple[int, ...] = Field("all", description="layers to take apart, counted from 0")
     expansion: Positive = Field(4, description="features per residual dimension")
+    activation: Literal["topk", "batchtopk"] = Field(
+        "topk", description="k features at every position, or k on average over a batch and then above a threshold",
+    )
     k: Positive = Field(32, description="active features per position")
     positions: Positive = Field(1_000_000, description="positions sampled per layer for training")
     steps: Positive = Field(1500, description="gradient steps")
