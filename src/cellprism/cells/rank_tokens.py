@@ -59,17 +59,19 @@ def rank_tokens(
     Raises
     ------
     UserError
-        No gene is known, or the known genes hold less than ``min_share_mapped`` of all expressed entries.
+        No gene is known; or the known genes hold less than ``min_share_mapped`` of all expressed entries although the
+        file lacks more than half of the model's genes, so that it is not the model that is small.
     """
     identifiers = [vocabulary.identifier(names) for names in expression.genes]
     genes = pd.DataFrame({"id": sorted({i for i in identifiers if i is not None})})
     share = _share_mapped(expression, identifiers)
-    if genes.empty or share < min_share_mapped:
+    if genes.empty or (share < min_share_mapped and len(genes) < len(vocabulary.medians) / 2):
         known = sum(i is not None for i in identifiers)
         msg = (
             f"{expression.source}: {known} of {len(identifiers)} genes, with {share:.1%} of the expressed entries, are "
             f"in {vocabulary.name} (there: {', '.join(_examples(vocabulary))}; here: {expression.genes[0][0]}): give "
-            "cells of the model's species and gene names, or choose another model."
+            "cells of the model's species and gene names, choose another model, or lower `cells.min_share_mapped` "
+            f"({min_share_mapped})."
         )
         raise UserError(msg)
     counts = _collapse(expression.counts, identifiers, genes["id"])

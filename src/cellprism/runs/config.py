@@ -39,7 +39,7 @@ class CellsConfig(Section):
     donor: str | None = Field(None, description="column of obs that names the donor")
     max_cells: Positive | None = Field(None, description="use a seeded sample of so many cells; default: all")
     min_tokens: Positive = Field(20, description="cells with fewer known expressed genes are left out")
-    min_share_mapped: Share = Field(0.3, description="refuse cells of which a smaller share of expression maps")
+    min_share_mapped: Share = Field(0.3, description="refuse cells that map less, unless the model is small")
 
 
 class SAEConfig(Section):
