@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellprism.codes.stages import ENCODE
-from cellprism.features.stages import ANNOTATE, CATALOG, CELLTYPES, LAYOUT, MODULES, NEIGHBOURS
+from cellprism.features.stages import ANNOTATE, CATALOG, CELLTYPES, LAYOUT, MODULES, NEIGHBOURS, STRING_DENSITY
 from cellprism.models.stages import TOKENIZE
 from cellprism.plan import check_fit
 from cellprism.runs.directory import Run, check_target, create
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cellprism.runs.progress import Progress
 
 STAGES = (
-    TOKENIZE, RESIDUALS, TRAIN, ENCODE, CATALOG, ANNOTATE, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS,
+    TOKENIZE, RESIDUALS, TRAIN, ENCODE, CATALOG, ANNOTATE, STRING_DENSITY, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS,
 )
 
 

@@ -103,6 +103,10 @@ class RunReader:
         """Tests of the features' top genes against gene sets."""
         return self._read("annotations", layer)
 
+    def string_density(self, layer: int) -> pd.DataFrame:
+        """Links among the top genes of each feature in the network of the run; empty without one."""
+        return self._read("string_density", layer)
+
     def modules(self, layer: int) -> pd.DataFrame:
         """Modules of features that fire together, largest first."""
         return self._read("modules", layer)
@@ -141,6 +145,7 @@ class RunReader:
             paths = sorted(self.run.layer_folder(one).glob("rates*.parquet"))
             suffixes = [path.stem.removeprefix("rates") for path in paths]
             tables += [self.run.read("rates", one, suffix=suffix).assign(layer=one) for suffix in suffixes]
+        tables = [table for table in tables if len(table)]
         if not tables:
             msg = f"no rates in {self.path}: the run has not come so far; see `cellprism status {self.path}`."
             raise UserError(msg)

@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING
 
 from cellprism.errors import UserError
 from cellprism.knowledge import cache
-from cellprism.knowledge.formats import read_libraries
+from cellprism.knowledge.formats import read_libraries, read_names, read_network
 from cellprism.knowledge.gmt import read_gmt
 from cellprism.knowledge.sources import SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["GeneSets", "gene_set_paths", "load_gene_sets", "locate", "read_gmt"]
+    from cellprism.knowledge.genes import GeneNames
+    from cellprism.knowledge.network import Network
+
+__all__ = ["GeneSets", "gene_set_paths", "load_gene_sets", "load_names", "load_network", "locate", "read_gmt"]
 
 GeneSets = dict[str, dict[str, tuple[str, ...]]]
 """Library name -> term -> its gene symbols, upper case, in the order of the file."""
@@ -92,6 +95,16 @@ def locate(name: str, kind: str = "gene sets") -> Path:
     here = f"a shipped library ({', '.join(shipped)}) or the path of a file" if shipped else "the path of a file"
     msg = f"no {kind} {name!r}: give {here}, or see `cellprism knowledge list` for what can be downloaded."
     raise UserError(msg)
+
+
+def load_network(name: str, *, least_score: int) -> Network:
+    """Read a downloaded network or that of a path; ``least_score`` cuts STRING (see `formats.read_network`)."""
+    return read_network(locate(name, "network"), least_score=least_score)
+
+
+def load_names(name: str) -> GeneNames:
+    """Read downloaded names of genes or those of a path (see `formats.read_names`)."""
+    return read_names(locate(name, "gene names"))
 
 
 def _shipped() -> list[Path]:

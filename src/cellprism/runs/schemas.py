@@ -158,6 +158,15 @@ NEIGHBOURS = Table("neighbours", 1, {
     "similarity": (F64, "absolute cosine of the atoms, or PMI"),
     "null_q95": (F64, "95 % quantile of the same best similarity under the null of the kind"),
 })
+STRING_DENSITY = Table("string_density", 1, {
+    **_FEATURE,
+    "n_genes": (I32, "top genes of the feature in the background"),
+    "n_in_network": (I32, "of these, genes with an edge to a gene of the background"),
+    "edges": (I32, "edges among the top genes"),
+    "expected": (F64, "edges expected among genes of the same degrees"),
+    "effect": (F64, "log2 of edges over expected, each plus 1/2"),
+    **_TEST,
+})
 RATES = Table("rates", 1, {
     "rate": (STR, "name of the rate"),
     "value": (F64, "observed rate"),
@@ -172,7 +181,7 @@ RATES = Table("rates", 1, {
 
 TABLES = {table.name: table for table in (
     CELLS, CELL_LABELS, GENES, TRAINING, METRICS, FEATURES, TOP_GENES, HISTOGRAMS, ANNOTATIONS, LABELS, COFIRING,
-    MODULES, MEMBERS, CELLTYPES, MAP, NEIGHBOURS, RATES,
+    MODULES, MEMBERS, CELLTYPES, MAP, NEIGHBOURS, STRING_DENSITY, RATES,
 )}
 
 
