@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellprism.codes.stages import ENCODE
+from cellprism.features.context_stages import HIGHWAYS, VARIANCE
+from cellprism.features.geometry_stages import ALIGNMENT, AXES, TRACKING
 from cellprism.features.stages import ANNOTATE, CATALOG, CELLTYPES, LAYOUT, MODULES, NEIGHBOURS, STRING_DENSITY
 from cellprism.models.stages import TOKENIZE
 from cellprism.plan import check_fit
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from cellprism.runs.progress import Progress
 
 STAGES = (
-    TOKENIZE, RESIDUALS, TRAIN, ENCODE, CATALOG, ANNOTATE, STRING_DENSITY, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS,
+    TOKENIZE, RESIDUALS, TRAIN, AXES, ENCODE, CATALOG, ANNOTATE, STRING_DENSITY, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS,
+    ALIGNMENT, TRACKING, VARIANCE, HIGHWAYS,
 )
 
 

@@ -107,6 +107,30 @@ class RunReader:
         """Links among the top genes of each feature in the network of the run; empty without one."""
         return self._read("string_density", layer)
 
+    def alignment(self, layer: int) -> pd.DataFrame:
+        """The principal axis of the residuals nearest to each feature."""
+        return self._read("alignment", layer)
+
+    def explained(self, layer: int) -> pd.DataFrame:
+        """Variance explained by the autoencoder and by principal axes with equally many active terms."""
+        return self._read("explained", layer)
+
+    def chains(self) -> pd.DataFrame:
+        """Features that go on from layer to layer: where each chain is born and where it ends."""
+        return self.run.read("chains")
+
+    def chain_members(self) -> pd.DataFrame:
+        """The features of each chain, layer by layer."""
+        return self.run.read("chain_members")
+
+    def variance(self, layer: int) -> pd.DataFrame:
+        """What gene and cell alone explain of each feature's activation."""
+        return self._read("variance", layer)
+
+    def highways(self, layer: int) -> pd.DataFrame:
+        """Features of the next layer that fire at the same positions; empty for the last layer."""
+        return self._read("highways", layer)
+
     def modules(self, layer: int) -> pd.DataFrame:
         """Modules of features that fire together, largest first."""
         return self._read("modules", layer)

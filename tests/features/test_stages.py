@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
+from cellprism.features.context_stages import HIGHWAYS, VARIANCE
+from cellprism.features.geometry_stages import TRACKING
 from cellprism.features.stages import ANNOTATE, CATALOG, CELLTYPES, LAYOUT, MODULES, NEIGHBOURS, STRING_DENSITY
 from cellprism.runs.files import sha256
 from cellprism.runs.progress import Silent
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from cellprism.runs.directory import Run
     from cellprism.runs.stage import Stage
 
-STAGES = (CATALOG, ANNOTATE, STRING_DENSITY, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS)
+STAGES = (CATALOG, ANNOTATE, STRING_DENSITY, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS, TRACKING, VARIANCE, HIGHWAYS)
 
 
 def execute(run: Run, stages: tuple[Stage, ...]) -> None:
@@ -60,6 +62,11 @@ def test_the_stages_find_what_was_planted(planted) -> None:
     assert run.read("rates", 1, suffix="_celltypes").loc[0, "null_mean"] < 0.05
     assert len(run.read("map", 1)) == 39
     assert run.notes("map", 1)["trustworthiness"] > 0.7
+    assert set(run.read("highways", 0)["partner_layer"]) <= {1}
+    assert run.read("highways", 1).empty
+    variance = run.read("variance", 1).set_index("feature")
+    assert (variance.loc[:29, "gene"] > 0.05).all()
+    assert variance.loc[30:, "gene"].abs().max() < 0.05
     neighbours = run.read("neighbours", 0)
     assert set(neighbours["kind"]) == {"atom", "cofiring", "next"}
     assert set(run.read("neighbours", 1)["kind"]) == {"atom", "cofiring", "previous"}
