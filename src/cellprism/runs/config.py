@@ -26,6 +26,9 @@ class ModelConfig(Section):
     kind: str = Field("geneformer", description="name of a model reader (entry point `cellprism.models`)")
     path: str = Field("demo", description="checkpoint folder; `demo` is the small model that ships with the package")
     dictionaries: str | None = Field(None, description="folder of the dictionaries; default: beside the weights")
+    protocol: Literal["calibrated", "published"] = Field(
+        "calibrated", description="`published` feeds cells as the papers did, where the model reader knows how",
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where the model runs")
     token_budget: Positive = Field(8192, description="padded tokens per batch")
 
