@@ -167,7 +167,7 @@ class RunReader:
         tables = []
         for one in layers:
             paths = sorted(self.run.layer_folder(one).glob("rates*.parquet"))
-            suffixes = [path.stem.removeprefix("rates") for path in paths]
+            suffixes = sorted((path.stem.removeprefix("rates") for path in paths), key=_later)
             tables += [self.run.read("rates", one, suffix=suffix).assign(layer=one) for suffix in suffixes]
         tables = [table for table in tables if len(table)]
         if not tables:
@@ -247,6 +247,11 @@ def rank_findings(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows.assign(_worse=by_label.combine(by_group, max), _sum=by_label + by_group)
     rows = rows.sort_values(["_worse", "_sum", "layer", "feature"]).drop(columns=["_worse", "_sum"])
     return rows.drop_duplicates(["source", "label"])
+
+
+def _later(suffix: str) -> bool:
+    """Whether rates come after those that say what a run is about."""
+    return suffix not in ("_annotation", "_celltypes", "_modules")
 
 
 def _convincing(table: pd.DataFrame) -> pd.Series[bool]:

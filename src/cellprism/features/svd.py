@@ -67,7 +67,8 @@ def alignment_rates(
 ) -> pd.DataFrame:
     """Share of live features aligned with an axis, and how many of the aligned and of the rest have a label.
 
-    The null of the first are random unit vectors; that of the others, labels shuffled over the features.
+    The null of the first are random unit vectors; that of the others, which are given if there are both, labels
+    shuffled over the features.
     """
     n = len(table)
     cosine = table["cosine"].to_numpy()
@@ -79,10 +80,10 @@ def alignment_rates(
         rows.append(_rate("aligned", (cosine >= threshold).sum() / max(n, 1), n, null, protocol, DIRECTIONS))
     shuffled = [rng.permutation(has_label) for _ in range(permutations)]
     aligned = cosine >= THRESHOLDS["calibrated"]
-    for name, members in {"annotated_if_aligned": aligned, "annotated_if_not_aligned": ~aligned}.items():
-        if members.any():
-            null = np.array([labels[members].mean() for labels in shuffled])
-            rows.append(_rate(name, has_label[members].mean(), int(members.sum()), null, "calibrated", LABELS))
+    groups = {"annotated_if_aligned": aligned, "annotated_if_not_aligned": ~aligned}
+    for name, members in groups.items() if 0 < aligned.sum() < n else ():
+        null = np.array([labels[members].mean() for labels in shuffled])
+        rows.append(_rate(name, has_label[members].mean(), int(members.sum()), null, "calibrated", LABELS))
     return pd.DataFrame(rows)
 
 

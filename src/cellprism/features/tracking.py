@@ -49,7 +49,7 @@ def chance_of_match(n: int, dimensions: int) -> float:
     if dimensions < 2:
         return 1.0
     below = float(betainc(0.5, (dimensions - 1) / 2, THRESHOLD**2))
-    return -float(np.expm1(n * np.log(below)))
+    return 0.0 - float(np.expm1(n * np.log(below)))
 
 
 def chain_tables(

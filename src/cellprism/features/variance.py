@@ -26,8 +26,8 @@ def variance_table(
 
     For a grouping of ``N`` positions into ``G`` groups with sums ``T_g`` of ``n_g`` positions, the share is the
     adjusted ``1 - (1 - R2) (N - 1) / (N - G)`` with ``R2 = (sum T_g^2 / n_g - T^2 / N) / (sum v^2 - T^2 / N)`` (Ezekiel
-    1930), which has mean 0 if activations are permuted over positions. Genes and cells are taken one at a time; ``rest``
-    is what is left, at least 0: what the gene does in some cells and not in others.
+    1930), which has mean 0 if activations are permuted over positions. Genes and cells are taken one at a time;
+    ``rest`` is what is left, at least 0: what the gene does in some cells and not in others.
 
     Parameters
     ----------
