@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cellprism.cells.expression import read_expression
 from cellprism.errors import UserError
-from cellprism.models import load_model
-from cellprism.models.stages import chosen_layers
+from cellprism.models import configured_model
+from cellprism.models.stages import choose_cells, chosen_layers, read_cells
 from cellprism.runs.files import size
 
 if TYPE_CHECKING:
@@ -73,10 +72,7 @@ class Workload:
 
 def describe(config: Config) -> str:
     """Read the model and the cells; say what disk, memory and time the run will take and what is free."""
-    model = load_model(
-        config.model.path, kind=config.model.kind, device=config.model.device, dictionaries=config.model.dictionaries,
-        protocol=config.model.protocol,
-    )
+    model = configured_model(config.model)
     lengths = _positions_at_most(config, model.max_length)
     work = Workload(
         len(lengths), int(lengths.sum()), len(chosen_layers(config, model.n_layers)), model.n_layers, model.d_model,
@@ -122,8 +118,7 @@ def check_fit(run: Run) -> None:
 
 def _positions_at_most(config: Config, max_length: int) -> np.ndarray:
     """Positions of each cell if the model knows all its genes."""
-    expression = read_expression(config.cells.path, layer=config.cells.layer)
-    lengths: np.ndarray = np.minimum(np.diff(expression.counts.indptr), max_length)
+    lengths: np.ndarray = np.minimum(choose_cells(read_cells(config.cells), config.cells.where).lengths, max_length)
     return lengths[: config.cells.max_cells]
 
 

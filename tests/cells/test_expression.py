@@ -52,6 +52,26 @@ def test_what_is_not_counts_is_refused_in_one_sentence(matrix: np.ndarray, words
     assert all(word in str(caught.value) for word in ["mine.h5ad", *words])
 
 
+def test_the_layer_that_holds_counts_is_named() -> None:
+    log = np.log1p(np.minimum(COUNTS, 5))
+    adata = make(log)
+    adata.layers["scaled"] = log - 1
+    adata.layers["binary"] = (COUNTS > 0).astype(np.float32)
+    adata.layers["umi"] = COUNTS.astype(np.float32)
+    adata.raw = make(log)
+    for layer in (None, "scaled", "raw"):
+        with pytest.raises(UserError, match=r"set `cells.layer` to umi, which holds whole numbers"):
+            from_anndata(adata, layer=layer)
+    del adata.layers["umi"]
+    adata.raw = make(COUNTS)
+    with pytest.raises(UserError, match=r"set `cells.layer` to raw"):
+        from_anndata(adata)
+    other = make(COUNTS)
+    other.layers["log"] = log
+    with pytest.raises(UserError, match=r"leave out `cells.layer`, because X"):
+        from_anndata(other, layer="log")
+
+
 def test_full_length_estimates_with_fractions_are_counts() -> None:
     assert from_anndata(make(COUNTS + np.where(COUNTS == 900, 0.4, 0))).counts.max() == pytest.approx(900.4)
 

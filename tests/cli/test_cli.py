@@ -54,7 +54,9 @@ def test_help_needs_no_heavy_import() -> None:
     assert all(name in done.stdout for name in ("demo", "init", "plan", "run", "status", "serve", "export", "doctor"))
 
 
-@pytest.mark.parametrize("command", ["demo", "init", "plan", "run", "status", "serve", "export", "doctor", "pretrain"])
+@pytest.mark.parametrize("command", [
+    "demo", "init", "plan", "run", "status", "serve", "export", "doctor", "pretrain", "bench",
+])
 def test_every_command_has_an_example(command: str, cli: Callable[..., tuple[int, str, str]]) -> None:
     code, out, _ = cli(command, "--help")
     assert code == 0

@@ -9,7 +9,7 @@ import torch
 
 from cellprism.errors import UserError
 from cellprism.models import load_model
-from cellprism.models.geneformer import checkpoint_folder
+from cellprism.models.checkpoints import find_checkpoint
 from cellprism.models.pretrain import PretrainConfig, coexpression_embeddings, learn_vocabulary, pretrain
 from cellprism.runs.progress import Silent
 
@@ -52,7 +52,7 @@ def test_it_does_not_write_over_anything(small_cells: Expression, tmp_path: Path
 
 
 def test_the_shipped_model_says_how_it_was_made() -> None:
-    facts = json.loads((checkpoint_folder("demo") / "training.json").read_text())
+    facts = json.loads((find_checkpoint("demo").folder / "training.json").read_text())
     assert facts["config"]["seed"] == PretrainConfig().seed
     assert facts["config"]["steps"] == PretrainConfig().steps
     assert facts["held_out_loss"] < 0.8 * facts["gene_frequency_loss"]

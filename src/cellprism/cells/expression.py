@@ -52,6 +52,14 @@ class Expression:
     source: str
     notes: tuple[str, ...] = ()
 
+    def __len__(self) -> int:
+        return int(self.counts.shape[0])
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Expressed genes of each cell."""
+        return np.diff(self.counts.indptr)
+
     def take(self, rows: np.ndarray) -> Expression:
         """The cells ``rows``, in that order."""
         return Expression(
@@ -149,15 +157,33 @@ def _check_counts(counts: sparse.csr_matrix, adata: AnnData, layer: str | None, 
         )
         raise UserError(msg)
     if (values < 0).any():
-        msg = f"{where} holds negative values: set `cells.layer` to raw counts ({_choices(adata)})."
+        msg = f"{where} holds negative values, as scaled data do: {_pointer(adata, layer)}."
         raise UserError(msg)
     fractional = float(np.mean(values != np.round(values)))
     if fractional > 0.01 and values.max() < 50:
         msg = (
             f"{where} looks log-normalised ({fractional:.0%} of its values are not integers, the largest is "
-            f"{values.max():.2f}): set `cells.layer` to raw counts ({_choices(adata)})."
+            f"{values.max():.2f}): {_pointer(adata, layer)}."
         )
         raise UserError(msg)
+
+
+def _pointer(adata: AnnData, layer: str | None) -> str:
+    """Where the counts are, if one of the other matrices holds whole numbers."""
+    others = {name: adata.layers[name] for name in adata.layers}
+    others |= {"raw": adata.raw.X} if adata.raw is not None else {}
+    counts = [name for name, matrix in others.items() if name != layer and _looks_like_counts(matrix)]
+    if counts:
+        return f"set `cells.layer` to {counts[0]}, which holds whole numbers"
+    if layer is not None and adata.X is not None and _looks_like_counts(adata.X):
+        return "leave out `cells.layer`, because X holds whole numbers"
+    return "give a file with raw counts, because no layer that `cells.layer` could name holds them"
+
+
+def _looks_like_counts(matrix: Any) -> bool:
+    """Whether the first cells' values are whole, not negative and not all 0 or 1."""
+    values = sparse.csr_matrix(matrix[:200], dtype=np.float64).data
+    return bool(len(values) and (values >= 0).all() and (values == np.round(values)).all() and values.max() > 1)
 
 
 def _gene_names(var: pd.DataFrame) -> list[tuple[str, ...]]:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from cellprism.cells.species import guess_species
 from cellprism.errors import UserError
 
 if TYPE_CHECKING:
@@ -54,14 +55,19 @@ def map_genes(
         known = sum(i is not None for i in identifiers)
         msg = (
             f"{expression.source}: {known} of {len(identifiers)} genes, with {share:.1%} of the expressed entries, are "
-            f"in {vocabulary.name} (there: {', '.join(known_genes[:2])}; here: {expression.genes[0][0]}): give "
-            "cells of the model's species and gene names, choose another model, or lower `cells.min_share_mapped` "
-            f"({min_share_mapped})."
+            f"in {vocabulary.name} (there: {', '.join(known_genes[:2])}; here: {expression.genes[0][0]}"
+            f"{_species(expression)}): give cells of the model's species and gene names, choose another model, or "
+            f"lower `cells.min_share_mapped` ({min_share_mapped})."
         )
         raise UserError(msg)
     genes["token"] = [vocabulary.tokens[i] for i in genes["id"]]
     genes["symbol"] = _symbols(expression, identifiers, genes["id"])
     return _collapse(expression.counts, identifiers, genes["id"]), genes
+
+
+def _species(expression: Expression) -> str:
+    species = guess_species(expression.genes)
+    return f", which are names of {species}" if species else ""
 
 
 def _share_mapped(expression: Expression, identifiers: list[str | None]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,11 +10,13 @@ import pandas as pd
 
 from cellprism.cells.mapping import map_genes
 from cellprism.cells.tokens import TokenizedCells
+from cellprism.errors import UserError
 
 if TYPE_CHECKING:
     from scipy import sparse
 
     from cellprism.cells.expression import Expression
+    from cellprism.cells.tokenised import TokenLists
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,15 @@ class GeneVocabulary:
         Symbol, previous or alternative identifier, upper-case, to identifier.
     name
         Name of the dictionary, for messages and the manifest.
+    symbols
+        Identifier to the symbol to show, for cells that come as tokens and bring no names.
     """
 
     tokens: dict[str, int]
     medians: dict[str, float]
     aliases: dict[str, str]
     name: str
+    symbols: dict[str, str] = field(default_factory=dict)
 
     def identifier(self, names: tuple[str, ...]) -> str | None:
         """The first identifier that one of a gene's names leads to, or None. Ensembl versions are stripped."""
@@ -77,6 +82,48 @@ def rank_tokens(
             "n_expressed": np.diff(expression.counts.indptr),
             "n_mapped": np.diff(values.indptr),
         }),
+    )
+
+
+def adopt_tokens(cells: TokenLists, vocabulary: GeneVocabulary, *, max_genes: int) -> TokenizedCells:
+    """Take tokens as they are: special tokens are dropped (`Geneformer.pad` puts its own), the rest is cut to
+    ``max_genes``.
+
+    Raises
+    ------
+    UserError
+        A token is not in the vocabulary, or occurs twice in a cell.
+    """
+    identifier = {token: name for name, token in vocabulary.tokens.items()}
+    special = [token for name, token in vocabulary.tokens.items() if name.startswith("<")]
+    cell = np.repeat(np.arange(len(cells)), cells.lengths)
+    known = np.isin(cells.ids, list(identifier))
+    if not known.all():
+        first = int(np.flatnonzero(~known)[0])
+        msg = (
+            f"{cells.source}: {(~known).sum()} of {len(known)} tokens are not in {vocabulary.name}, the first, "
+            f"{cells.ids[first]}, in {cells.names[cell[first]]}: choose the model of the generation that the cells "
+            "were tokenised for."
+        )
+        raise UserError(msg)
+    genes_only = ~np.isin(cells.ids, special)
+    ids, cell = cells.ids[genes_only], cell[genes_only]
+    pairs = cell * (max(identifier) + 1) + ids
+    if len(np.unique(pairs)) < len(pairs):
+        msg = f"{cells.source}: some cells have a gene twice: give cells tokenised as Geneformer does."
+        raise UserError(msg)
+    n_mapped = np.bincount(cell, minlength=len(cells))
+    lengths = np.minimum(n_mapped, max_genes)
+    rank = np.arange(len(ids)) - np.repeat(np.cumsum(n_mapped) - n_mapped, n_mapped)
+    tokens, gene = np.unique(ids[rank < max_genes], return_inverse=True)
+    names = [identifier[token] for token in tokens]
+    return TokenizedCells(
+        gene=gene.astype(np.int32),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        genes=pd.DataFrame({
+            "id": names, "token": tokens, "symbol": [vocabulary.symbols.get(name, name) for name in names],
+        }),
+        cells=pd.DataFrame({"row": np.arange(len(cells)), "n_expressed": n_mapped, "n_mapped": n_mapped}),
     )
 
 

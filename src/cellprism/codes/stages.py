@@ -77,5 +77,5 @@ ENCODE = Stage(
     function=encode,
     inputs=("model.json", "tokens", "genes.parquet", "{layer}/sae.safetensors"),
     outputs=("positions", "{layer}/codes"),
-    config=("model.token_budget", "model.device"),
+    config=("model.token_budget", "model.device", "model.dtype"),
 )

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from cellprism.errors import UserError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cellprism.cells.expression import Expression
+    from cellprism.cells.tokenised import TokenLists
     from cellprism.cells.tokens import TokenizedCells
 
 
@@ -61,6 +64,11 @@ class CellModel(ABC):
     def tokenize(self, expression: Expression, *, min_share_mapped: float = 0.0) -> TokenizedCells:
         """Turn counts into what the model was trained to read."""
 
+    def adopt(self, cells: TokenLists) -> TokenizedCells:
+        """Check cells that come as tokens; a model that can take such cells overrides it."""
+        msg = f"{cells.source}: models of the kind {self.describe()['kind']!r} want counts: give an .h5ad file."
+        raise UserError(msg)
+
     @abstractmethod
     def pad(self, tokens: TokenizedCells, cells: np.ndarray) -> Batch:
         """One batch of the given cells."""
@@ -91,9 +99,10 @@ class CellModel(ABC):
         """Yield ``(layer, h)`` after every block in order, without gradients; ``h`` is ``(B, T, d_model)``."""
         with torch.inference_mode():
             h = self.embed(batch)
-            for layer in range(self.n_layers):
+        for layer in range(self.n_layers):
+            with torch.inference_mode():
                 h = self.block(layer, h, batch)
-                yield layer, h
+            yield layer, h
 
 
 def pick_device(name: str) -> torch.device:
@@ -103,3 +112,14 @@ def pick_device(name: str) -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def pick_dtype(name: str, device: torch.device) -> torch.dtype:
+    """``auto`` is bfloat16 where the device multiplies it in matrix units (CUDA, or a CPU with AMX), else float32."""
+    if name != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
+    if device.type == "cuda":
+        units = torch.cuda.is_bf16_supported()
+    else:
+        units = device.type == "cpu" and torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if units else torch.float32

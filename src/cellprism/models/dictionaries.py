@@ -53,22 +53,23 @@ def read_dictionary(path: Path) -> dict[str, Any]:
 
 
 def find_vocabulary(folder: Path, vocab_size: int) -> GeneVocabulary:
-    """Read the dictionaries in ``folder`` whose token dictionary has ``vocab_size`` entries.
+    """Read the dictionaries in or below ``folder`` whose token dictionary has ``vocab_size`` entries.
 
     The files are named as Geneformer names them: ``token_dictionary*.pkl``, ``gene_median_dictionary*.pkl``,
     ``gene_name_id_dict*.pkl`` and, if there, ``ensembl_mapping_dict*.pkl``, with one suffix for one generation.
     """
     sizes = {}
-    for path in sorted(folder.glob("token_dictionary*.pkl")):
+    for path in sorted(folder.rglob("token_dictionary*.pkl")):
         tokens = {str(key): int(value) for key, value in read_dictionary(path).items()}
         sizes[path.name] = len(tokens)
         if len(tokens) == vocab_size:
             suffix = path.name.removeprefix("token_dictionary")
-            medians = read_dictionary(folder / f"gene_median_dictionary{suffix}")
+            medians = read_dictionary(path.with_name(f"gene_median_dictionary{suffix}"))
             return GeneVocabulary(
                 tokens=tokens,
                 medians={str(key): float(value) for key, value in medians.items()},
-                aliases=_aliases(folder, suffix),
+                aliases=_aliases(path.parent, suffix),
+                symbols=_symbols(path.parent, suffix),
                 name=path.name,
             )
     found = ", ".join(f"{name} with {n}" for name, n in sizes.items()) or "none"
@@ -86,3 +87,11 @@ def _aliases(folder: Path, suffix: str) -> dict[str, str]:
         if name == "gene_name_id_dict" or path.exists():
             aliases.update({str(key).upper(): str(value) for key, value in read_dictionary(path).items()})
     return aliases
+
+
+def _symbols(folder: Path, suffix: str) -> dict[str, str]:
+    """Identifier to its first name."""
+    symbols: dict[str, str] = {}
+    for name, identifier in read_dictionary(folder / f"gene_name_id_dict{suffix}").items():
+        symbols.setdefault(str(identifier), str(name))
+    return symbols

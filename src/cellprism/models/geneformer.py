@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from cellprism.cells.rank_tokens import GeneVocabulary, rank_tokens
+from cellprism.cells.rank_tokens import GeneVocabulary, adopt_tokens, rank_tokens
 from cellprism.errors import UserError
-from cellprism.models.base import Batch, CellModel
+from cellprism.models.base import Batch, CellModel, pick_dtype
+from cellprism.models.checkpoints import find_checkpoint, weight_files
 from cellprism.models.dictionaries import find_vocabulary
 
 if TYPE_CHECKING:
     from cellprism.cells.expression import Expression
+    from cellprism.cells.tokenised import TokenLists
     from cellprism.cells.tokens import TokenizedCells
 
 
@@ -24,10 +26,13 @@ class Geneformer(CellModel):
     Cells start with ``<cls>`` and end with ``<eos>`` if the dictionary has these tokens (V2), else hold genes only.
     """
 
-    def __init__(self, bert: Any, vocabulary: GeneVocabulary, *, name: str, device: torch.device) -> None:
+    def __init__(
+        self, bert: Any, vocabulary: GeneVocabulary, *, name: str, device: torch.device, commit: str | None = None,
+    ) -> None:
         self.bert = bert.eval().to(device)
         self.genes = vocabulary
         self.name = name
+        self.commit = commit
         self.device = device
         self.vocabulary = vocabulary.tokens
         self.n_layers = int(bert.config.num_hidden_layers)
@@ -40,11 +45,16 @@ class Geneformer(CellModel):
         return {
             "kind": "geneformer", "name": self.name, "n_layers": self.n_layers, "d_model": self.d_model,
             "max_length": self.max_length, "vocabulary": len(self.vocabulary), "dictionary": self.genes.name,
+            "dtype": str(self.bert.dtype).removeprefix("torch."), "commit": self.commit,
         }
 
     def tokenize(self, expression: Expression, *, min_share_mapped: float = 0.0) -> TokenizedCells:
         room = self.max_length - len(self._start) - len(self._end)
         return rank_tokens(expression, self.genes, max_genes=room, min_share_mapped=min_share_mapped)
+
+    def adopt(self, cells: TokenLists) -> TokenizedCells:
+        room = self.max_length - len(self._start) - len(self._end)
+        return adopt_tokens(cells, self.genes, max_genes=room)
 
     def pad(self, tokens: TokenizedCells, cells: np.ndarray) -> Batch:
         vocabulary = tokens.genes["token"].to_numpy()
@@ -81,38 +91,49 @@ class Geneformer(CellModel):
         return logits
 
 
-def load_geneformer(path: str, *, device: torch.device, dictionaries: str | None = None) -> Geneformer:
-    """Load a checkpoint folder (``config.json`` and weights) with the dictionaries in it or in ``dictionaries``.
+def load_geneformer(
+    path: str, *, device: torch.device, dictionaries: str | None = None, dtype: str = "auto",
+    subfolder: str | None = None, revision: str | None = None,
+) -> Geneformer:
+    """Load a checkpoint (see `find_checkpoint`) with the dictionaries that come with it or are in ``dictionaries``.
 
     Raises
     ------
     UserError
         Files are missing or do not fit together.
     """
-    folder = checkpoint_folder(path)
-    if not (folder / "config.json").exists():
-        msg = f"no checkpoint in {folder}: `model.path` must be a folder with config.json and model.safetensors."
-        raise UserError(msg)
-    bert = _load_bert(folder)
-    vocabulary = find_vocabulary(Path(dictionaries) if dictionaries else folder, bert.config.vocab_size)
-    return Geneformer(bert, vocabulary, name=folder.name, device=device)
+    checkpoint = find_checkpoint(path, subfolder=subfolder, revision=revision)
+    bert = _load_bert(checkpoint.folder, pick_dtype(dtype, device))
+    vocabulary = find_vocabulary(Path(dictionaries) if dictionaries else checkpoint.root, bert.config.vocab_size)
+    return Geneformer(bert, vocabulary, name=checkpoint.name, device=device, commit=checkpoint.commit)
 
 
-def checkpoint_folder(path: str) -> Path:
-    """The folder meant by ``model.path``; ``demo`` is the model that ships with the package."""
-    return Path(__file__).parent / "data" / "demo-pbmc" if path == "demo" else Path(path)
-
-
-def _load_bert(folder: Path) -> Any:
+def _load_bert(folder: Path, dtype: torch.dtype) -> Any:
     from transformers import BertForMaskedLM
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    if not weight_files(folder):
+        msg = f"no model.safetensors or pytorch_model.bin in {folder}: copy the checkpoint's weights there."
+        raise UserError(msg)
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
     try:
-        return BertForMaskedLM.from_pretrained(
-            folder, attn_implementation="sdpa", dtype=torch.float32, local_files_only=True, weights_only=True,
+        bert, report = BertForMaskedLM.from_pretrained(
+            folder, attn_implementation="sdpa", dtype=dtype, local_files_only=True, weights_only=True,
+            output_loading_info=True,
         )
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         msg = f"the checkpoint in {folder} cannot be loaded ({reason}): copy its files again."
         raise UserError(msg) from error
+    finally:
+        logging.set_verbosity(before)
+    missing = sorted(report["missing_keys"])
+    if missing:
+        msg = (
+            f"the checkpoint in {folder} lacks {len(missing)} tensors of a BertForMaskedLM ({missing[0]}, ...): give a "
+            "masked language model, not one fine-tuned for another task."
+        )
+        raise UserError(msg)
+    return bert

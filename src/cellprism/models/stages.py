@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from cellprism.cells.expression import Expression, read_expression
+from cellprism.cells.tokenised import TokenLists, holds_tokens, read_tokenised
 from cellprism.cells.tokens import TokenizedCells
 from cellprism.errors import UserError
-from cellprism.models import load_model
+from cellprism.models import configured_model
+from cellprism.models.checkpoints import find_checkpoint
 from cellprism.runs.files import write_array, write_json
 from cellprism.runs.stage import Stage
 
@@ -24,13 +26,13 @@ if TYPE_CHECKING:
     from cellprism.runs.directory import Run
     from cellprism.runs.progress import Progress
 
+Cells: TypeAlias = Expression | TokenLists
+
 
 def run_model(run: Run) -> CellModel:
-    """The model of a run."""
-    config = run.config.model
-    return load_model(
-        config.path, kind=config.kind, device=config.device, dictionaries=config.dictionaries, protocol=config.protocol,
-    )
+    """The model of a run; once the run has begun with a commit of a hub's repository, no other is taken."""
+    commit = run.model.get("commit") if run.file("model.json").exists() else None
+    return configured_model(run.config.model.model_copy(update={"revision": commit} if commit else {}))
 
 
 def run_tokens(run: Run) -> TokenizedCells:
@@ -50,11 +52,14 @@ def tokenize(run: Run, _layer: int | None, progress: Progress) -> dict[str, Any]
     config = run.config.cells
     model = run_model(run)
     layers = chosen_layers(run.config, model.n_layers)
-    expression = _sample(read_expression(config.path, layer=config.layer), config, run.config.seed)
+    expression = _sample(choose_cells(read_cells(config), config.where), config, run.config.seed)
     labels = _labels(expression, config)
     for note in expression.notes:
         progress.note(note)
-    tokens = model.tokenize(expression, min_share_mapped=config.min_share_mapped)
+    if isinstance(expression, TokenLists):
+        tokens = model.adopt(expression)
+    else:
+        tokens = model.tokenize(expression, min_share_mapped=config.min_share_mapped)
     enough = tokens.lengths >= config.min_tokens
     if not enough.any():
         msg = (
@@ -79,6 +84,43 @@ def tokenize(run: Run, _layer: int | None, progress: Progress) -> dict[str, Any]
     }
 
 
+def read_cells(config: CellsConfig) -> Cells:
+    """The cells that `cells.path` names: counts, or tokens if they are there already."""
+    if holds_tokens(config.path):
+        return read_tokenised(config.path)
+    return read_expression(config.path, layer=config.layer)
+
+
+def choose_cells(cells: Cells, where: dict[str, str | tuple[str, ...]]) -> Cells:
+    """The cells whose columns of obs have the given values.
+
+    Raises
+    ------
+    UserError
+        A column is not there, or no cell has such a value.
+    """
+    for column, wanted in where.items():
+        values = {wanted} if isinstance(wanted, str) else set(wanted)
+        if column not in cells.obs:
+            msg = (
+                f"{cells.source} has no column {column!r} in obs: choose the columns of `cells.where` among "
+                f"{', '.join(cells.obs.columns)}."
+            )
+            raise UserError(msg)
+        found = cells.obs[column].astype("string")
+        rows = np.flatnonzero(found.isin(values).to_numpy(bool))
+        if not len(rows):
+            there = ", ".join(sorted(found.dropna().unique())[:10])
+            msg = (
+                f"{cells.source}: no cell has {column} {' or '.join(sorted(values))} (there are {there}): correct "
+                "`cells.where`."
+            )
+            raise UserError(msg)
+        note = f"{len(rows)} of {len(cells)} cells have {column} {' or '.join(sorted(values))}; others are left out."
+        cells = replace(cells.take(rows), notes=(*cells.notes, note))
+    return cells
+
+
 def chosen_layers(config: Config, n_layers: int) -> list[int]:
     """The layers to take apart, checked against the model."""
     wanted = config.sae.layers
@@ -91,16 +133,16 @@ def chosen_layers(config: Config, n_layers: int) -> list[int]:
     return sorted(set(wanted))
 
 
-def _sample(expression: Expression, config: CellsConfig, seed: int) -> Expression:
-    n = expression.counts.shape[0]
+def _sample(cells: Cells, config: CellsConfig, seed: int) -> Cells:
+    n = len(cells)
     if config.max_cells is None or config.max_cells >= n:
-        return expression
+        return cells
     rows = np.random.default_rng(seed).choice(n, config.max_cells, replace=False)
-    sampled = expression.take(np.sort(rows))
-    return replace(sampled, notes=(*expression.notes, f"a random sample of {config.max_cells} of {n} cells is used."))
+    sampled = cells.take(np.sort(rows))
+    return replace(sampled, notes=(*cells.notes, f"a random sample of {config.max_cells} of {n} cells is used."))
 
 
-def _labels(expression: Expression, config: CellsConfig) -> pd.DataFrame:
+def _labels(expression: Cells, config: CellsConfig) -> pd.DataFrame:
     wanted = [*config.labels, *([config.donor] if config.donor else [])]
     missing = [name for name in wanted if name not in expression.obs]
     if missing:
@@ -112,7 +154,7 @@ def _labels(expression: Expression, config: CellsConfig) -> pd.DataFrame:
     return expression.obs[wanted].astype("string")
 
 
-def _write(run: Run, expression: Expression, tokens: TokenizedCells, labels: pd.DataFrame) -> None:
+def _write(run: Run, expression: Cells, tokens: TokenizedCells, labels: pd.DataFrame) -> None:
     config = run.config.cells
     cells = np.arange(len(tokens))
     run.write("cells", tokens.cells.drop(columns="row").assign(
@@ -136,16 +178,20 @@ def _write(run: Run, expression: Expression, tokens: TokenizedCells, labels: pd.
 
 
 def _external(config: Config) -> Sequence[Path]:
-    from cellprism.models.geneformer import checkpoint_folder
-
-    files = [Path(path) for path in (config.cells.path, config.model.dictionaries) if path and path != "demo"]
-    return [path for path in (*files, checkpoint_folder(config.model.path)) if path.exists()]
+    """Cells, dictionaries and checkpoint where they are files here; what came from the hub is known by its commit."""
+    model = config.model
+    checkpoint = find_checkpoint("demo").folder if model.path == "demo" else Path(model.path, model.subfolder or "")
+    files = [Path(path) for path in (config.cells.path, model.dictionaries) if path and path != "demo"]
+    return [path for path in (*files, checkpoint) if path.exists()]
 
 
 TOKENIZE = Stage(
     name="tokenize",
     function=tokenize,
     outputs=("model.json", "cells.parquet", "cell_labels.parquet", "genes.parquet", "tokens"),
-    config=("model.kind", "model.path", "model.dictionaries", "model.protocol", "cells", "sae.layers", "seed"),
+    config=(
+        "model.kind", "model.path", "model.subfolder", "model.revision", "model.dictionaries", "model.protocol",
+        "cells", "sae.layers", "seed",
+    ),
     external=_external,
 )

@@ -24,20 +24,26 @@ class ModelConfig(Section):
     """The foundation model."""
 
     kind: str = Field("geneformer", description="name of a model reader (entry point `cellprism.models`)")
-    path: str = Field("demo", description="checkpoint folder; `demo` is the small model that ships with the package")
+    path: str = Field("demo", description="checkpoint folder or hub id; `demo` is the small model that ships here")
+    subfolder: str | None = Field(None, description="folder of the checkpoint within path, e.g. Geneformer-V2-316M")
+    revision: str | None = Field(None, description="commit of the hub's repository; default: its newest")
     dictionaries: str | None = Field(None, description="folder of the dictionaries; default: beside the weights")
     protocol: Literal["calibrated", "published"] = Field(
         "calibrated", description="`published` feeds cells as the papers did, where the model reader knows how",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where the model runs")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="number format; auto: bfloat16 on CUDA and on CPUs with AMX, else float32",
+    )
     token_budget: Positive = Field(8192, description="padded tokens per batch")
 
 
 class CellsConfig(Section):
     """The cells."""
 
-    path: str = Field("demo", description=".h5ad file with raw counts; `demo` is the PBMC that scanpy ships")
+    path: str = Field("demo", description=".h5ad file with raw counts, or tokenised cells; `demo`: scanpy's PBMC")
     layer: str | None = Field(None, description="AnnData layer that holds the counts, or `raw`; default: X")
+    where: dict[str, str | tuple[str, ...]] = Field({}, description="use only cells with these values of obs columns")
     labels: tuple[str, ...] = Field((), description="columns of obs to relate features to, e.g. cell type")
     donor: str | None = Field(None, description="column of obs that names the donor")
     max_cells: Positive | None = Field(None, description="use a seeded sample of so many cells; default: all")

@@ -46,7 +46,7 @@ _TERM = {"source": (STR, "library of the gene set"), "term": (STR, "name of the 
 CELLS = Table("cells", 1, {
     "cell": (I32, "index of the cell in the run"),
     "name": (STR, "name of the cell in the AnnData"),
-    "total": (F64, "total counts over all measured genes"),
+    "total": (F64, "total counts over all measured genes; missing where cells came as tokens"),
     "n_expressed": (I32, "genes with a count above zero"),
     "n_mapped": (I32, "expressed genes that the model knows"),
     "n_tokens": (I32, "gene positions fed to the model"),

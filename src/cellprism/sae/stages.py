@@ -144,7 +144,7 @@ RESIDUALS = Stage(
     function=sample_residuals,
     inputs=("model.json", "tokens", "genes.parquet"),
     outputs=("{layer}/residuals",),
-    config=("sae.positions", "sae.held_out", "model.token_budget", "model.device", "seed"),
+    config=("sae.positions", "sae.held_out", "model.token_budget", "model.device", "model.dtype", "seed"),
     transient=True,
 )
 TRAIN = Stage(
