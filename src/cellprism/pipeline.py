@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cellprism.codes.stages import ENCODE
 from cellprism.features.context_stages import HIGHWAYS, VARIANCE
-from cellprism.features.geometry_stages import ALIGNMENT, AXES, TRACKING
+from cellprism.features.geometry_stages import ALIGNMENT, AXES, TRACKING, UNLABELLED
 from cellprism.features.stages import ANNOTATE, CATALOG, CELLTYPES, LAYOUT, MODULES, NEIGHBOURS, STRING_DENSITY
 from cellprism.models.stages import TOKENIZE
 from cellprism.plan import check_fit
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 STAGES = (
     TOKENIZE, RESIDUALS, TRAIN, AXES, ENCODE, CATALOG, ANNOTATE, STRING_DENSITY, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS,
-    ALIGNMENT, TRACKING, VARIANCE, HIGHWAYS,
+    ALIGNMENT, TRACKING, UNLABELLED, VARIANCE, HIGHWAYS,
 )
 
 

@@ -123,6 +123,10 @@ class RunReader:
         """The features of each chain, layer by layer."""
         return self.run.read("chain_members")
 
+    def unlabelled(self, layer: int) -> pd.DataFrame:
+        """Features without a label, the most lasting and reliable first, with their company."""
+        return self._read("unlabelled", layer).sort_values("rank", ignore_index=True)
+
     def variance(self, layer: int) -> pd.DataFrame:
         """What gene and cell alone explain of each feature's activation."""
         return self._read("variance", layer)

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from cellprism.features.context_stages import HIGHWAYS, VARIANCE
-from cellprism.features.geometry_stages import TRACKING
+from cellprism.features.geometry_stages import TRACKING, UNLABELLED
 from cellprism.features.stages import ANNOTATE, CATALOG, CELLTYPES, LAYOUT, MODULES, NEIGHBOURS, STRING_DENSITY
 from cellprism.runs.files import sha256
 from cellprism.runs.progress import Silent
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from cellprism.runs.directory import Run
     from cellprism.runs.stage import Stage
 
-STAGES = (CATALOG, ANNOTATE, STRING_DENSITY, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS, TRACKING, VARIANCE, HIGHWAYS)
+STAGES = (
+    CATALOG, ANNOTATE, STRING_DENSITY, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS, TRACKING, UNLABELLED, VARIANCE, HIGHWAYS,
+)
 
 
 def execute(run: Run, stages: tuple[Stage, ...]) -> None:
@@ -67,6 +69,9 @@ def test_the_stages_find_what_was_planted(planted) -> None:
     variance = run.read("variance", 1).set_index("feature")
     assert (variance.loc[:29, "gene"] > 0.05).all()
     assert variance.loc[30:, "gene"].abs().max() < 0.05
+    unlabelled = run.read("unlabelled", 1)
+    assert set(unlabelled["feature"]).isdisjoint(labels.index)
+    assert len(unlabelled) + len(labels) == 39
     neighbours = run.read("neighbours", 0)
     assert set(neighbours["kind"]) == {"atom", "cofiring", "next"}
     assert set(run.read("neighbours", 1)["kind"]) == {"atom", "cofiring", "previous"}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cellprism.runs.progress import Progress
 
 SAMPLE = 50_000
-_ALIGNMENT = 11
+_ALIGNMENT, _UNLABELLED = 11, 14
 
 
 def axes(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
@@ -104,6 +104,34 @@ def tracking(run: Run, _layer: int | None, progress: Progress) -> dict[str, Any]
     return {"chains": len(chains), "over_all_layers": int((chains["n_layers"] == len(layers)).sum())}
 
 
+def unlabelled(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
+    """Write the features without a label, their company and nearest labelled feature, and the rate of company."""
+    from cellprism.features import unlabelled as room
+    from cellprism.features.stages import _alive, _atoms
+    from cellprism.features.tracking import best_matches
+
+    assert layer is not None
+    alive, labels, members = _alive(run, layer), run.read("labels", layer), run.read("members", layer)
+    labelled = labels["feature"].to_numpy()
+    atoms = _atoms(run, layer)
+    nearest = best_matches(atoms[np.setdiff1d(alive, labelled)], atoms[labelled])
+    chained = run.read("chain_members").merge(run.read("chains")[["chain", "n_layers"]], on="chain")
+    span = chained[chained["layer"] == layer].set_index("feature")["n_layers"]
+    permutations = run.config.annotation.permutations
+    with progress.bar(f"unlabelled features of layer {layer}", permutations, "permutation") as done:
+        table = room.unlabelled_table(
+            run.read("features", layer), labels, members, run.read("top_genes", layer), span, nearest
+        )
+        rates = room.company_rates(
+            alive, labelled, members, permutations=permutations,
+            rng=np.random.default_rng([run.config.seed, layer, _UNLABELLED]),
+        )
+        done(permutations)
+    run.write("unlabelled", table, layer)
+    run.write("rates", rates, layer, suffix="_unlabelled")
+    return {"unlabelled": len(table)}
+
+
 def _residuals(run: Run, layer: int, part: str) -> np.ndarray:
     """The sample that trained the autoencoder (bfloat16 bits) as float32."""
     bits = np.load(run.file("residuals", layer) / f"{part}.npy").view(np.uint16)
@@ -125,4 +153,13 @@ TRACKING = Stage(
     "tracking", tracking,
     inputs=("{layer}/sae.safetensors", "{layer}/features.parquet"),
     outputs=("chains.parquet", "chain_members.parquet", "{layer}/rates_tracking.parquet"),
+)
+UNLABELLED = Stage(
+    "unlabelled", unlabelled, per_layer=True,
+    inputs=(
+        "{layer}/sae.safetensors", "{layer}/features.parquet", "{layer}/top_genes.parquet", "{layer}/labels.parquet",
+        "{layer}/members.parquet", "chains.parquet", "chain_members.parquet",
+    ),
+    outputs=("{layer}/unlabelled.parquet", "{layer}/rates_unlabelled.parquet"),
+    config=("annotation.permutations", "seed"),
 )

@@ -206,6 +206,17 @@ VARIANCE = Table("variance", 1, {
     "rest": (F64, "what is left, at least 0: the gene in its context"),
     "static": (BOOL, "the gene explains at least 80 %: the feature is a static cluster of genes"),
 })
+UNLABELLED = Table("unlabelled", 1, {
+    **_FEATURE,
+    "rank": (I32, "0 is the feature that lasts over most layers and, among these, fires most reliably"),
+    "n_layers": (I32, "layers of the feature's chain"),
+    "reliability": (F64, "median over its top genes of the lower bound of the mean, over its largest activation"),
+    "module": (I32, "module of the feature, if it is in one"),
+    "labelled_in_module": (I32, "labelled features of that module"),
+    "nearest": (I32, "the labelled feature of the layer with the largest absolute cosine of atoms"),
+    "nearest_term": (STR, "its label"),
+    "cosine": (F64, "that cosine"),
+})
 RATES = Table("rates", 1, {
     "rate": (STR, "name of the rate"),
     "value": (F64, "observed rate"),
@@ -221,7 +232,7 @@ RATES = Table("rates", 1, {
 TABLES = {table.name: table for table in (
     CELLS, CELL_LABELS, GENES, TRAINING, METRICS, FEATURES, TOP_GENES, HISTOGRAMS, ANNOTATIONS, LABELS, COFIRING,
     MODULES, MEMBERS, CELLTYPES, MAP, NEIGHBOURS, STRING_DENSITY, EXPLAINED,
-    ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, RATES,
+    ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, UNLABELLED, RATES,
 )}
 
 
