@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellprism.codes.stages import ENCODE
-from cellprism.features.stages import ANNOTATE, CATALOG, CELLTYPES, LAYOUT, MODULES, NEIGHBOURS
+from cellprism.features.context_stages import HIGHWAYS, VARIANCE
+from cellprism.features.geometry_stages import ALIGNMENT, AXES, TRACKING, UNLABELLED
+from cellprism.features.stages import ANNOTATE, CATALOG, CELLTYPES, LAYOUT, MODULES, NEIGHBOURS, STRING_DENSITY
 from cellprism.models.stages import TOKENIZE
 from cellprism.plan import check_fit
 from cellprism.runs.directory import Run, check_target, create
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     from cellprism.runs.progress import Progress
 
 STAGES = (
-    TOKENIZE, RESIDUALS, TRAIN, ENCODE, FIDELITY, CATALOG, ANNOTATE, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS,
+    TOKENIZE, RESIDUALS, TRAIN, AXES, ENCODE, FIDELITY, CATALOG, ANNOTATE, STRING_DENSITY, MODULES, CELLTYPES, LAYOUT,
+    NEIGHBOURS, ALIGNMENT, TRACKING, UNLABELLED, VARIANCE, HIGHWAYS,
 )
 
 

@@ -70,7 +70,10 @@ class SAEConfig(Section):
 class AnnotationConfig(Section):
     """From firing genes to names."""
 
-    gene_sets: tuple[str, ...] = Field(("immune",), description="GMT files; `immune` ships with the package")
+    gene_sets: tuple[str, ...] = Field(("immune",), description="shipped or downloaded libraries, files or folders")
+    network: str | None = Field(None, description="network of genes: `string` once downloaded, a file or a folder")
+    network_score: int = Field(700, ge=0, le=1000, description="least combined score of an edge of STRING")
+    gene_names: str | None = Field(None, description="`hgnc` once downloaded, or a file: joins old and new symbols")
     top_genes: Positive = Field(20, description="genes that stand for a feature")
     min_firings: Positive = Field(5, description="fewer firings on a gene do not make it a top gene")
     min_size: Positive = Field(5, description="smallest term after cutting it to the background")
