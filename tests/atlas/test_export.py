@@ -151,16 +151,20 @@ def test_a_dead_feature_has_a_page_of_nothing(records: dict[int, dict[int, dict]
     assert records[0][RARE]["rare"]
 
 
-def test_the_gene_index_is_complete(reader: RunReader, folder: Path) -> None:
+def test_the_gene_index_is_complete(reader: RunReader, folder: Path, terms: list[tuple[str, str]]) -> None:
     found = []
     genes = set()
+    label = {(layer, row.feature): None if pd.isna(row.label) else (row.source, row.label)
+             for layer in LAYERS for row in reader.features(layer).itertuples()}
     for i in range(256):
         content = jz(folder / f"gene/{i:02x}.jz")
         for gene, rows in content.items():
             assert int(gene) % 256 == i
             assert [row[:1] + row[2:3] for row in rows] == sorted(row[:1] + row[2:3] for row in rows)
             genes.add(int(gene))
-            found += [(int(gene), *row[:3], *row[4:]) for row in rows]
+            found += [(int(gene), *row[:3], *row[4:6]) for row in rows]
+            named = [None if row[6] is None else terms[row[6]] for row in rows]
+            assert named == [label[row[0], row[1]] for row in rows]
     assert genes == set(range(N_GENES))
     wanted = [
         (row.gene, layer, row.feature, row.rank, row.fired, row.seen)
@@ -179,7 +183,9 @@ def test_the_map_has_every_feature_in_random_order(
         table = reader.features(layer)
         for name in ("feature", "n_fired", "n_cells", "n_terms"):
             assert columns[name].tolist() == table[name].tolist()
-        np.testing.assert_array_equal(columns["label_q"], table["label_q"].astype("f4"))
+        for name in ("frequency", "max_value", "label_q", "group_auroc"):
+            np.testing.assert_allclose(columns[name], table[name], rtol=2**-14)
+            assert not (columns[name].to_numpy("f4").view("u4") & 0x3FF)[np.isfinite(columns[name])].any()
         assert columns["flags"].tolist() == (table["dead"] * 1 + table["rare"] * 2).tolist()
         assert ((columns["x"] == 65535) & (columns["y"] == 65535)).tolist() == table["dead"].tolist()
         named = [terms[i] if i < len(terms) else None for i in columns["label"]]
@@ -229,7 +235,10 @@ def test_the_summary_says_what_the_run_found(reader: RunReader, folder: Path) ->
     assert [(f["layer"], f["feature"]) for f in summary["findings"]] == list(
         zip(found["layer"], found["feature"], strict=True))
     symbol = reader.genes().set_index("gene")["symbol"]
-    assert [[symbol[g] for g in f["genes"]] for f in summary["findings"]] == found["genes"].tolist()
+    assert [[symbol[g] for g, _ in f["genes"]] for f in summary["findings"]] == found["genes"].tolist()
+    for finding in summary["findings"]:
+        top = reader.top_genes(finding["layer"]).query("feature == @finding['feature']").sort_values("rank")
+        np.testing.assert_allclose([mean for _, mean in finding["genes"]], top["mean"], rtol=1e-5)
 
 
 def test_no_absolute_path_is_published(atlas: Path) -> None:

@@ -20,11 +20,14 @@ class RunItem(BaseModel):
     layers: list[int]
 
 
-class Term(BaseModel):
-    """A gene set and the q of its test."""
-
+class GeneSet(BaseModel):
     source: str
     term: str
+
+
+class Term(GeneSet):
+    """A gene set and the q of its test."""
+
     q: float | None
 
 
@@ -129,6 +132,7 @@ class GeneFeature(BaseModel):
     lower: float | None
     fired: int
     seen: int
+    label: GeneSet | None
 
 
 class Gene(BaseModel):

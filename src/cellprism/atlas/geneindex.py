@@ -14,19 +14,29 @@ N_FILES = 256
 
 
 def gene_index(reader: RunReader, dictionary: Dictionaries) -> list[dict[str, Any]]:
-    """Content of the 256 files: gene (as text) to ``[layer, feature, rank, lower, fired, seen]``.
+    """Content of the 256 files: gene (as text) to ``[layer, feature, rank, lower, fired, seen, term]``.
 
-    File i holds the genes whose index is i modulo 256, those that are nobody's top gene with an empty list.
+    ``term`` is that of the feature's label, or None. File i holds the genes whose index is i modulo 256, those that are
+    nobody's top gene with an empty list.
     """
     files: list[dict[str, Any]] = [{} for _ in range(N_FILES)]
     for gene in range(len(dictionary.genes)):
         files[gene % N_FILES][str(gene)] = []
     for layer in reader.layers:
         table = reader.top_genes(layer).sort_values(["gene", "rank", "feature"])
+        labels = _labels(reader, layer, dictionary)
         columns = [table[name].tolist() for name in ("gene", "feature", "rank", "lower", "fired", "seen")]
         for gene, feature, rank, lower, fired, seen in zip(*columns, strict=True):
-            files[gene % N_FILES][str(gene)].append([layer, feature, rank, number(lower), fired, seen])
+            files[gene % N_FILES][str(gene)].append(
+                [layer, feature, rank, number(lower), fired, seen, labels.get(feature)])
     return files
+
+
+def _labels(reader: RunReader, layer: int, dictionary: Dictionaries) -> dict[int, int]:
+    """Term of the label of each feature that has one."""
+    named = reader.features(layer).dropna(subset=["label"])
+    rows = zip(named["feature"].tolist(), named["source"], named["label"], strict=True)
+    return {feature: dictionary.terms[source, term] for feature, source, term in rows}
 
 
 def module_lists(reader: RunReader, dictionary: Dictionaries) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _findings(reader: RunReader, dictionary: Dictionaries) -> list[dict[str, Any]]:
     found = reader.findings()
-    top = {layer: reader.top_genes(layer).sort_values("rank") for layer in found["layer"].unique()}
+    genes = {layer: _means(reader.top_genes(layer)) for layer in found["layer"].unique()}
     return [
         {
             "layer": int(row["layer"]),
@@ -91,10 +91,19 @@ def _findings(reader: RunReader, dictionary: Dictionaries) -> list[dict[str, Any
             "q": number(row["q"]),
             "group": dictionary.groups[row["group_key"], row["group_value"]],
             "auroc": number(row["auroc"]),
-            "genes": top[row["layer"]].query("feature == @row['feature']")["gene"].tolist(),
+            "genes": genes[row["layer"]][row["feature"]],
         }
         for row in found.to_dict("records")
     ]
+
+
+def _means(top: pd.DataFrame) -> dict[int, list[list[Any]]]:
+    """``[gene, mean activation]`` of each feature's top genes, in order of rank."""
+    means: dict[int, list[list[Any]]] = {}
+    top = top.sort_values(["feature", "rank"])
+    for feature, gene, mean in zip(top["feature"].tolist(), top["gene"].tolist(), top["mean"].tolist(), strict=True):
+        means.setdefault(feature, []).append([gene, number(mean)])
+    return means
 
 
 def _provenance(reader: RunReader) -> dict[str, Any]:

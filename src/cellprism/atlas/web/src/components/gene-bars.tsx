@@ -4,12 +4,12 @@ import { count, number, percent } from "../lib/format";
 import { paths } from "../lib/route";
 import { useRun } from "../lib/run";
 
-export function SmallGeneBars({ rows, genes, most }: { rows: GeneRow[]; genes: Genes; most: number }) {
+export function SmallGeneBars({ rows, genes, most }: { rows: [gene: number, mean: number][]; genes: Genes; most: number }) {
   const shown = rows.slice(0, most);
-  const top = Math.max(...shown.map((row) => row[3]), 1e-12);
+  const top = Math.max(...shown.map((row) => row[1]), 1e-12);
   return (
     <ul class="small-bars">
-      {shown.map(([gene, , , mean]) => (
+      {shown.map(([gene, mean]) => (
         <li key={gene}>
           <span class="gene">{genes.symbol[gene]}</span>
           {mean > 0 && <span class="bar"><i style={{ width: `${(100 * mean) / top}%` }} /></span>}

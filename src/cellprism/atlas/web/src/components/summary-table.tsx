@@ -1,6 +1,6 @@
 // Every metric and rate of every layer, with its number of units and its null.
 import type { LayerSummary } from "../data/types";
-import { count, fixed, percent } from "../lib/format";
+import { count, fixed, percent, share } from "../lib/format";
 import { metricShow, metricTitle, rateTitle, units } from "../lib/names";
 import { paths } from "../lib/route";
 import { useRun } from "../lib/run";
@@ -27,7 +27,7 @@ export function LayerSummaryTable({ layers }: { layers: LayerSummary[] }) {
               <th scope="row">{rateTitle(name)} <span class="muted">share; null mean, 95 % quantile</span></th>
               {layers.map((l) => {
                 const rate = l.rates.find((r) => r.rate === name);
-                return <td class="num">{percent(rate?.value)}<br /><span class="muted">null {percent(rate?.null_mean)}, {percent(rate?.null_q95)}</span></td>;
+                return <td class="num">{percent(rate?.value)}<br /><span class="muted">{rate && (rate.null_mean === 0 ? `none in ${rate.n_permutations} shuffles` : `null ${share(rate.null_mean)}, ${share(rate.null_q95)}`)}</span></td>;
               })}
             </tr>
           ))}

@@ -53,7 +53,8 @@ export interface Finding {
   q: number | null;
   group: number | null;
   auroc: number | null;
-  genes: number[];
+  /** top genes in order of rank, each with its mean activation */
+  genes: [gene: number, mean: number][];
 }
 
 export interface Stage {
@@ -123,7 +124,7 @@ export interface Feature {
   histogram: number[];
 }
 
-export type GeneHit = [layer: number, feature: number, rank: number, lower: number, fired: number, seen: number];
+export type GeneHit = [layer: number, feature: number, rank: number, lower: number, fired: number, seen: number, term: number | null];
 
 export interface Module {
   module: number;

@@ -9,6 +9,7 @@ import { loadFeature, loadGenes, loadModules } from "../data/store";
 import type { Feature, Genes, LayerSummary, Module } from "../data/types";
 import { count, number, percent, plural, probability, share, shortTerm } from "../lib/format";
 import { Load, Nothing, useLoad } from "../lib/load";
+import { nullPhrase } from "../lib/names";
 import { open, paths } from "../lib/route";
 import { useRun, useTitle, useWords, type Words } from "../lib/run";
 import { moduleTerm } from "../map/colouring";
@@ -42,7 +43,7 @@ function Facts({ feature, layer, modules, words }: { feature: Feature; layer: nu
 function Label({ feature, about, words }: { feature: Feature; about: LayerSummary; words: Words }) {
   const rate = about.rates.find((other) => other.rate === "annotated");
   const beside = rate && (
-    <span class="muted"> In this layer {percent(rate.value)} of the features are annotated; with genes shuffled, {percent(rate.null_mean)} (95 % below {percent(rate.null_q95)}).</span>
+    <span class="muted"> In this layer {percent(rate.value)} of the features are annotated ({nullPhrase(rate)}).</span>
   );
   const { label } = feature;
   if (label) {

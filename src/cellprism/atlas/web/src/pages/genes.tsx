@@ -1,11 +1,10 @@
 // Which features a gene is a top gene of.
 import { Combobox } from "../components/combobox";
 import { DotPlot } from "../components/dot-plot";
-import { labelOf } from "../components/hover-card";
 import { VirtualTable, type Column } from "../components/virtual-table";
-import { loadGeneHits, loadGenes, loadMaps } from "../data/store";
+import { loadGeneHits, loadGenes } from "../data/store";
 import type { Genes } from "../data/types";
-import { count, number, plural, probability } from "../lib/format";
+import { count, number, plural, shortTerm } from "../lib/format";
 import { findGene, searchGenes } from "../lib/gene-search";
 import { Load, useLoad } from "../lib/load";
 import { paths, useQuery } from "../lib/route";
@@ -21,7 +20,6 @@ function GeneResult({ gene, genes }: { gene: number; genes: Genes }) {
   const layers = summary.layers.map((layer) => layer.layer);
   const hits = useLoad(`hits ${id} ${gene}`, () => loadGeneHits(id, gene));
   const touched = [...new Set(hits.value?.map((hit) => hit[0]))];
-  const maps = useLoad(`hit labels ${id} ${touched}`, () => loadMaps(id, touched));
   const seen = genes.n_seen[gene] ?? 0;
   return (
     <section class="stack" aria-labelledby="gene">
@@ -40,24 +38,18 @@ function GeneResult({ gene, genes }: { gene: number; genes: Genes }) {
               </p>
             );
           }
-          const named = (i: number) => {
-            const [layer, feature] = hits[i]!;
-            const map = maps.value?.get(layer);
-            const row = map?.row.get(feature);
-            return map && row !== undefined ? { map, row } : null;
-          };
+          const term = (i: number) => hits[i]![6];
           const columns: Column[] = [
             { key: "layer", title: "Layer", width: "4.5rem", cell: (i) => hits[i]![0] },
             { key: "feature", title: "Feature", width: "5rem", cell: (i) => <a class="num" href={`#${paths.feature(id, hits[i]![0], hits[i]![1])}`}>{hits[i]![1]}</a> },
             {
               key: "label", title: "Label of the feature", width: "minmax(9rem, 1fr)",
               cell: (i) => {
-                const at = named(i);
-                const label = at && words.value ? labelOf(at.map, at.row, words.value) : "";
-                return label === null ? <span class="muted">not annotated</span> : <span title={label}>{label}</span>;
+                if (term(i) === null) return <span class="muted">not annotated</span>;
+                const label = words.value?.terms.term[term(i)!] ?? "";
+                return <span title={label}>{shortTerm(label)}</span>;
               },
             },
-            { key: "q", title: "q", width: "6rem", numeric: true, extra: true, help: "of the label", cell: (i) => { const at = named(i); return at ? probability(at.map.label_q[at.row]) : ""; } },
             { key: "rank", title: "Rank", width: "4rem", numeric: true, help: "of the gene among the feature's top genes", cell: (i) => hits[i]![2] + 1 },
             { key: "lower", title: "Lower bound", width: "7rem", numeric: true, help: "95 % lower bound of the mean activation", cell: (i) => number(hits[i]![3]) },
             { key: "fired", title: "Fired / seen", width: "8rem", numeric: true, extra: true, help: "positions", cell: (i) => `${count(hits[i]![4])} / ${count(hits[i]![5])}` },
@@ -91,7 +83,7 @@ function Search({ genes }: { genes: Genes }) {
     key: genes.symbol[i]!,
     show: <><span class="gene">{genes.symbol[i]}</span> {genes.id[i] !== genes.symbol[i] && <span class="small muted">{genes.id[i]}</span>}</>,
   }));
-  const examples = summary.findings.flatMap((finding) => finding.genes.slice(0, 1)).filter((g, i, all) => all.indexOf(g) === i).slice(0, 6);
+  const examples = summary.findings.flatMap((finding) => finding.genes.slice(0, 1).map(([g]) => g)).filter((g, i, all) => all.indexOf(g) === i).slice(0, 6);
   return (
     <>
       <Combobox label="Gene symbol or identifier" placeholder={`Search ${count(genes.symbol.length)} genes`} value={text} suggest={suggest} onChoose={choose} onSubmit={choose} testid="gene-search" />
@@ -100,7 +92,10 @@ function Search({ genes }: { genes: Genes }) {
       )}
       {text && gene === null && (
         <div class="note" role="status">
-          <p>{text} is not among the {count(genes.symbol.length)} genes the model saw.</p>
+          <p>
+            <span class="gene">{text}</span> is not among the {count(genes.symbol.length)} genes that the model was given in these cells, so no feature can be a feature of it.
+            Either no cell shows it strongly enough to be read, or the model calls it by another name; symbols and identifiers are searched.
+          </p>
           {near.length > 0 && <p class="chips"><span class="muted">Similar names</span>{near.map((g) => <button type="button" class="chip gene" onClick={() => choose(genes.symbol[g]!)}>{genes.symbol[g]}</button>)}</p>}
         </div>
       )}

@@ -10,6 +10,7 @@ import { loadMap, loadModules } from "../data/store";
 import type { LayerSummary, Module } from "../data/types";
 import { count, fixed, percent } from "../lib/format";
 import { Load, Nothing, useLoad } from "../lib/load";
+import { nullPhrase } from "../lib/names";
 import { noneColour } from "../lib/palette";
 import { open, paths, useQuery } from "../lib/route";
 import { useRun, useTitle, useWords, type Words } from "../lib/run";
@@ -96,7 +97,7 @@ function LayerFacts({ about }: { about: LayerSummary }) {
     <div class="facts">
       <span><b class="num">{count(about.n_alive)}</b> of {count(about.n_features)} features alive, {count(about.n_rare)} rare</span>
       {annotated && (
-        <span><b class="num">{percent(annotated.value)}</b> annotated <span class="muted">(null {percent(annotated.null_mean)}, 95 % below {percent(annotated.null_q95)})</span></span>
+        <span><b class="num">{percent(annotated.value)}</b> annotated <span class="muted">({nullPhrase(annotated)})</span></span>
       )}
       <span><b class="num">{count(about.n_modules)}</b> modules</span>
     </div>

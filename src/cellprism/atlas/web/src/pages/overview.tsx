@@ -15,7 +15,7 @@ import { useTheme } from "../lib/theme";
 import { groupColours, noGroup, type Entry } from "../map/colouring";
 
 const CHARTED = ["explained_variance"];
-const FINDINGS = 12;
+const FINDINGS = 8;
 
 const unique = (names: string[]) => [...new Set(names)];
 
@@ -116,7 +116,7 @@ export default function OverviewPage() {
         </p>
       </header>
       <Quality summary={summary} />
-      <Load of={words}>{(words) => <><Maps summary={summary} words={words} /><Findings summary={summary} words={words} /></>}</Load>
+      <Load of={words}>{(words) => <><Findings summary={summary} words={words} /><Maps summary={summary} words={words} /></>}</Load>
     </>
   );
 }
