@@ -20,6 +20,7 @@ from cellprism.atlas.geneindex import gene_index, module_lists
 from cellprism.atlas.packing import pack_json
 from cellprism.atlas.shards import feature_shards
 from cellprism.atlas.summary import summary
+from cellprism.atlas.topgenes import top_columns
 from cellprism.errors import UserError
 from cellprism.reader import RunReader, open_run
 from cellprism.runs.lock import exclusive
@@ -95,8 +96,10 @@ def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:
         _write(folder / "gene" / f"{i:02x}.jz", pack_json(genes))
     for layer in reader.layers:
         rng = np.random.default_rng([reader.config.seed, layer])
-        columns = map_columns(reader.features(layer), dictionary, rng)
-        _write(folder / "map" / f"L{layer:02d}.bin", pack_columns(columns))
+        features = reader.features(layer)
+        _write(folder / "map" / f"L{layer:02d}.bin", pack_columns(map_columns(features, dictionary, rng)))
+        top = top_columns(features, reader.top_genes(layer), dictionary)
+        _write(folder / "top" / f"L{layer:02d}.bin", pack_columns(top))
         for i, shard in feature_shards(reader, layer, dictionary):
             _write(folder / "feat" / f"L{layer:02d}" / f"{i}.jz", pack_json(shard))
 

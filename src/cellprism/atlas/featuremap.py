@@ -48,10 +48,10 @@ def map_columns(features: pd.DataFrame, dictionary: Dictionaries, rng: np.random
         "n_cells": table["n_cells"].to_numpy("u4"),
         "max_value": rounded(table["max_value"]),
         "n_terms": table["n_terms"].clip(upper=65534).to_numpy("u2"),
-        "label": _numbers(table, ("source", "label"), dictionary.terms, "u4"),
+        "label": numbers(table, ("source", "label"), dictionary.terms, "u4"),
         "label_q": rounded(table["label_q"]),
         "module": table["module"].fillna(65535).to_numpy("u2"),
-        "group": _numbers(table, ("group_key", "group_value"), dictionary.groups, "u2"),
+        "group": numbers(table, ("group_key", "group_value"), dictionary.groups, "u2"),
         "group_auroc": rounded(table["group_auroc"]),
         "flags": flags.astype("u1"),
     }
@@ -82,7 +82,8 @@ def quantise(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return columns[0], columns[1]
 
 
-def _numbers(table: pd.DataFrame, names: Pair, known: Mapping[Pair, int], dtype: str) -> np.ndarray:
+def numbers(table: pd.DataFrame, names: Pair, known: Mapping[Pair, int], dtype: str) -> np.ndarray:
+    """Index of each row's pair of names, and the type's largest value where it has none."""
     missing = np.iinfo(dtype).max
     pairs = zip(table[names[0]], table[names[1]], strict=True)
     return np.array([known.get(pair, missing) for pair in pairs], dtype)

@@ -31,6 +31,7 @@ def summary(reader: RunReader, identifier: str, dictionary: Dictionaries) -> dic
             "d_model": facts["d_model"],
         },
         "cells": _cells(reader, facts),
+        "background": {"min_seen": config.annotation.min_firings},
         "layers": [_layer(reader, layer) for layer in reader.layers],
         "findings": _findings(reader, dictionary),
         "provenance": _provenance(reader),

@@ -1,5 +1,5 @@
 // Every file is asked for once; a failed request may be tried again.
-import { readFeatureMap, type FeatureMap } from "./columns";
+import { readFeatureMap, readTopGenes, type FeatureMap, type TopGenes } from "./columns";
 import { DataError, readJson } from "./read";
 import type { AtlasIndex, Feature, GeneHit, Genes, Groups, Module, Summary, Terms } from "./types";
 
@@ -44,6 +44,12 @@ export function loadMap(run: string, layer: number): Promise<FeatureMap> {
 export async function loadMaps(run: string, layers: number[]): Promise<Map<number, FeatureMap>> {
   const maps = await Promise.all(layers.map((layer) => loadMap(run, layer)));
   return new Map(layers.map((layer, i) => [layer, maps[i]!]));
+}
+
+export async function loadTopGenes(run: string, layers: number[]): Promise<Map<number, TopGenes>> {
+  const load = (path: string) => once(path, () => readTopGenes(path));
+  const tops = await Promise.all(layers.map((layer) => load(`runs/${run}/top/L${two(layer)}.bin`)));
+  return new Map(layers.map((layer, i) => [layer, tops[i]!]));
 }
 
 export async function loadFeature(run: string, layer: number, feature: number): Promise<Feature> {

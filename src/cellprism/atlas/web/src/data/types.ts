@@ -70,6 +70,7 @@ export interface Summary {
   seed: number;
   model: { kind: string; name: string; n_layers: number; d_model: number };
   cells: { n_cells: number; n_positions: number; n_genes: number; source: string; notes: string[] };
+  background: { min_seen: number };
   layers: LayerSummary[];
   findings: Finding[];
   provenance: { environment: Record<string, unknown>; config: unknown; stages: Stage[] };

@@ -40,17 +40,17 @@ function GeneResult({ gene, genes }: { gene: number; genes: Genes }) {
           }
           const term = (i: number) => hits[i]![6];
           const columns: Column[] = [
-            { key: "layer", title: "Layer", width: "4.5rem", cell: (i) => hits[i]![0] },
-            { key: "feature", title: "Feature", width: "5rem", cell: (i) => <a class="num" href={`#${paths.feature(id, hits[i]![0], hits[i]![1])}`}>{hits[i]![1]}</a> },
+            { key: "layer", title: "Layer", width: "4.5rem", phone: "2.75rem", cell: (i) => hits[i]![0] },
+            { key: "feature", title: "Feature", width: "5rem", phone: "3.5rem", cell: (i) => <a class="num" href={`#${paths.feature(id, hits[i]![0], hits[i]![1])}`}>{hits[i]![1]}</a> },
             {
-              key: "label", title: "Label of the feature", width: "minmax(9rem, 1fr)",
+              key: "label", title: "Label of the feature", width: "minmax(9rem, 1fr)", phone: "minmax(0, 1fr)",
               cell: (i) => {
                 if (term(i) === null) return <span class="muted">not annotated</span>;
                 const label = words.value?.terms.term[term(i)!] ?? "";
                 return <span title={label}>{shortTerm(label)}</span>;
               },
             },
-            { key: "rank", title: "Rank", width: "4rem", numeric: true, help: "of the gene among the feature's top genes", cell: (i) => hits[i]![2] + 1 },
+            { key: "rank", title: "Rank", width: "4rem", phone: "2.75rem", numeric: true, help: "of the gene among the feature's top genes", cell: (i) => hits[i]![2] + 1 },
             { key: "lower", title: "Lower bound", width: "7rem", numeric: true, help: "95 % lower bound of the mean activation", cell: (i) => number(hits[i]![3]) },
             { key: "fired", title: "Fired / seen", width: "8rem", numeric: true, extra: true, help: "positions", cell: (i) => `${count(hits[i]![4])} / ${count(hits[i]![5])}` },
           ];
