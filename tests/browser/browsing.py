@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import uvicorn
+from playwright.sync_api import expect
 
 from cellprism.atlas.server import create_app
 
@@ -79,6 +80,15 @@ def watched(browser: Browser, **options: object) -> Iterator[Page]:
     yield page
     context.close()
     assert troubles == []
+
+
+def open_page(page: Page, url: str) -> None:
+    """Open a page and wait until it has its content."""
+    page.goto("about:blank")
+    page.goto(url)
+    expect(page.locator("main h1")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("main")).not_to_contain_text("Loading …")
 
 
 def _failed(request: Request) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, Response, expect
-from tests.browser.browsing import FLAGS, Site, watched
+from tests.browser.browsing import FLAGS, Site, open_page, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,15 +34,6 @@ COLOURS = """async (canvas) => {
     return [...counts.values()];
 }"""
 """How many pixels of a canvas have each colour."""
-
-
-def open_page(page: Page, url: str) -> None:
-    """Open a page and wait until it has its content."""
-    page.goto("about:blank")
-    page.goto(url)
-    expect(page.locator("main h1")).to_be_visible()
-    page.wait_for_load_state("networkidle")
-    expect(page.locator("main")).not_to_contain_text("Loading …")
 
 
 def open_map(page: Page, site: Site, run_id: str, layer: int) -> dict[str, int]:

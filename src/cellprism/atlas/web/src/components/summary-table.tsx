@@ -4,12 +4,23 @@ import { count, fixed, percent, share } from "../lib/format";
 import { metricShow, metricTitle, rateTitle, units } from "../lib/names";
 import { paths } from "../lib/route";
 import { useRun } from "../lib/run";
+import type { Cell } from "../lib/save";
+import { CsvButton } from "./take";
 
 export function LayerSummaryTable({ layers }: { layers: LayerSummary[] }) {
   const { id } = useRun();
   const metrics = [...new Set(layers.flatMap((layer) => layer.metrics.map((m) => m.metric)))];
   const rates = [...new Set(layers.flatMap((layer) => layer.rates.map((r) => r.rate)))];
+  const rows = (): Cell[][] => layers.flatMap((l) => [
+    ...(["n_features", "n_alive", "n_rare", "n_annotated", "n_modules"] as const).map((name) => [l.layer, "count", name, l[name], null, "feature"]),
+    ...l.rates.map((r) => [l.layer, "rate", r.rate, r.value, r.n, r.unit, r.null_mean, r.null_q95, r.n_permutations, r.null, r.protocol]),
+    ...l.metrics.map((m) => [l.layer, "metric", m.metric, m.value, m.n, m.unit]),
+    [l.layer, "metric", "map_trustworthiness", l.map?.trustworthiness, null, "feature"],
+  ]);
+  const header = ["layer", "kind", "name", "value", "n", "unit", "null_mean", "null_q95", "n_permutations", "null", "protocol"];
   return (
+    <>
+    <CsvButton name={["numbers"]} what="the numbers of every layer" header={header} rows={rows} />
     <div class="scroll-x" tabIndex={0} role="region" aria-label="Numbers of every layer">
       <table>
         <thead>
@@ -44,5 +55,6 @@ export function LayerSummaryTable({ layers }: { layers: LayerSummary[] }) {
         </tbody>
       </table>
     </div>
+    </>
   );
 }

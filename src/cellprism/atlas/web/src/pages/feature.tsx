@@ -5,11 +5,13 @@ import { GeneTable } from "../components/gene-bars";
 import { Histogram } from "../components/histogram";
 import { Icon } from "../components/icon";
 import { Neighbours } from "../components/neighbours";
+import { CsvButton, PythonCell, SvgButton } from "../components/take";
 import { loadFeature, loadGenes, loadModules } from "../data/store";
 import type { Feature, Genes, LayerSummary, Module } from "../data/types";
 import { count, number, percent, plural, probability, share, shortTerm } from "../lib/format";
 import { Load, Nothing, useLoad } from "../lib/load";
 import { nullPhrase } from "../lib/names";
+import { featureCode } from "../lib/python";
 import { open, paths } from "../lib/route";
 import { useRun, useTitle, useWords, type Words } from "../lib/run";
 import { moduleTerm } from "../map/colouring";
@@ -64,9 +66,10 @@ function unnamed({ feature, dead, genes }: Feature, { symbol }: Genes): string {
 }
 
 function Body({ data, about, words }: { data: Data; about: LayerSummary; words: Words }) {
-  const { id } = useRun();
+  const { id, summary } = useRun();
   const { feature, genes, modules } = data;
   const { layer } = about;
+  const called = ["layer", layer, "feature", feature.feature];
   const name = feature.label ? shortTerm(words.terms.term[feature.label.term] ?? "") : unnamed(feature, genes);
   useTitle(`${name}, layer ${layer}`);
   const why = feature.dead ? "A dead feature has none." : "";
@@ -84,18 +87,32 @@ function Body({ data, about, words }: { data: Data; about: LayerSummary; words: 
       <Facts {...{ feature, layer, modules, words }} />
       <div class="two">
         <section class="panel" aria-labelledby="genes">
-          <h2 id="genes">Top genes</h2>
+          <div class="panel-head">
+            <h2 id="genes">Top genes</h2>
+            <CsvButton name={[...called, "genes"]} what="the top genes" header={["rank", "gene", "id", "seen", "fired", "mean", "sd", "lower"]} rows={() => feature.genes.map(([gene, ...row], rank) => [rank + 1, genes.symbol[gene], genes.id[gene], ...row])} />
+          </div>
           {feature.genes.length
             ? <GeneTable rows={feature.genes} genes={genes} />
             : <p class="empty">{why || "No gene fired often enough (5 times) to be ranked."}</p>}
         </section>
         <div class="stack">
           <section class="panel" aria-labelledby="groups">
-            <h2 id="groups">Cell groups</h2>
+            <div class="panel-head">
+              <h2 id="groups">Cell groups</h2>
+              <CsvButton name={[...called, "groups"]} what="the cell groups" header={["key", "group", "n_units", "unit", "auroc", "log_ratio", "p", "q"]} rows={() => feature.groups.map(([group, ...row]) => [words.groups.key[group], words.groups.value[group], ...row])} />
+            </div>
             {feature.groups.length ? <GroupTable rows={feature.groups} groups={words.groups} /> : <p class="empty">{why || "These cells have no labels to compare by, or the feature fires in too few of them."}</p>}
           </section>
           <section class="panel" aria-labelledby="histogram">
-            <h2 id="histogram">How strongly it fires</h2>
+            <div class="panel-head">
+              <h2 id="histogram">How strongly it fires</h2>
+              {feature.n_fired > 0 && feature.max_value !== null && (
+                <span class="chips">
+                  <SvgButton name={[...called, "histogram"]} what="the histogram" caption={`How strongly feature ${feature.feature} of layer ${layer} (${name}) fires: positions by activation, log scale; ${count(feature.n_fired)} positions.`} />
+                  <CsvButton name={[...called, "histogram"]} what="the histogram" header={["from", "to", "positions"]} rows={() => feature.histogram.map((n, i, all) => [(i * feature.max_value!) / all.length, ((i + 1) * feature.max_value!) / all.length, n])} />
+                </span>
+              )}
+            </div>
             {feature.n_fired > 0 && feature.max_value !== null
               ? <Histogram counts={feature.histogram} max={feature.max_value} />
               : <p class="empty">It never fires.</p>}
@@ -103,17 +120,24 @@ function Body({ data, about, words }: { data: Data; about: LayerSummary; words: 
         </div>
       </div>
       <section class="panel" aria-labelledby="annotations">
-        <h2 id="annotations">Gene sets among the top genes</h2>
+        <div class="panel-head">
+          <h2 id="annotations">Gene sets among the top genes</h2>
+          <CsvButton name={[...called, "gene-sets"]} what="the gene sets" header={["source", "term", "overlap", "n_genes", "term_size", "genes", "effect", "p", "q"]} rows={() => feature.annotations.map(([term, overlap, n, size, shared, ...row]) => [words.terms.source[term], words.terms.term[term], overlap, n, size, shared.map((gene) => genes.symbol[gene]).join(" "), ...row])} />
+        </div>
         {feature.annotations.length
           ? <AnnotationTable rows={feature.annotations} genes={genes} terms={words.terms} />
           : <p class="empty">{why || "No gene set shares enough of its genes with the top genes to be listed."}</p>}
       </section>
       <section class="panel" aria-labelledby="neighbours">
-        <h2 id="neighbours">Features like it</h2>
+        <div class="panel-head">
+          <h2 id="neighbours">Features like it</h2>
+          <CsvButton name={[...called, "neighbours"]} what="the features like it" header={["kind", "layer", "feature", "similarity", "null_q95"]} rows={() => feature.neighbours} />
+        </div>
         {feature.neighbours.length
           ? <Neighbours rows={feature.neighbours} layer={layer} words={words} />
           : <p class="empty">{why || "No neighbour was stored for this feature."}</p>}
       </section>
+      <PythonCell code={featureCode(summary, layer, feature.feature)} />
     </>
   );
 }

@@ -1,6 +1,6 @@
 // Paste genes: the features of every run of this atlas that have more of them among their top genes than chance.
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { Icon } from "../components/icon";
+import { CsvButton } from "../components/take";
 import { VirtualTable, type Column } from "../components/virtual-table";
 import { NONE16, NONE32, type TopGenes } from "../data/columns";
 import { loadGenes, loadGroups, loadSummary, loadTerms, loadTopGenes } from "../data/store";
@@ -10,7 +10,6 @@ import { matchGenes, namesIn, rankFeatures, type Hit, type Matched } from "../li
 import { Load, useLoad } from "../lib/load";
 import { paths, useQuery } from "../lib/route";
 import { useRun, useTitle } from "../lib/run";
-import { fileName, save, toCsv } from "../lib/save";
 
 const Q = 0.05;
 /** Genes that type I interferon switches on in most human cells, to try the page with. */
@@ -72,13 +71,11 @@ function Ranked({ entry, data, names }: { entry: RunEntry; data: Data; names: st
     { key: "p", title: "p", width: "5.75rem", numeric: true, extra: true, cell: (i) => probability(at(i).p) },
     { key: "q", title: "q", width: "5.75rem", phone: "5.25rem", numeric: true, help: "false discovery rate over all features of this run", cell: (i) => <span class={at(i).q < Q ? "strong" : "muted"}>{probability(at(i).q)}</span> },
   ];
-  const download = () => save(fileName([entry.id, "gene-list"], "csv"), "text/csv", toCsv(
-    ["run", "layer", "feature", "label_source", "label", "group_key", "group", "overlap", "n_genes", "list", "background", "family", "effect", "p", "q", "genes"],
-    hits.map((hit) => [
-      entry.id, hit.layer, hit.feature, terms.source[hit.label], label(hit), groups.key[hit.group], group(hit), hit.overlap, hit.n, matched.genes.length,
-      matched.background, family, hit.effect, hit.p, hit.q, shared(hit),
-    ]),
-  ));
+  const header = ["run", "layer", "feature", "label_source", "label", "group_key", "group", "overlap", "n_genes", "list", "background", "family", "effect", "p", "q", "genes"];
+  const cells = () => hits.map((hit) => [
+    entry.id, hit.layer, hit.feature, terms.source[hit.label], label(hit), groups.key[hit.group], group(hit), hit.overlap, hit.n, matched.genes.length,
+    matched.background, family, hit.effect, hit.p, hit.q, shared(hit),
+  ]);
   return (
     <>
       <Names matched={matched} asked={names.length} summary={summary} />
@@ -88,7 +85,7 @@ function Ranked({ entry, data, names }: { entry: RunEntry; data: Data; names: st
           <div class="panel table-panel gene-hits" data-testid="ranked">
             <p class="table-title">
               <span><b class="num">{count(sure)}</b> of {plural(family, "feature")} at q &lt; {Q}<span class="muted">; {count(hits.length)} share a gene</span></span>
-              <button type="button" class="button push" onClick={download}><Icon name="down" /> CSV</button>
+              <span class="push"><CsvButton name={["gene-list"]} what="the ranked features" header={header} rows={cells} /></span>
             </p>
             <VirtualTable label={`Features of ${entry.title}, ranked by the gene list`} columns={columns} rows={hits.map((_, i) => i)} empty="" />
             <p class="small muted table-note">

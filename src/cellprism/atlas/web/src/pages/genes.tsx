@@ -1,12 +1,14 @@
 // Which features a gene is a top gene of.
 import { Combobox } from "../components/combobox";
 import { DotPlot } from "../components/dot-plot";
+import { CsvButton, PythonCell, SvgButton } from "../components/take";
 import { VirtualTable, type Column } from "../components/virtual-table";
 import { loadGeneHits, loadGenes } from "../data/store";
 import type { Genes } from "../data/types";
 import { count, number, plural, shortTerm } from "../lib/format";
 import { findGene, searchGenes } from "../lib/gene-search";
 import { Load, useLoad } from "../lib/load";
+import { geneCode } from "../lib/python";
 import { paths, useQuery } from "../lib/route";
 import { useRun, useTitle, useWords } from "../lib/run";
 
@@ -58,12 +60,20 @@ function GeneResult({ gene, genes }: { gene: number; genes: Genes }) {
             <>
               <p>A top gene of <b class="num">{plural(hits.length, "feature")}</b> in {plural(touched.length, "layer")}.</p>
               <figure class="panel">
-                <figcaption><h3>Rank in each layer</h3><p class="small muted">a dot is a feature; larger dots have a higher lower bound of the mean activation</p></figcaption>
+                <figcaption>
+                  <h3>Rank in each layer</h3><p class="small muted">a dot is a feature; larger dots have a higher lower bound of the mean activation</p>
+                  <SvgButton name={["gene", symbol]} what="the chart of ranks" caption={`Rank of ${symbol} among the top genes of ${plural(hits.length, "feature")}, by layer. A dot is a feature; larger dots have a higher 95 % lower bound of the mean activation.`} />
+                </figcaption>
                 <DotPlot hits={hits} layers={layers} />
               </figure>
               <div class="panel table-panel gene-hits">
+                <p class="table-title">
+                  <span class="strong">Features</span>
+                  <span class="push"><CsvButton name={["gene", symbol]} what="these features" header={["layer", "feature", "rank", "lower", "fired", "seen", "label_source", "label"]} rows={() => hits.map(([layer, feature, rank, lower, fired, seen, term]) => [layer, feature, rank + 1, lower, fired, seen, term === null ? "" : words.value?.terms.source[term], term === null ? "" : words.value?.terms.term[term]])} /></span>
+                </p>
                 <VirtualTable label={`Features with ${symbol} as a top gene`} columns={columns} rows={hits.map((_, i) => i)} empty="" />
               </div>
+              <PythonCell code={geneCode(summary, gene, symbol)} />
             </>
           );
         }}

@@ -1,5 +1,6 @@
 // The modules of a layer: features that fire together, named by a test.
 import { LayerTabs } from "../components/layer-tabs";
+import { CsvButton } from "../components/take";
 import { loadModules } from "../data/store";
 import type { Module } from "../data/types";
 import { count, fixed, plural, probability, shortTerm } from "../lib/format";
@@ -60,7 +61,15 @@ export default function ModulesPage() {
               const largest = own[0]?.features.length ?? 1;
               return own.length === 0
                 ? <p class="note">No pair of features of layer {layer} fires together often enough to form a module.</p>
-                : <div class="cards modules">{own.slice(0, 60).map((module) => <ModuleCard key={module.module} {...{ module, layer, words, largest }} />)}</div>;
+                : (
+                  <>
+                    <CsvButton
+                      name={["modules", layer]} what="the modules" header={["layer", "module", "n_features", "n_edges", "stability", "source", "term", "n_members_with_term", "p", "q", "features"]}
+                      rows={() => own.map((m) => [layer, m.module, m.features.length, m.n_edges, m.stability, words.terms.source[m.term ?? -1], words.terms.term[m.term ?? -1], m.n_members_with_term, m.p, m.q, m.features.join(" ")])}
+                    />
+                    <div class="cards modules">{own.slice(0, 60).map((module) => <ModuleCard key={module.module} {...{ module, layer, words, largest }} />)}</div>
+                  </>
+                );
             }}
           </Load>
         )}

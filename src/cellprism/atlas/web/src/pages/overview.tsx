@@ -4,6 +4,7 @@ import { LayerCard } from "../components/layer-card";
 import { LayerChart, type LayerPoint } from "../components/layer-chart";
 import { LegendView } from "../components/legend";
 import { LayerSummaryTable } from "../components/summary-table";
+import { SvgButton } from "../components/take";
 import { loadGenes } from "../data/store";
 import type { Summary } from "../data/types";
 import { count, percent, plural, roundPercent } from "../lib/format";
@@ -35,16 +36,24 @@ function Quality({ summary }: { summary: Summary }) {
       <div class="cards charts">
         {rates.slice(0, 4).map((name) => (
           <figure class="panel">
-            <figcaption><h3>{rateTitle(name)}</h3><p class="small muted">share of {units(about(name)?.unit ?? "")}, by layer</p></figcaption>
+            <figcaption>
+              <h3>{rateTitle(name)}</h3><p class="small muted">share of {units(about(name)?.unit ?? "")}, by layer</p>
+            </figcaption>
             <LayerChart points={ratePoints(name)} show={(v) => percent(v)} brief={roundPercent} label={rateTitle(name)} />
-            <p class="small muted chart-key"><span><i class="key-dot" /> observed</span><span><i class="key-band" /> null, mean to 95 %</span></p>
+            <p class="small muted chart-key"><span><i class="key-dot" /> observed</span><span><i class="key-band" /> null, mean to 95 %</span>
+              <SvgButton name={[name]} what={`the chart of ${rateTitle(name)}`} caption={`${rateTitle(name)}: share of ${units(about(name)?.unit ?? "")} by layer. Dashed line and band: mean and 95 % quantile under the null (${about(name)?.null ?? ""}; ${about(name)?.n_permutations ?? 0} shuffles).`} />
+            </p>
           </figure>
         ))}
         {metrics.filter((name) => CHARTED.includes(name)).map((name) => (
           <figure class="panel">
-            <figcaption><h3>{metricTitle(name)}</h3><p class="small muted">of held-out residuals, by layer</p></figcaption>
+            <figcaption>
+              <h3>{metricTitle(name)}</h3><p class="small muted">of held-out residuals, by layer</p>
+            </figcaption>
             <LayerChart points={metricPoints(name)} show={(v) => metricShow(name, v)} brief={roundPercent} label={metricTitle(name)} />
-            <p class="small muted chart-key"><span><i class="key-dot" /> observed</span><span>0 %: the mean alone</span></p>
+            <p class="small muted chart-key"><span><i class="key-dot" /> observed</span><span>0 %: the mean alone</span>
+              <SvgButton name={[name]} what={`the chart of ${metricTitle(name)}`} caption={`${metricTitle(name)} of held-out residuals by layer; 0 % is what the mean alone explains.`} />
+            </p>
           </figure>
         ))}
       </div>
