@@ -111,6 +111,8 @@ def test_lists_of_a_feature_equal_the_tables(
     groups: list[tuple[str, str]],
 ) -> None:
     symbol = reader.genes().set_index("gene")["symbol"]
+    label = {(layer, row.feature): (row.source, row.term)
+             for layer in LAYERS for row in reader.run.read("labels", layer).itertuples()}
     for layer in LAYERS:
         by_feature = {name: dict(iter(getattr(reader, name)(layer).groupby("feature"))) for name in
                       ("top_genes", "annotations", "celltypes", "neighbours", "histograms")}
@@ -139,8 +141,9 @@ def test_lists_of_a_feature_equal_the_tables(
             assert record["histogram"] == by_feature["histograms"][feature]["count"].tolist()
             near = by_feature["neighbours"].get(feature, pd.DataFrame())
             assert len(record["neighbours"]) == len(near)
-            for (kind, at, other, *_), row in zip(record["neighbours"], near.itertuples(), strict=True):
+            for (kind, at, other, *_, term), row in zip(record["neighbours"], near.itertuples(), strict=True):
                 assert (kind, at, other) == (row.kind, row.neighbour_layer, row.neighbour)
+                assert (None if term is None else terms[term]) == label.get((at, other))
 
 
 def test_a_dead_feature_has_a_page_of_nothing(records: dict[int, dict[int, dict]]) -> None:
@@ -248,13 +251,13 @@ def test_no_absolute_path_is_published(atlas: Path) -> None:
 
 
 def test_modules_have_their_members(reader: RunReader, folder: Path) -> None:
-    modules = jz(folder / "modules.jz")
     for layer in LAYERS:
+        modules = jz(folder / f"modules/L{layer:02d}.jz")
         members = reader.members(layer)
-        for module in modules[str(layer)]:
+        for module in modules:
             assert module["features"] == sorted(members.loc[members["module"] == module["module"], "feature"])
-        assert modules[str(layer)][0]["term"] is not None
-        assert modules[str(layer)][1] | {"features": []} == {
+        assert modules[0]["term"] is not None
+        assert modules[1] | {"features": []} == {
             "module": 1, "features": [], "n_edges": 20, "stability": None, "term": None, "n_members_with_term": None,
             "p": None, "q": None,
         }

@@ -47,7 +47,7 @@ class FeatureItem(BaseModel):
     feature: int
     n_fired: int
     frequency: float | None
-    n_cells: int
+    n_cells: int | None
     max_value: float | None
     n_terms: int
     dead: bool
@@ -67,8 +67,8 @@ class FeaturePage(BaseModel):
 class TopGene(BaseModel):
     symbol: str
     id: str
-    seen: int
-    fired: int
+    seen: int | None
+    fired: int | None
     mean: float | None
     sd: float | None
     lower: float | None
@@ -78,8 +78,8 @@ class Annotation(BaseModel):
     source: str
     term: str
     overlap: int
-    n_genes: int
-    term_size: int
+    n_genes: int | None
+    term_size: int | None
     genes: list[str]
     effect: float | None
     p: float | None
@@ -103,6 +103,7 @@ class Neighbour(BaseModel):
     feature: int
     similarity: float | None
     null_q95: float | None
+    label: GeneSet | None
 
 
 class Feature(BaseModel):
@@ -110,8 +111,8 @@ class Feature(BaseModel):
     feature: int
     n_fired: int
     frequency: float | None
-    n_cells: int
-    n_genes: int
+    n_cells: int | None
+    n_genes: int | None
     mean_value: float | None
     max_value: float | None
     dead: bool
@@ -130,15 +131,15 @@ class GeneFeature(BaseModel):
     feature: int
     rank: int
     lower: float | None
-    fired: int
-    seen: int
+    fired: int | None
+    seen: int | None
     label: GeneSet | None
 
 
 class Gene(BaseModel):
     symbol: str
     id: str
-    n_seen: int
+    n_seen: int | None
     features: list[GeneFeature]
 
 

@@ -45,7 +45,7 @@ def map_columns(features: pd.DataFrame, dictionary: Dictionaries, rng: np.random
         "y": y,
         "n_fired": table["n_fired"].to_numpy("u4"),
         "frequency": rounded(table["frequency"]),
-        "n_cells": table["n_cells"].to_numpy("u4"),
+        "n_cells": table["n_cells"].fillna(np.iinfo("u4").max).to_numpy("u4"),
         "max_value": rounded(table["max_value"]),
         "n_terms": table["n_terms"].clip(upper=65534).to_numpy("u2"),
         "label": numbers(table, ("source", "label"), dictionary.terms, "u4"),

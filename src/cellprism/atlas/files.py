@@ -21,6 +21,7 @@ FORMAT = 1
 """Version of the atlas format that is written, and the newest that is read; see ``docs/atlas-format.md``."""
 
 
+NO_COUNT = 2**32 - 1
 COLUMN_DIGITS = 4
 """Significant digits of the fractions in column files."""
 
@@ -131,8 +132,11 @@ class AtlasRun:
             ],
             "groups": [{**self._groups[row[0]], **_named(("n_units", "unit", "auroc", "log_ratio", "p", "q"), row[1:])}
                        for row in record["groups"]],
-            "neighbours": [_named(("kind", "layer", "feature", "similarity", "null_q95"), row)
-                           for row in record["neighbours"]],
+            "neighbours": [
+                _named(("kind", "layer", "feature", "similarity", "null_q95"), row[:-1])
+                | {"label": self._term(row[-1])}
+                for row in record["neighbours"]
+            ],
         }
 
     def gene(self, name: str) -> dict[str, Any]:
@@ -163,7 +167,8 @@ class AtlasRun:
         group = {**groups[row["group"]], "auroc": auroc} if row["group"] < len(groups) else None
         return {
             "feature": row["feature"],
-            **{name: row[name] for name in ("n_fired", "n_cells", "n_terms")},
+            **{name: row[name] for name in ("n_fired", "n_terms")},
+            "n_cells": row["n_cells"] if row["n_cells"] < NO_COUNT else None,
             **{name: number(row[name], COLUMN_DIGITS) for name in ("frequency", "max_value")},
             "dead": bool(row["flags"] & 1),
             "rare": bool(row["flags"] & 2),

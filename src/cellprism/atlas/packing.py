@@ -37,6 +37,11 @@ def number(value: float | None, digits: int = DIGITS) -> float | None:
     return float(f"{value:.{digits}g}")
 
 
+def whole(value: float | None) -> int | None:
+    """A count; None for what is missing. Tables with missing counts hold them as floats."""
+    return None if value is None or not math.isfinite(value) else int(value)
+
+
 def clean(value: Any) -> Any:
     """Make notes fit for JSON: NaN and infinities become None, tuples lists; digits are kept."""
     if isinstance(value, dict):

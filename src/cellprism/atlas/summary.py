@@ -30,8 +30,9 @@ def summary(reader: RunReader, identifier: str, dictionary: Dictionaries) -> dic
             "n_layers": facts["n_layers"],
             "d_model": facts["d_model"],
         },
+        "absent": reader.run.absences,
         "cells": _cells(reader, facts),
-        "background": {"min_seen": config.annotation.min_firings},
+        "background": {"min_seen": None if reader.run.absent("n_seen") else config.annotation.min_firings},
         "layers": [_layer(reader, layer) for layer in reader.layers],
         "findings": _findings(reader, dictionary),
         "provenance": _provenance(reader),
@@ -51,9 +52,10 @@ def public(value: Any) -> Any:
 
 def _cells(reader: RunReader, facts: dict[str, Any]) -> dict[str, Any]:
     cells = reader.cells()
+    unlisted = reader.run.absent("cells") is not None
     return {
-        "n_cells": len(cells),
-        "n_positions": int(cells["n_tokens"].sum()),
+        "n_cells": None if unlisted else len(cells),
+        "n_positions": facts["n_positions"] if unlisted else int(cells["n_tokens"].sum()),
         "n_genes": len(reader.genes()),
         "source": public(facts["source"]),
         "notes": facts["notes"],
@@ -67,8 +69,8 @@ def _layer(reader: RunReader, layer: int) -> dict[str, Any]:
         "layer": layer,
         "n_features": len(features),
         "n_alive": int((~features["dead"]).sum()),
-        "n_rare": int(features["rare"].sum()),
-        "n_annotated": int((features["label_q"] < reader.config.annotation.q).sum()),
+        "n_rare": None if features["n_cells"].isna().all() else int(features["rare"].sum()),
+        "n_annotated": int(features["label"].notna().sum()),
         "n_modules": len(reader.modules(layer)),
         "metrics": _records(reader.metrics(layer)),
         "rates": _records(rates.drop(columns="layer")),

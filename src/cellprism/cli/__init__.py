@@ -8,7 +8,7 @@ import sys
 import typer
 
 from cellprism import _version
-from cellprism.cli import atlas, demo, doctor, pretrain, runs
+from cellprism.cli import atlas, demo, doctor, import_atlas, pretrain, runs
 from cellprism.errors import UserError
 
 app = typer.Typer(
@@ -18,7 +18,7 @@ app = typer.Typer(
 )
 DISK_FULL = "the disk is full: free some space and give the same command again; it goes on where it stopped."
 
-for group in (demo, runs, atlas, pretrain, doctor):
+for group in (demo, runs, atlas, import_atlas, pretrain, doctor):
     group.register(app)
 
 

@@ -34,16 +34,11 @@ export const loadSummary = (run: string) => json<Summary>(`runs/${run}/summary.j
 export const loadGenes = (run: string) => json<Genes>(`runs/${run}/dict/genes.jz`);
 export const loadTerms = (run: string) => json<Terms>(`runs/${run}/dict/terms.jz`);
 export const loadGroups = (run: string) => json<Groups>(`runs/${run}/dict/groups.jz`);
-export const loadModules = (run: string) => json<Record<string, Module[]>>(`runs/${run}/modules.jz`);
+export const loadModules = (run: string, layer: number) => json<Module[]>(`runs/${run}/modules/L${two(layer)}.jz`);
 
 export function loadMap(run: string, layer: number): Promise<FeatureMap> {
   const path = `runs/${run}/map/L${two(layer)}.bin`;
   return once(path, () => readFeatureMap(path));
-}
-
-export async function loadMaps(run: string, layers: number[]): Promise<Map<number, FeatureMap>> {
-  const maps = await Promise.all(layers.map((layer) => loadMap(run, layer)));
-  return new Map(layers.map((layer, i) => [layer, maps[i]!]));
 }
 
 export async function loadTopGenes(run: string, layers: number[]): Promise<Map<number, TopGenes>> {

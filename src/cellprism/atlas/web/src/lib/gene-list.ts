@@ -18,19 +18,19 @@ export interface Matched {
   /** names of genes that were seen too seldom to be in the background */
   seldom: string[];
   unknown: string[];
-  /** genes seen often enough to become a top gene */
+  /** genes seen often enough to become a top gene; where that is not known, genes that are one somewhere */
   background: number;
 }
 
 /** Look names up by symbol or identifier in any case; a symbol of several genes means the first. */
-export function matchGenes(names: string[], genes: Genes, minSeen: number): Matched {
+export function matchGenes(names: string[], genes: Genes, minSeen: number | null): Matched {
   const known = new Map<string, number>();
   for (const column of [genes.id, genes.symbol]) {
     column.forEach((name, gene) => known.has(name.toUpperCase()) || known.set(name.toUpperCase(), gene));
   }
-  const enough = (gene: number) => genes.n_seen[gene]! >= minSeen;
+  const enough = (gene: number) => minSeen === null || (genes.n_seen[gene] ?? 0) >= minSeen;
   const found = new Set<number>();
-  const matched: Matched = { genes: [], seldom: [], unknown: [], background: genes.n_seen.filter((n) => n >= minSeen).length };
+  const matched: Matched = { genes: [], seldom: [], unknown: [], background: genes.n_seen.filter((_, gene) => enough(gene)).length };
   for (const name of names) {
     const upper = name.toUpperCase();
     const gene = known.get(upper) ?? (/^ENS/.test(upper) ? known.get(upper.replace(/\.\d+$/, "")) : undefined);

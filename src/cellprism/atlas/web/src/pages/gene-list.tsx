@@ -9,7 +9,7 @@ import { count, MISSING, number, plural, probability, shortTerm } from "../lib/f
 import { matchGenes, namesIn, rankFeatures, type Hit, type Matched } from "../lib/gene-list";
 import { Load, useLoad } from "../lib/load";
 import { paths, useQuery } from "../lib/route";
-import { useRun, useTitle } from "../lib/run";
+import { absence, useRun, useTitle } from "../lib/run";
 
 const Q = 0.05;
 /** Genes that type I interferon switches on in most human cells, to try the page with. */
@@ -37,12 +37,13 @@ function Names({ matched, asked, summary }: { matched: Matched; asked: number; s
   return (
     <div class="stack-tight">
       <p>
-        <b class="num">{count(genes.length)}</b> of {plural(asked, "gene")} could be a top gene here: {count(matched.background)} genes were seen at {least} positions or more.
+        <b class="num">{count(genes.length)}</b> of {plural(asked, "gene")} could be a top gene here: {count(matched.background)} genes {least === null ? "are a top gene of some feature." : `were seen at ${least} positions or more.`}
+        {least === null && <span class="muted"> {absence(summary, "n_seen")} So the background is smaller than it should be.</span>}
       </p>
       {seldom.length > 0 && <p class="small muted">Seen at fewer than {least} positions: <span class="gene">{seldom.join(", ")}</span></p>}
       {unknown.length > 0 && (
         <p class="small muted" data-testid="unknown-genes">
-          Not among the {count(summary.cells.n_genes)} genes that the model was given in these cells, or spelled otherwise: <span class="gene">{unknown.join(", ")}</span>
+          Not among the {count(summary.cells.n_genes)} genes {least === null ? "that are top genes" : "that the model was given in these cells"}, or spelled otherwise: <span class="gene">{unknown.join(", ")}</span>
         </p>
       )}
     </div>

@@ -10,7 +10,7 @@ import { findGene, searchGenes } from "../lib/gene-search";
 import { Load, useLoad } from "../lib/load";
 import { geneCode } from "../lib/python";
 import { paths, useQuery } from "../lib/route";
-import { useRun, useTitle, useWords } from "../lib/run";
+import { absence, useRun, useTitle, useWords } from "../lib/run";
 
 const SUGGESTIONS = 10;
 
@@ -22,19 +22,19 @@ function GeneResult({ gene, genes }: { gene: number; genes: Genes }) {
   const layers = summary.layers.map((layer) => layer.layer);
   const hits = useLoad(`hits ${id} ${gene}`, () => loadGeneHits(id, gene));
   const touched = [...new Set(hits.value?.map((hit) => hit[0]))];
-  const seen = genes.n_seen[gene] ?? 0;
+  const seen = genes.n_seen[gene] ?? null;
   return (
     <section class="stack" aria-labelledby="gene">
       <div class="section-head">
         <h2 id="gene"><span class="gene">{symbol}</span></h2>
-        <p class="muted">{genes.id[gene] !== symbol && `${genes.id[gene]} · `}seen at {plural(seen, "position")} of {plural(summary.cells.n_cells, "cell")}</p>
+        <p class="muted">{genes.id[gene] !== symbol && `${genes.id[gene]} · `}{seen === null ? absence(summary, "n_seen") : <>seen at {plural(seen, "position")} of {plural(summary.cells.n_cells ?? 0, "cell")}</>}</p>
       </div>
       <Load of={hits}>
         {(hits) => {
           if (!hits.length) {
             return (
               <p class="note">
-                {seen === 0
+                {!seen
                   ? `${symbol} is in the model's vocabulary, but none of these cells shows it, so no feature can be said to read it.`
                   : `${symbol} was seen at ${plural(seen, "position")}, but it is a top gene of no feature: other genes rank before it everywhere.`}
               </p>
@@ -102,10 +102,10 @@ function Search({ genes }: { genes: Genes }) {
       )}
       {text && gene === null && (
         <div class="note" role="status">
-          <p>
+          {summary.background.min_seen === null ? <p><span class="gene">{text}</span> is a top gene of no feature, or is spelled otherwise; {absence(summary, "n_seen")?.toLowerCase()}</p> : <p>
             <span class="gene">{text}</span> is not among the {count(genes.symbol.length)} genes that the model was given in these cells, so no feature can be a feature of it.
             Either no cell shows it strongly enough to be read, or the model calls it by another name; symbols and identifiers are searched.
-          </p>
+          </p>}
           {near.length > 0 && <p class="chips"><span class="muted">Similar names</span>{near.map((g) => <button type="button" class="chip gene" onClick={() => choose(genes.symbol[g]!)}>{genes.symbol[g]}</button>)}</p>}
         </div>
       )}

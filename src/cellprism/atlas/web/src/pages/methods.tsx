@@ -73,11 +73,17 @@ export default function MethodsPage() {
       <header class="page-head">
         <h1>Methods and provenance</h1>
         <p class="lede">
-          {model.kind} “{model.name}” has {plural(model.n_layers, "layer")} of width {count(model.d_model)}. It read {plural(cells.n_cells, "cell")} as {count(cells.n_positions)} gene positions
+          {model.kind} “{model.name}” has {plural(model.n_layers, "layer")}{model.d_model !== null && <> of width {count(model.d_model)}</>}. It read {cells.n_cells !== null && <>{plural(cells.n_cells, "cell")} as </>}{count(cells.n_positions)} gene positions
           over {plural(cells.n_genes, "gene")}. Seed {summary.seed}; written by {atlas.generator}, atlas format {atlas.format}.
         </p>
       </header>
       <section aria-labelledby="cells"><h2 id="cells">Cells</h2><p>{cells.source}</p>{cells.notes.length > 0 && <ul>{cells.notes.map((note) => <li>{note}</li>)}</ul>}</section>
+      {summary.absent.length > 0 && (
+        <section aria-labelledby="absent">
+          <h2 id="absent">What is absent, and why</h2>
+          <ul>{summary.absent.map(({ table, layers, reason }) => <li><b>{table.replaceAll("_", " ")}</b>{layers && <> of {layers.length === 1 ? "layer" : "layers"} {layers.join(", ")}</>}: {reason}</li>)}</ul>
+        </section>
+      )}
       <section aria-labelledby="nulls"><div class="panel-head"><h2 id="nulls">Rates and their nulls</h2><CsvButton name={["rates"]} what="the rates" header={["layer", "rate", "value", "n", "unit", "null_mean", "null_q95", "n_permutations", "null", "protocol"]} rows={() => summary.layers.flatMap(({ layer, rates }) => rates.map((r) => [layer, r.rate, r.value, r.n, r.unit, r.null_mean, r.null_q95, r.n_permutations, r.null, r.protocol]))} /></div><p>A rate means something only beside the same rate where there is nothing to find. The null keeps what could mislead and breaks what is claimed.</p><Nulls summary={summary} /></section>
       <section aria-labelledby="words"><h2 id="words">What the words mean</h2><Definitions /></section>
       <section aria-labelledby="downloads"><h2 id="downloads">Tables</h2><p>The same numbers as Parquet files, for pandas, polars, DuckDB or R.</p><Downloads run={id} stages={provenance.stages} /></section>

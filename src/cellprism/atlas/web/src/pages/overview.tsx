@@ -11,7 +11,8 @@ import { count, percent, plural, roundPercent } from "../lib/format";
 import { Load, useLoad } from "../lib/load";
 import { metricShow, metricTitle, rateTitle, units } from "../lib/names";
 import { noneColour } from "../lib/palette";
-import { useRun, useTitle, useWords, type Words } from "../lib/run";
+import { paths } from "../lib/route";
+import { absence, useRun, useTitle, useWords, type Words } from "../lib/run";
 import { useTheme } from "../lib/theme";
 import { groupColours, noGroup, type Entry } from "../map/colouring";
 
@@ -40,8 +41,8 @@ function Quality({ summary }: { summary: Summary }) {
               <h3>{rateTitle(name)}</h3><p class="small muted">share of {units(about(name)?.unit ?? "")}, by layer</p>
             </figcaption>
             <LayerChart points={ratePoints(name)} show={(v) => percent(v)} brief={roundPercent} label={rateTitle(name)} />
-            <p class="small muted chart-key"><span><i class="key-dot" /> observed</span><span><i class="key-band" /> null, mean to 95 %</span>
-              <SvgButton name={[name]} what={`the chart of ${rateTitle(name)}`} caption={`${rateTitle(name)}: share of ${units(about(name)?.unit ?? "")} by layer. Dashed line and band: mean and 95 % quantile under the null (${about(name)?.null ?? ""}; ${about(name)?.n_permutations ?? 0} shuffles).`} />
+            <p class="small muted chart-key"><span><i class="key-dot" /> observed</span>{about(name)?.n_permutations !== null ? <span><i class="key-band" /> null, mean to 95 %</span> : <span>{about(name)?.null ? `null: ${about(name)?.null}` : ""}</span>}
+              <SvgButton name={[name]} what={`the chart of ${rateTitle(name)}`} caption={`${rateTitle(name)}: share of ${units(about(name)?.unit ?? "")} by layer. ${about(name)?.n_permutations ? `Dashed line and band: mean and 95 % quantile under the null (${about(name)?.null}; ${about(name)?.n_permutations} shuffles).` : `Null: ${about(name)?.null}.`}`} />
             </p>
           </figure>
         ))}
@@ -68,6 +69,7 @@ function Quality({ summary }: { summary: Summary }) {
 function Maps({ summary, words }: { summary: Summary; words: Words }) {
   const theme = useTheme();
   const { groups } = words;
+  const embedded = !absence(summary, "embedding");
   const hues = groupColours(groups, theme);
   const entries: Entry[] = groups.value.map((name, i) => ({ key: String(i), name, n: null, colour: hues[i]! }));
   entries.sort((a, b) => groups.n_cells[Number(b.key)]! - groups.n_cells[Number(a.key)]!);
@@ -76,12 +78,14 @@ function Maps({ summary, words }: { summary: Summary; words: Words }) {
     <section aria-labelledby="maps">
       <div class="section-head">
         <h2 id="maps">All layers</h2>
-        <p class="muted">Every dot is a feature; near dots have similar atoms. Colour: the cell group it tells apart best.</p>
+        <p class="muted">
+          Every dot is a feature{embedded ? "; near dots have similar atoms" : ""}. Colour: {groups.value.length ? "the cell group it tells apart best" : "its module, the ten largest of a layer"}. {absence(summary, "embedding")}
+        </p>
       </div>
       <ul class="cards minis">
-        {summary.layers.map((about) => <li key={about.layer}><LayerCard about={about} groups={groups} /></li>)}
+        {summary.layers.map((about) => <li key={about.layer}><LayerCard about={about} words={words} /></li>)}
       </ul>
-      <LegendView legend={{ kind: "categories", entries }} />
+      {groups.value.length > 0 && <LegendView legend={{ kind: "categories", entries }} />}
     </section>
   );
 }
@@ -96,7 +100,7 @@ function Findings({ summary, words }: { summary: Summary; words: Words }) {
         <p class="muted">Features that both a gene set and a cell group explain well.</p>
       </div>
       {summary.findings.length === 0
-        ? <p class="note">No feature of this run passes both tests; the layers' tables list what there is.</p>
+        ? <p class="note">{absence(summary, "celltypes") ?? "No feature of this run passes both tests."} The layers' tables list what there is.</p>
         : <Load of={genes}>{(genes) => (
             <ul class="cards findings">
               {summary.findings.slice(0, FINDINGS).map((finding) => (
@@ -119,9 +123,12 @@ export default function OverviewPage() {
     <>
       <header class="page-head hero">
         <h1>{summary.title}</h1>
+        {summary.absent.length > 0 && (
+          <p class="flag">Imported: the numbers are those of the published atlas, and {plural(summary.absent.length, "part")} of a run are absent. <a href={`#${paths.methods(summary.id)}`}>What is absent, and why</a></p>
+        )}
         <p class="lede">
-          {count(features)} features in {plural(layers.length, "layer")} of {model.kind} “{model.name}”, read from {plural(cells.n_cells, "cell")} and {count(cells.n_positions)} gene positions.{" "}
-          {count(annotated)} of them carry a gene set label that survives correction; each rate stands beside its null.
+          {count(features)} features in {plural(layers.length, "layer")} of {model.kind} “{model.name}”, read from {cells.n_cells !== null && <>{plural(cells.n_cells, "cell")} and </>}{count(cells.n_positions)} gene positions.{" "}
+          {count(annotated)} of them carry a gene set label{summary.absent.length ? "." : " that survives correction; each rate stands beside its null."}
         </p>
       </header>
       <Quality summary={summary} />
