@@ -186,7 +186,9 @@ def _write_modules(run: Run, layer: int, modules: list[dict[str, Any]]) -> None:
 
 def _write_map(run: Run, layer: int, rows: list[dict[str, Any]], positions: list[list[float]]) -> None:
     places = [(row["i"], *positions[row["i"]]) for row in rows if not row["d"]]
-    notes = {"method": "module layout, not an embedding", "metric": None, "seed": None, "trustworthiness": None}
+    notes: dict[str, object] = {
+        "method": "module layout, not an embedding", "metric": None, "seed": None, "trustworthiness": None,
+    }
     run.write("map", pd.DataFrame(places, columns=["feature", "x", "y"]), layer, notes=notes)
 
 
