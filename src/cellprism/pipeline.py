@@ -9,7 +9,7 @@ from cellprism.codes.stages import ENCODE
 from cellprism.features.stages import ANNOTATE, CATALOG, CELLTYPES, LAYOUT, MODULES, NEIGHBOURS
 from cellprism.models.stages import TOKENIZE
 from cellprism.plan import check_fit
-from cellprism.runs.directory import Run, create
+from cellprism.runs.directory import Run, check_target, create
 from cellprism.runs.lock import exclusive
 from cellprism.runs.progress import Silent
 from cellprism.runs.stage import run_stages
@@ -32,6 +32,7 @@ def run(config: Config, progress: Progress | None = None) -> Run:
     UserError
         Another process works on the directory, or something in the config, the cells or the model does not fit.
     """
+    check_target(Path(config.out))
     with exclusive(Path(config.out)):
         target = create(config)
         run_stages(STAGES[:1], target, progress or Silent())

@@ -75,6 +75,7 @@ def describe(config: Config) -> str:
     """Read the model and the cells; say what disk, memory and time the run will take and what is free."""
     model = load_model(
         config.model.path, kind=config.model.kind, device=config.model.device, dictionaries=config.model.dictionaries,
+        protocol=config.model.protocol,
     )
     lengths = _positions_at_most(config, model.max_length)
     work = Workload(

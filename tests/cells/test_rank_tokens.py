@@ -77,9 +77,11 @@ def test_cells_of_another_world_are_refused_with_the_numbers(small_cells: Expres
         rank_tokens(foreign, vocabulary(), max_genes=10)
 
 
-def test_too_small_a_share_is_refused(small_cells: Expression) -> None:
+def test_too_small_a_share_is_refused_unless_it_is_the_model_that_is_small(small_cells: Expression) -> None:
+    strange = replace(small_cells, genes=[(f"G{i}" if i < 20 else f"X{i}",) for i in range(60)])
     with pytest.raises(UserError, match="20 of 60 genes"):
-        rank_tokens(small_cells, vocabulary(20), max_genes=10, min_share_mapped=0.9)
+        rank_tokens(strange, vocabulary(60), max_genes=10, min_share_mapped=0.9)
+    assert len(rank_tokens(small_cells, vocabulary(20), max_genes=10, min_share_mapped=0.9)) == 40
 
 
 def test_keeping_some_cells_keeps_their_positions(small_cells: Expression) -> None:

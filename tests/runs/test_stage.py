@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cellprism.errors import UserError
+from cellprism.pipeline import run as run_pipeline
 from cellprism.runs.config import Config, parse_config
 from cellprism.runs.directory import Run, create, open_directory
 from cellprism.runs.files import write_json, write_text
@@ -135,8 +136,10 @@ def test_directories_that_are_no_run_or_too_new_are_refused(tmp_path: Path) -> N
     with pytest.raises(UserError, match="not a cellprism run"):
         open_directory(tmp_path)
     (tmp_path / "letter.doc").write_text("dear")
-    with pytest.raises(UserError, match="letter"):
-        create(Config(out=str(tmp_path)))
+    for path, words in ((tmp_path, "letter"), (tmp_path / "letter.doc", "is a file")):
+        with pytest.raises(UserError, match=words):
+            run_pipeline(Config(out=str(path)))
+    assert [p.name for p in tmp_path.iterdir()] == ["letter.doc"]
     new = tmp_path / "new"
     create(Config(out=str(new)))
     write_json(new / "format.json", {"format": 99})

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
+from cellprism.cells.mapping import map_genes
 from cellprism.cells.tokens import TokenizedCells
-from cellprism.errors import UserError
 
 if TYPE_CHECKING:
+    from scipy import sparse
+
     from cellprism.cells.expression import Expression
 
 
@@ -59,22 +60,9 @@ def rank_tokens(
     Raises
     ------
     UserError
-        No gene is known, or the known genes hold less than ``min_share_mapped`` of all expressed entries.
+        The file's genes are not the model's: see `map_genes`.
     """
-    identifiers = [vocabulary.identifier(names) for names in expression.genes]
-    genes = pd.DataFrame({"id": sorted({i for i in identifiers if i is not None})})
-    share = _share_mapped(expression, identifiers)
-    if genes.empty or share < min_share_mapped:
-        known = sum(i is not None for i in identifiers)
-        msg = (
-            f"{expression.source}: {known} of {len(identifiers)} genes, with {share:.1%} of the expressed entries, are "
-            f"in {vocabulary.name} (there: {', '.join(_examples(vocabulary))}; here: {expression.genes[0][0]}): give "
-            "cells of the model's species and gene names, or choose another model."
-        )
-        raise UserError(msg)
-    counts = _collapse(expression.counts, identifiers, genes["id"])
-    genes["token"] = [vocabulary.tokens[i] for i in genes["id"]]
-    genes["symbol"] = _symbols(expression, identifiers, genes["id"])
+    counts, genes = map_genes(expression, vocabulary, min_share_mapped=min_share_mapped)
     values = counts.multiply(1e4 / np.maximum(expression.totals, 1)[:, None])
     values = values.multiply(1 / np.array([vocabulary.medians[i] for i in genes["id"]])[None, :]).tocsr()
     order = _descending(values)
@@ -90,36 +78,6 @@ def rank_tokens(
             "n_mapped": np.diff(values.indptr),
         }),
     )
-
-
-def _share_mapped(expression: Expression, identifiers: list[str | None]) -> float:
-    mapped = np.array([i is not None for i in identifiers])
-    return float(mapped[expression.counts.indices].mean())
-
-
-def _examples(vocabulary: GeneVocabulary) -> list[str]:
-    return [i for i in vocabulary.tokens if not i.startswith("<")][:2]
-
-
-def _collapse(counts: sparse.csr_matrix, identifiers: list[str | None], ids: pd.Series) -> sparse.csr_matrix:
-    """Sum the columns of each identifier; the columns of the result follow ``ids``."""
-    column = {identifier: number for number, identifier in enumerate(ids)}
-    pairs = [(gene, column[i]) for gene, i in enumerate(identifiers) if i is not None]
-    rows, columns = np.array(pairs).T
-    join = sparse.csr_matrix((np.ones(len(pairs), np.float64), (rows, columns)), (counts.shape[1], len(column)))
-    collapsed = (counts.astype(np.float64) @ join).tocsr()
-    collapsed.sort_indices()
-    return collapsed
-
-
-def _symbols(expression: Expression, identifiers: list[str | None], ids: pd.Series) -> list[str]:
-    """A name to show for every identifier: the file's first name that is not an Ensembl id, else the identifier."""
-    shown: dict[str, str] = {}
-    for identifier, names in zip(identifiers, expression.genes, strict=True):
-        if identifier is not None:
-            symbols = [name for name in names if not name.startswith("ENS")]
-            shown.setdefault(identifier, symbols[0] if symbols else identifier)
-    return [shown[i] for i in ids]
 
 
 def _descending(values: sparse.csr_matrix) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Tokenised cells: for each cell the genes that a model reads, in the order in which it reads them."""
+"""Tokenised cells: for each cell the genes that a model reads, in its order, with their values if it reads values."""
 
 from __future__ import annotations
 
@@ -25,12 +25,15 @@ class TokenizedCells:
         The genes that occur: columns ``token``, ``id``, ``symbol``.
     cells
         What was counted of each cell: columns ``row`` (of the expression matrix), ``n_expressed``, ``n_mapped``.
+    value
+        Value at every position for models that read one, shape ``(positions,)`` float32.
     """
 
     gene: np.ndarray
     offsets: np.ndarray
     genes: pd.DataFrame
     cells: pd.DataFrame
+    value: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -53,10 +56,11 @@ class TokenizedCells:
 
     def keep(self, chosen: np.ndarray) -> TokenizedCells:
         """Only the cells for which the boolean array ``chosen`` is true; genes stay as they are."""
-        lengths = self.lengths[chosen]
+        positions = np.repeat(chosen, self.lengths)
         return replace(
             self,
-            gene=self.gene[np.repeat(chosen, self.lengths)],
-            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            gene=self.gene[positions],
+            offsets=np.concatenate([[0], np.cumsum(self.lengths[chosen])]).astype(np.int64),
             cells=self.cells[chosen].reset_index(drop=True),
+            value=None if self.value is None else self.value[positions],
         )

@@ -47,7 +47,7 @@ def main() -> None:
         typer.echo("\nstopped; the same command goes on where it stopped.", err=True)
         sys.exit(130)
     except Exception as error:
-        sentence = str(error) if isinstance(error, UserError) else DISK_FULL if _disk_is_full(error) else None
+        sentence = _sentence(error)
         if sentence is None or "--debug" in sys.argv:
             raise
         typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
@@ -55,6 +55,12 @@ def main() -> None:
         sys.exit(2)
 
 
-def _disk_is_full(error: Exception) -> bool:
-    """Whether a write failed for want of space; writers in other languages say it in words only."""
-    return getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error)
+def _sentence(error: Exception) -> str | None:
+    """What to tell the user; None for what is our fault. Writers in other languages say a full disk in words only."""
+    if isinstance(error, UserError):
+        return str(error)
+    if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error):
+        return DISK_FULL
+    if isinstance(error, PermissionError) and error.filename:
+        return f"{error.filename} may not be read or written by you: change its permissions, or choose another path."
+    return None

@@ -41,7 +41,8 @@ class Listener:
                 yield lambda n: bars.advance(task, n)
         else:
             yield lambda _n: None
-            self.console.print(f"{label}: {total:,} {unit}s in {time.monotonic() - started:.1f} s", highlight=False)
+            count = f"{total:,} {unit}{'' if total == 1 else 's'}"
+            self.console.print(f"{label}: {count} in {time.monotonic() - started:.1f} s", highlight=False)
 
     def note(self, text: str) -> None:
         self.console.print(f"note: {text}", highlight=False, soft_wrap=True)

@@ -32,6 +32,8 @@ class Batch:
         Cell of each row, shape ``(B,)``.
     padded
         Whether any row is padded.
+    values
+        Shape ``(B, T)``, float32: value of every token, for models that read values.
     """
 
     tokens: torch.Tensor
@@ -39,6 +41,7 @@ class Batch:
     gene: torch.Tensor
     cells: np.ndarray
     padded: bool
+    values: torch.Tensor | None = None
 
 
 class CellModel(ABC):

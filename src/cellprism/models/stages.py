@@ -28,16 +28,20 @@ if TYPE_CHECKING:
 def run_model(run: Run) -> CellModel:
     """The model of a run."""
     config = run.config.model
-    return load_model(config.path, kind=config.kind, device=config.device, dictionaries=config.dictionaries)
+    return load_model(
+        config.path, kind=config.kind, device=config.device, dictionaries=config.dictionaries, protocol=config.protocol,
+    )
 
 
 def run_tokens(run: Run) -> TokenizedCells:
     """The tokenised cells of a run whose first stage is done."""
+    values = run.file("tokens") / "value.npy"
     return TokenizedCells(
         gene=np.load(run.file("tokens") / "gene.npy"),
         offsets=np.load(run.file("tokens") / "offsets.npy"),
         genes=run.read("genes"),
         cells=run.read("cells"),
+        value=np.load(values) if values.exists() else None,
     )
 
 
@@ -127,6 +131,8 @@ def _write(run: Run, expression: Expression, tokens: TokenizedCells, labels: pd.
     ))
     write_array(run.file("tokens") / "gene.npy", tokens.gene)
     write_array(run.file("tokens") / "offsets.npy", tokens.offsets)
+    if tokens.value is not None:
+        write_array(run.file("tokens") / "value.npy", tokens.value)
 
 
 def _external(config: Config) -> Sequence[Path]:
@@ -140,6 +146,6 @@ TOKENIZE = Stage(
     name="tokenize",
     function=tokenize,
     outputs=("model.json", "cells.parquet", "cell_labels.parquet", "genes.parquet", "tokens"),
-    config=("model.kind", "model.path", "model.dictionaries", "cells", "sae.layers", "seed"),
+    config=("model.kind", "model.path", "model.dictionaries", "model.protocol", "cells", "sae.layers", "seed"),
     external=_external,
 )

@@ -26,6 +26,9 @@ class ModelConfig(Section):
     kind: str = Field("geneformer", description="name of a model reader (entry point `cellprism.models`)")
     path: str = Field("demo", description="checkpoint folder; `demo` is the small model that ships with the package")
     dictionaries: str | None = Field(None, description="folder of the dictionaries; default: beside the weights")
+    protocol: Literal["calibrated", "published"] = Field(
+        "calibrated", description="`published` feeds cells as the papers did, where the model reader knows how",
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where the model runs")
     token_budget: Positive = Field(8192, description="padded tokens per batch")
 
@@ -39,7 +42,7 @@ class CellsConfig(Section):
     donor: str | None = Field(None, description="column of obs that names the donor")
     max_cells: Positive | None = Field(None, description="use a seeded sample of so many cells; default: all")
     min_tokens: Positive = Field(20, description="cells with fewer known expressed genes are left out")
-    min_share_mapped: Share = Field(0.3, description="refuse cells of which a smaller share of expression maps")
+    min_share_mapped: Share = Field(0.3, description="refuse cells that map less, unless the model is small")
 
 
 class SAEConfig(Section):

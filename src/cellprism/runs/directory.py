@@ -95,19 +95,24 @@ class Run:
 def create(config: Config) -> Run:
     """Make the directory ``config.out`` (or take the one that is there) and write the config into it."""
     path = Path(config.out)
-    if path.exists() and not path.is_dir():
-        msg = f"{path} is a file: choose another run directory with `--out`."
-        raise UserError(msg)
-    if path.is_dir() and any(path.iterdir()) and not (path / "format.json").exists():
-        others = [p.name for p in path.iterdir() if p.name != ".lock"]
-        if others:
-            msg = f"{path} holds other files ({others[0]}, ...): choose an empty or new run directory with `--out`."
-            raise UserError(msg)
-    if (path / "format.json").exists():
-        check_format(path)
+    check_target(path)
     write_json(path / "format.json", {"format": FORMAT})
     write_text(path / "run.yaml", dump_config(config))
     return Run(path, config)
+
+
+def check_target(path: Path) -> None:
+    """Raise a `UserError` unless ``path`` is new, empty, or a run that this version can go on with."""
+    if path.exists() and not path.is_dir():
+        msg = f"{path} is a file: choose another run directory with `--out`."
+        raise UserError(msg)
+    if (path / "format.json").exists():
+        check_format(path)
+        return
+    others = [p.name for p in path.iterdir() if p.name != ".lock"] if path.is_dir() else []
+    if others:
+        msg = f"{path} holds other files ({others[0]}, ...): choose an empty or new run directory with `--out`."
+        raise UserError(msg)
 
 
 def open_directory(path: Path) -> Run:
