@@ -12,7 +12,7 @@ from tests.atlas.fabricated import BARE, DEAD, GROUPS, LAYERS, N_FEATURES, N_GEN
 
 from cellprism.atlas.columns import unpack_columns
 from cellprism.atlas.export import STATIC, export, run_identifiers
-from cellprism.atlas.featuremap import quantise
+from cellprism.atlas.featuremap import mini_columns, quantise
 from cellprism.atlas.packing import unpack_json
 from cellprism.errors import UserError
 
@@ -197,6 +197,22 @@ def test_the_map_has_every_feature_in_random_order(
         assert columns["module"].tolist() == table["module"].fillna(65535).tolist()
         best = [best_group(reader.celltypes(layer), feature) for feature in table["feature"]]
         assert [groups[i] if i < 65535 else None for i in columns["group"]] == best
+
+
+def test_the_small_map_is_the_beginning_of_the_large_one(folder: Path) -> None:
+    for layer in LAYERS:
+        large = pd.DataFrame(unpack_columns((folder / f"map/L{layer:02d}.bin").read_bytes())).query("x < 65535")
+        small = pd.DataFrame(unpack_columns((folder / f"mini/L{layer:02d}.bin").read_bytes()))
+        assert len(small) == N_FEATURES - 1
+        assert small[["module", "group"]].to_numpy().tolist() == large[["module", "group"]].to_numpy().tolist()
+        for name in ("x", "y"):
+            assert (large[name].to_numpy() // 16 * 16).tolist() == small[name].tolist()
+        known = large["group_auroc"].notna().to_numpy()
+        lost = (large["group_auroc"].to_numpy() - small["group_auroc"].to_numpy())[known]
+        assert ((lost > -1e-6) & (lost < 0.01)).all()
+        assert small["group_auroc"].isna().tolist() == (~known).tolist()
+        few = mini_columns({name: large[name].to_numpy() for name in large}, 10)
+        assert few["group"].tolist() == large["group"].head(10).tolist()
 
 
 def best_group(tests: pd.DataFrame, feature: int) -> tuple[str, str] | None:

@@ -155,6 +155,20 @@ def test_every_page_is_small(browser: Browser, site: Site, run_id: str, pages: d
 
 
 @one_host
+def test_first_views_are_light(browser: Browser, site: Site, run_id: str, pages: dict[str, str]) -> None:
+    """Everything that comes over the wire until a page is at rest, compressed as hosts do."""
+    budgets = {"overview": 130_000, "layer": 180_000, "labelled feature": 170_000, "gene": 160_000}
+    for name, budget in budgets.items():
+        with watched(browser) as page:
+            answers: list[Response] = []
+            page.on("response", answers.append)
+            open_page(page, site.at(run_id, pages[name]))
+            bodies = [answer.body() for answer in answers]
+        sent = sum(len(body) if body[:2] == b"\x1f\x8b" else len(gzip.compress(body)) for body in bodies)
+        assert 20_000 < sent <= budget, f"{name} sends {sent} bytes"
+
+
+@one_host
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(
     browser: Browser, site: Site, run_id: str, pages: dict[str, str], axe: Callable[[Page], list[str]], scheme: str

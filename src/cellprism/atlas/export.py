@@ -14,7 +14,7 @@ import numpy as np
 from cellprism._version import __version__
 from cellprism.atlas.columns import pack_columns
 from cellprism.atlas.dictionaries import dictionaries
-from cellprism.atlas.featuremap import map_columns
+from cellprism.atlas.featuremap import map_columns, mini_columns
 from cellprism.atlas.files import FORMAT, is_atlas
 from cellprism.atlas.geneindex import gene_index, module_list
 from cellprism.atlas.packing import pack_json
@@ -96,7 +96,9 @@ def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:
     for layer in reader.layers:
         rng = np.random.default_rng([reader.config.seed, layer])
         features = reader.features(layer)
-        _write(folder / "map" / f"L{layer:02d}.bin", pack_columns(map_columns(features, dictionary, rng)))
+        columns = map_columns(features, dictionary, rng)
+        _write(folder / "map" / f"L{layer:02d}.bin", pack_columns(columns))
+        _write(folder / "mini" / f"L{layer:02d}.bin", pack_columns(mini_columns(columns)))
         _write(folder / "modules" / f"L{layer:02d}.jz", pack_json(module_list(reader, layer, dictionary)))
         top = top_columns(features, reader.top_genes(layer), dictionary)
         _write(folder / "top" / f"L{layer:02d}.bin", pack_columns(top))

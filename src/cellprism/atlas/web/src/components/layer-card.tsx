@@ -1,6 +1,6 @@
 // A layer as a card: a small map that links to the large one.
 import { useMemo } from "preact/hooks";
-import { loadMap } from "../data/store";
+import { loadMini } from "../data/store";
 import type { LayerSummary } from "../data/types";
 import { count } from "../lib/format";
 import { useLoad } from "../lib/load";
@@ -18,7 +18,7 @@ export function LayerCard({ about, words }: { about: LayerSummary; words: Words 
   const [card, near] = useNear<HTMLAnchorElement>();
   const { layer, n_annotated, n_alive } = about;
   const mode = words.groups.value.length ? "group" : "module";
-  const { value: map } = useLoad(`mini ${id} ${layer} ${near}`, async () => (near ? loadMap(id, layer) : null));
+  const { value: map } = useLoad(`mini ${id} ${layer} ${near}`, async () => (near ? loadMini(id, layer) : null));
   const colour = useMemo(() => {
     return map ? colouring(mode, map, words, [], theme).colour : new Uint32Array();
   }, [map, words, theme]);

@@ -69,6 +69,14 @@ export async function readFeatureMap(path: string): Promise<FeatureMap> {
   return { n, row, ...columns } as unknown as FeatureMap;
 }
 
+/** A sample of a layer's dots with only the columns that a small map needs. */
+export async function readMini(path: string): Promise<FeatureMap> {
+  const { n, columns } = parse(await readBytes(path), path);
+  const missing = ["x", "y", "module", "group", "group_auroc"].filter((name) => !columns[name]);
+  if (missing.length) throw new DataError(`${path} lacks the columns ${missing.join(", ")}.`);
+  return { n, flags: new Uint8Array(n), ...columns } as unknown as FeatureMap;
+}
+
 /** Top genes of all features of a layer, by rank, in order of the features' index. */
 export interface TopGenes {
   n: number;

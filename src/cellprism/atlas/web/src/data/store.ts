@@ -1,5 +1,5 @@
 // Every file is asked for once; a failed request may be tried again.
-import { readFeatureMap, readTopGenes, type FeatureMap, type TopGenes } from "./columns";
+import { readFeatureMap, readMini, readTopGenes, type FeatureMap, type TopGenes } from "./columns";
 import { DataError, readJson } from "./read";
 import type { AtlasIndex, Feature, GeneHit, Genes, Groups, Module, Summary, Terms } from "./types";
 
@@ -39,6 +39,11 @@ export const loadModules = (run: string, layer: number) => json<Module[]>(`runs/
 export function loadMap(run: string, layer: number): Promise<FeatureMap> {
   const path = `runs/${run}/map/L${two(layer)}.bin`;
   return once(path, () => readFeatureMap(path));
+}
+
+export function loadMini(run: string, layer: number): Promise<FeatureMap> {
+  const path = `runs/${run}/mini/L${two(layer)}.bin`;
+  return once(path, () => readMini(path));
 }
 
 export async function loadTopGenes(run: string, layers: number[]): Promise<Map<number, TopGenes>> {

@@ -90,9 +90,21 @@ function Maps({ summary, words }: { summary: Summary; words: Words }) {
   );
 }
 
-function Findings({ summary, words }: { summary: Summary; words: Words }) {
+function FindingCards({ summary, words }: { summary: Summary; words: Words }) {
   const { id } = useRun();
   const genes = useLoad(`genes ${id}`, () => loadGenes(id));
+  return (
+    <Load of={genes}>{(genes) => (
+      <ul class="cards findings">
+        {summary.findings.slice(0, FINDINGS).map((finding) => (
+          <li key={`${finding.layer} ${finding.feature}`}><FindingCard finding={finding} genes={genes} words={words} /></li>
+        ))}
+      </ul>
+    )}</Load>
+  );
+}
+
+function Findings({ summary, words }: { summary: Summary; words: Words }) {
   return (
     <section aria-labelledby="start" data-testid="findings">
       <div class="section-head">
@@ -101,13 +113,7 @@ function Findings({ summary, words }: { summary: Summary; words: Words }) {
       </div>
       {summary.findings.length === 0
         ? <p class="note">{absence(summary, "celltypes") ?? "No feature of this run passes both tests."} The layers' tables list what there is.</p>
-        : <Load of={genes}>{(genes) => (
-            <ul class="cards findings">
-              {summary.findings.slice(0, FINDINGS).map((finding) => (
-                <li key={`${finding.layer} ${finding.feature}`}><FindingCard finding={finding} genes={genes} words={words} /></li>
-              ))}
-            </ul>
-          )}</Load>}
+        : <FindingCards summary={summary} words={words} />}
     </section>
   );
 }
