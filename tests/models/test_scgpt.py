@@ -68,7 +68,7 @@ def write(
 
 
 def load(folder: Path, **options: Any) -> ScGPT:
-    return load_scgpt(str(folder), device=CPU, **options)
+    return load_scgpt(str(folder), device=CPU, **{"dtype": "float32", **options})
 
 
 @pytest.mark.parametrize("names", ["Wqkv", "_impl.Wqkv", "in_proj"])
@@ -141,6 +141,16 @@ def test_starting_from_a_cached_layer_equals_the_full_run_bit_for_bit(folder: Pa
     whole = [h for _, h in model.residuals(batch)]
     with torch.inference_mode():
         assert torch.equal(model.block(2, model.block(1, whole[0], batch), batch), whole[2])
+
+
+def test_bfloat16_follows_float32_with_embeddings_kept_exact(folder: Path, small_cells: Expression) -> None:
+    exact, rounded = load(folder), load(folder, dtype="bfloat16")
+    batch = exact.pad(exact.tokenize(small_cells), np.arange(8))
+    assert torch.equal(rounded.embed(batch), exact.embed(batch).bfloat16())
+    for (_, h), (_, r) in zip(exact.residuals(batch), rounded.residuals(batch), strict=True):
+        assert r.dtype == torch.bfloat16
+        assert torch.nn.functional.cosine_similarity(h, r.float(), dim=-1)[batch.mask].min() > 0.99
+    assert rounded.describe()["dtype"] == "bfloat16"
 
 
 def test_half_precision_weights_are_read(tmp_path: Path, weights: dict[str, torch.Tensor]) -> None:
@@ -230,7 +240,7 @@ def test_a_protocol_goes_only_to_readers_that_know_it(folder: Path) -> None:
     assert load_model(str(folder), kind="scgpt", device="cpu").describe()["protocol"] == "calibrated"
     published = load_model(str(folder), kind="scgpt", device="cpu", protocol="published")
     assert published.describe()["protocol"] == "published"
-    with pytest.raises(UserError, match=r"kind 'geneformer' have no use for `model.protocol: published`"):
+    with pytest.raises(UserError, match=r"kind 'geneformer' have no use for `model\.protocol: published`"):
         load_model("demo", protocol="published")
 
 

@@ -11,7 +11,7 @@ import torch
 
 from cellprism.cells.binned_tokens import SymbolVocabulary, binned_tokens, raw_value_tokens
 from cellprism.errors import UserError
-from cellprism.models.base import Batch, CellModel
+from cellprism.models.base import Batch, CellModel, pick_dtype
 from cellprism.models.scgpt_network import Network, Sizes
 
 if TYPE_CHECKING:
@@ -36,9 +36,12 @@ class ScGPT(CellModel):
 
     def __init__(
         self, network: Network, vocabulary: SymbolVocabulary, sizes: Sizes, *, name: str, device: torch.device,
-        protocol: str = "calibrated", heads_not_used: tuple[str, ...] = (),
+        dtype: torch.dtype = torch.float32, protocol: str = "calibrated", heads_not_used: tuple[str, ...] = (),
     ) -> None:
         self.network = network.eval().to(device)
+        network.transformer_encoder.to(dtype)
+        network.decoder.to(dtype)
+        self.dtype = dtype
         self.layers: Any = network.transformer_encoder["layers"]
         self.genes = vocabulary
         self.sizes = sizes
@@ -57,7 +60,7 @@ class ScGPT(CellModel):
         return {
             "kind": "scgpt", "name": self.name, "n_layers": self.n_layers, "d_model": self.d_model,
             "max_length": self.max_length, "vocabulary": len(self.vocabulary), "dictionary": self.genes.name,
-            "protocol": self.protocol,
+            "dtype": str(self.dtype).removeprefix("torch."), "protocol": self.protocol,
             "values": "raw; longer cells: the highest" if self.protocol == "published" else binned,
             "heads_not_used": list(self.heads_not_used),
         }
@@ -95,7 +98,7 @@ class ScGPT(CellModel):
 
     def embed(self, batch: Batch) -> torch.Tensor:
         h: torch.Tensor = self.network.encoder(batch.tokens) + self.network.value_encoder(batch.values)
-        return h
+        return h.to(self.dtype)
 
     def block(self, layer: int, h: torch.Tensor, batch: Batch) -> torch.Tensor:
         out: torch.Tensor = self.layers[layer](h, batch.mask[:, None, None, :] if batch.padded else None)
@@ -108,7 +111,8 @@ class ScGPT(CellModel):
 
 
 def load_scgpt(
-    path: str, *, device: torch.device, dictionaries: str | None = None, protocol: str = "calibrated",
+    path: str, *, device: torch.device, dictionaries: str | None = None, dtype: str = "auto",
+    protocol: str = "calibrated",
 ) -> ScGPT:
     """Load a folder with ``best_model.pt``, ``args.json`` and ``vocab.json`` (the last maybe in ``dictionaries``).
 
@@ -131,7 +135,8 @@ def load_scgpt(
         network = Network(len(vocabulary.tokens), sizes)
     heads = _fill(network, _read_weights(paths[0]), paths[0])
     return ScGPT(
-        network, vocabulary, sizes, name=folder.resolve().name, device=device, protocol=protocol, heads_not_used=heads,
+        network, vocabulary, sizes, name=folder.resolve().name, device=device, dtype=pick_dtype(dtype, device),
+        protocol=protocol, heads_not_used=heads,
     )
 
 
