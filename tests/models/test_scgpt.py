@@ -240,7 +240,7 @@ def test_a_protocol_goes_only_to_readers_that_know_it(folder: Path) -> None:
     assert load_model(str(folder), kind="scgpt", device="cpu").describe()["protocol"] == "calibrated"
     published = load_model(str(folder), kind="scgpt", device="cpu", protocol="published")
     assert published.describe()["protocol"] == "published"
-    with pytest.raises(UserError, match=r"kind 'geneformer' have no use for `model.protocol: published`"):
+    with pytest.raises(UserError, match=r"kind 'geneformer' have no use for `model\.protocol: published`"):
         load_model("demo", protocol="published")
 
 
