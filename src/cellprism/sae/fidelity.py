@@ -122,5 +122,5 @@ FIDELITY = Stage(
     function=measure_fidelity,
     inputs=("model.json", "tokens", "genes.parquet", "{layer}/sae.safetensors"),
     outputs=("{layer}/metrics_fidelity.parquet",),
-    config=("sae.held_out", "model.token_budget", "model.device", "seed"),
+    config=("sae.held_out", "model.token_budget", "model.device", "model.dtype", "seed"),
 )
