@@ -101,7 +101,8 @@ def _batch_losses(
     def loss(h: torch.Tensor, start: int) -> float:
         for layer in range(start, model.n_layers):
             h = model.block(layer, h, masked)
-        return float(torch.nn.functional.cross_entropy(model.readout(h[places], masked).float(), truth, reduction="sum"))
+        logits = model.readout(h[places], masked).float()
+        return float(torch.nn.functional.cross_entropy(logits, truth, reduction="sum"))
 
     found = []
     with torch.inference_mode():
