@@ -12,6 +12,8 @@ from scipy import sparse
 
 from cellprism.cells.expression import Expression
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch is loaded
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

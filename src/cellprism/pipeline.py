@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellprism.codes.stages import ENCODE
-from cellprism.features.stages import ANNOTATE, CATALOG, CELLTYPES, LAYOUT, MODULES, NEIGHBOURS
+from cellprism.features.context_stages import HIGHWAYS, VARIANCE
+from cellprism.features.geometry_stages import ALIGNMENT, AXES, TRACKING, UNLABELLED
+from cellprism.features.stages import ANNOTATE, CATALOG, CELLTYPES, LAYOUT, MODULES, NEIGHBOURS, STRING_DENSITY
 from cellprism.models.stages import TOKENIZE
 from cellprism.plan import check_fit
 from cellprism.runs.directory import Run, check_target, create
 from cellprism.runs.lock import exclusive
 from cellprism.runs.progress import Silent
 from cellprism.runs.stage import run_stages
+from cellprism.sae.fidelity import FIDELITY
 from cellprism.sae.stages import RESIDUALS, TRAIN
 
 if TYPE_CHECKING:
@@ -20,7 +23,8 @@ if TYPE_CHECKING:
     from cellprism.runs.progress import Progress
 
 STAGES = (
-    TOKENIZE, RESIDUALS, TRAIN, ENCODE, CATALOG, ANNOTATE, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS,
+    TOKENIZE, RESIDUALS, TRAIN, AXES, ENCODE, FIDELITY, CATALOG, ANNOTATE, STRING_DENSITY, MODULES, CELLTYPES, LAYOUT,
+    NEIGHBOURS, ALIGNMENT, TRACKING, UNLABELLED, VARIANCE, HIGHWAYS,
 )
 
 

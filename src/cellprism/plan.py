@@ -15,6 +15,7 @@ from cellprism.errors import UserError
 from cellprism.models import configured_model
 from cellprism.models.stages import choose_cells, chosen_layers, read_cells
 from cellprism.runs.files import size
+from cellprism.sae.topk import code_width
 
 if TYPE_CHECKING:
     from cellprism.runs.config import Config, SAEConfig
@@ -51,8 +52,9 @@ class Workload:
 
     def disk(self) -> dict[str, float]:
         """Bytes on disk by kind."""
+        width = code_width(self.sae.k, self.n_features, self.sae.activation)
         return {
-            "codes": self.positions * (self.layers * 4.0 * self.sae.k + 8),
+            "codes": self.positions * (self.layers * 4.0 * width + 8),
             "residual sample, while it runs": self.layers * self.sampled * 2.0 * self.d_model,
             "autoencoders and tables": self.layers * self.n_features * (8.0 * self.d_model + 4000),
         }
@@ -66,10 +68,10 @@ class Workload:
         return BASE_MEMORY + max(encoding, training, 48.0 * self.n_features**2)
 
     def operations(self) -> float:
-        """Floating-point operations: two passes of the model, six matrix products a training step, one encoding."""
+        """Floating-point operations: two passes of the model, one matrix product a training step, one encoding."""
         d, features = self.d_model, self.n_features
         block = 24.0 * d * d + 4.0 * d * self.positions / self.cells
-        training = 12.0 * self.sae.steps * min(self.sae.batch_size, self.sampled) * d * features
+        training = 2.0 * self.sae.steps * min(self.sae.batch_size, self.sampled) * d * features
         encoding = 2.0 * self.positions * d * features
         return 2 * self.positions * self.model_layers * block + self.layers * (training + encoding)
 

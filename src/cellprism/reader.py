@@ -103,6 +103,38 @@ class RunReader:
         """Tests of the features' top genes against gene sets."""
         return self._read("annotations", layer)
 
+    def string_density(self, layer: int) -> pd.DataFrame:
+        """Links among the top genes of each feature in the network of the run; empty without one."""
+        return self._read("string_density", layer)
+
+    def alignment(self, layer: int) -> pd.DataFrame:
+        """The principal axis of the residuals nearest to each feature."""
+        return self._read("alignment", layer)
+
+    def explained(self, layer: int) -> pd.DataFrame:
+        """Variance explained by the autoencoder and by principal axes with equally many active terms."""
+        return self._read("explained", layer)
+
+    def chains(self) -> pd.DataFrame:
+        """Features that go on from layer to layer: where each chain is born and where it ends."""
+        return self.run.read("chains")
+
+    def chain_members(self) -> pd.DataFrame:
+        """The features of each chain, layer by layer."""
+        return self.run.read("chain_members")
+
+    def unlabelled(self, layer: int) -> pd.DataFrame:
+        """Features without a label, the most lasting and reliable first, with their company."""
+        return self._read("unlabelled", layer).sort_values("rank", ignore_index=True)
+
+    def variance(self, layer: int) -> pd.DataFrame:
+        """What gene and cell alone explain of each feature's activation."""
+        return self._read("variance", layer)
+
+    def highways(self, layer: int) -> pd.DataFrame:
+        """Features of the next layer that fire at the same positions; empty for the last layer."""
+        return self._read("highways", layer)
+
     def modules(self, layer: int) -> pd.DataFrame:
         """Modules of features that fire together, largest first."""
         return self._read("modules", layer)
@@ -129,7 +161,11 @@ class RunReader:
 
     def metrics(self, layer: int) -> pd.DataFrame:
         """Quality of the layer's sparse autoencoder on held-out cells."""
-        return self._read("metrics", layer)
+        import pandas as pd
+
+        paths = sorted(self.run.layer_folder(self._known(layer)).glob("metrics_*.parquet"))
+        suffixes = ["", *(path.stem.removeprefix("metrics") for path in paths)]
+        return pd.concat([self.run.read("metrics", layer, suffix=suffix) for suffix in suffixes], ignore_index=True)
 
     def rates(self, layer: int | None = None) -> pd.DataFrame:
         """Headline rates beside their nulls, of one layer or of all, with a column ``layer``."""
@@ -139,8 +175,9 @@ class RunReader:
         tables = []
         for one in layers:
             paths = sorted(self.run.layer_folder(one).glob("rates*.parquet"))
-            suffixes = [path.stem.removeprefix("rates") for path in paths]
+            suffixes = sorted((path.stem.removeprefix("rates") for path in paths), key=_later)
             tables += [self.run.read("rates", one, suffix=suffix).assign(layer=one) for suffix in suffixes]
+        tables = [table for table in tables if len(table)]
         if not tables:
             msg = f"no rates in {self.path}: the run has not come so far; see `cellprism status {self.path}`."
             raise UserError(msg)
@@ -218,6 +255,11 @@ def rank_findings(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows.assign(_worse=by_label.combine(by_group, max), _sum=by_label + by_group)
     rows = rows.sort_values(["_worse", "_sum", "layer", "feature"]).drop(columns=["_worse", "_sum"])
     return rows.drop_duplicates(["source", "label"])
+
+
+def _later(suffix: str) -> bool:
+    """Whether rates come after those that say what a run is about."""
+    return suffix not in ("_annotation", "_celltypes", "_modules")
 
 
 def _convincing(table: pd.DataFrame) -> pd.Series[bool]:

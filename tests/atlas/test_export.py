@@ -12,7 +12,7 @@ from tests.atlas.fabricated import BARE, DEAD, GROUPS, LAYERS, N_FEATURES, N_GEN
 
 from cellprism.atlas.columns import unpack_columns
 from cellprism.atlas.export import STATIC, export, run_identifiers
-from cellprism.atlas.featuremap import quantise
+from cellprism.atlas.featuremap import mini_columns, quantise
 from cellprism.atlas.packing import unpack_json
 from cellprism.errors import UserError
 
@@ -111,6 +111,8 @@ def test_lists_of_a_feature_equal_the_tables(
     groups: list[tuple[str, str]],
 ) -> None:
     symbol = reader.genes().set_index("gene")["symbol"]
+    label = {(layer, row.feature): (row.source, row.term)
+             for layer in LAYERS for row in reader.run.read("labels", layer).itertuples()}
     for layer in LAYERS:
         by_feature = {name: dict(iter(getattr(reader, name)(layer).groupby("feature"))) for name in
                       ("top_genes", "annotations", "celltypes", "neighbours", "histograms")}
@@ -139,8 +141,9 @@ def test_lists_of_a_feature_equal_the_tables(
             assert record["histogram"] == by_feature["histograms"][feature]["count"].tolist()
             near = by_feature["neighbours"].get(feature, pd.DataFrame())
             assert len(record["neighbours"]) == len(near)
-            for (kind, at, other, *_), row in zip(record["neighbours"], near.itertuples(), strict=True):
+            for (kind, at, other, *_, term), row in zip(record["neighbours"], near.itertuples(), strict=True):
                 assert (kind, at, other) == (row.kind, row.neighbour_layer, row.neighbour)
+                assert (None if term is None else terms[term]) == label.get((at, other))
 
 
 def test_a_dead_feature_has_a_page_of_nothing(records: dict[int, dict[int, dict]]) -> None:
@@ -151,16 +154,20 @@ def test_a_dead_feature_has_a_page_of_nothing(records: dict[int, dict[int, dict]
     assert records[0][RARE]["rare"]
 
 
-def test_the_gene_index_is_complete(reader: RunReader, folder: Path) -> None:
+def test_the_gene_index_is_complete(reader: RunReader, folder: Path, terms: list[tuple[str, str]]) -> None:
     found = []
     genes = set()
+    label = {(layer, row.feature): None if pd.isna(row.label) else (row.source, row.label)
+             for layer in LAYERS for row in reader.features(layer).itertuples()}
     for i in range(256):
         content = jz(folder / f"gene/{i:02x}.jz")
         for gene, rows in content.items():
             assert int(gene) % 256 == i
             assert [row[:1] + row[2:3] for row in rows] == sorted(row[:1] + row[2:3] for row in rows)
             genes.add(int(gene))
-            found += [(int(gene), *row[:3], *row[4:]) for row in rows]
+            found += [(int(gene), *row[:3], *row[4:6]) for row in rows]
+            named = [None if row[6] is None else terms[row[6]] for row in rows]
+            assert named == [label[row[0], row[1]] for row in rows]
     assert genes == set(range(N_GENES))
     wanted = [
         (row.gene, layer, row.feature, row.rank, row.fired, row.seen)
@@ -179,7 +186,9 @@ def test_the_map_has_every_feature_in_random_order(
         table = reader.features(layer)
         for name in ("feature", "n_fired", "n_cells", "n_terms"):
             assert columns[name].tolist() == table[name].tolist()
-        np.testing.assert_array_equal(columns["label_q"], table["label_q"].astype("f4"))
+        for name in ("frequency", "max_value", "label_q", "group_auroc"):
+            np.testing.assert_allclose(columns[name], table[name], rtol=2**-14)
+            assert not (columns[name].to_numpy("f4").view("u4") & 0x3FF)[np.isfinite(columns[name])].any()
         assert columns["flags"].tolist() == (table["dead"] * 1 + table["rare"] * 2).tolist()
         assert ((columns["x"] == 65535) & (columns["y"] == 65535)).tolist() == table["dead"].tolist()
         named = [terms[i] if i < len(terms) else None for i in columns["label"]]
@@ -188,6 +197,22 @@ def test_the_map_has_every_feature_in_random_order(
         assert columns["module"].tolist() == table["module"].fillna(65535).tolist()
         best = [best_group(reader.celltypes(layer), feature) for feature in table["feature"]]
         assert [groups[i] if i < 65535 else None for i in columns["group"]] == best
+
+
+def test_the_small_map_is_the_beginning_of_the_large_one(folder: Path) -> None:
+    for layer in LAYERS:
+        large = pd.DataFrame(unpack_columns((folder / f"map/L{layer:02d}.bin").read_bytes())).query("x < 65535")
+        small = pd.DataFrame(unpack_columns((folder / f"mini/L{layer:02d}.bin").read_bytes()))
+        assert len(small) == N_FEATURES - 1
+        assert small[["module", "group"]].to_numpy().tolist() == large[["module", "group"]].to_numpy().tolist()
+        for name in ("x", "y"):
+            assert (large[name].to_numpy() // 16 * 16).tolist() == small[name].tolist()
+        known = large["group_auroc"].notna().to_numpy()
+        lost = (large["group_auroc"].to_numpy() - small["group_auroc"].to_numpy())[known]
+        assert ((lost > -1e-6) & (lost < 0.01)).all()
+        assert small["group_auroc"].isna().tolist() == (~known).tolist()
+        few = mini_columns({name: large[name].to_numpy() for name in large}, 10)
+        assert few["group"].tolist() == large["group"].head(10).tolist()
 
 
 def best_group(tests: pd.DataFrame, feature: int) -> tuple[str, str] | None:
@@ -229,7 +254,10 @@ def test_the_summary_says_what_the_run_found(reader: RunReader, folder: Path) ->
     assert [(f["layer"], f["feature"]) for f in summary["findings"]] == list(
         zip(found["layer"], found["feature"], strict=True))
     symbol = reader.genes().set_index("gene")["symbol"]
-    assert [[symbol[g] for g in f["genes"]] for f in summary["findings"]] == found["genes"].tolist()
+    assert [[symbol[g] for g, _ in f["genes"]] for f in summary["findings"]] == found["genes"].tolist()
+    for finding in summary["findings"]:
+        top = reader.top_genes(finding["layer"]).query("feature == @finding['feature']").sort_values("rank")
+        np.testing.assert_allclose([mean for _, mean in finding["genes"]], top["mean"], rtol=1e-5)
 
 
 def test_no_absolute_path_is_published(atlas: Path) -> None:
@@ -239,13 +267,13 @@ def test_no_absolute_path_is_published(atlas: Path) -> None:
 
 
 def test_modules_have_their_members(reader: RunReader, folder: Path) -> None:
-    modules = jz(folder / "modules.jz")
     for layer in LAYERS:
+        modules = jz(folder / f"modules/L{layer:02d}.jz")
         members = reader.members(layer)
-        for module in modules[str(layer)]:
+        for module in modules:
             assert module["features"] == sorted(members.loc[members["module"] == module["module"], "feature"])
-        assert modules[str(layer)][0]["term"] is not None
-        assert modules[str(layer)][1] | {"features": []} == {
+        assert modules[0]["term"] is not None
+        assert modules[1] | {"features": []} == {
             "module": 1, "features": [], "n_edges": 20, "stability": None, "term": None, "n_members_with_term": None,
             "p": None, "q": None,
         }

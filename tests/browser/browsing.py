@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import uvicorn
+from playwright.sync_api import expect
 
 from cellprism.atlas.server import create_app
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Request
 
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -74,11 +75,25 @@ def watched(browser: Browser, **options: object) -> Iterator[Page]:
     troubles: list[str] = []
     page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on("requestfailed", lambda request: troubles.append(f"failed: {request.url}"))
+    page.on("requestfailed", lambda request: troubles.append(f"failed: {request.url}") if _failed(request) else None)
     page.on("request", lambda request: troubles.append(f"outside: {request.url}") if _outside(request.url) else None)
     yield page
     context.close()
     assert troubles == []
+
+
+def open_page(page: Page, url: str) -> None:
+    """Open a page and wait until it has its content."""
+    page.goto("about:blank")
+    page.goto(url)
+    expect(page.locator("main h1")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("main")).not_to_contain_text("Loading …")
+
+
+def _failed(request: Request) -> bool:
+    """Leaving a page ends what it still asks for; that is no failure."""
+    return request.failure != "net::ERR_ABORTED"
 
 
 def _outside(url: str) -> bool:

@@ -91,6 +91,7 @@ def pages(reader: RunReader, run_id: str) -> dict[str, str]:
         "unlabelled feature": f"/feature/{found['layer']}/{bare}",
         "genes": "/genes",
         "gene": f"/genes?gene={found['genes'][0]}",
+        "gene list": f"/list?genes={'+'.join(found['genes'])}",
         "modules": "/modules",
         "methods": "/methods",
     }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, Response, expect
-from tests.browser.browsing import FLAGS, Site, watched
+from tests.browser.browsing import FLAGS, Site, open_page, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,15 +34,6 @@ COLOURS = """async (canvas) => {
     return [...counts.values()];
 }"""
 """How many pixels of a canvas have each colour."""
-
-
-def open_page(page: Page, url: str) -> None:
-    """Open a page and wait until it has its content."""
-    page.goto("about:blank")
-    page.goto(url)
-    expect(page.locator("main h1")).to_be_visible()
-    page.wait_for_load_state("networkidle")
-    expect(page.locator("main")).not_to_contain_text("Loading …")
 
 
 def open_map(page: Page, site: Site, run_id: str, layer: int) -> dict[str, int]:
@@ -161,6 +152,20 @@ def test_every_page_is_small(browser: Browser, site: Site, run_id: str, pages: d
             sizes = [len(gzip.compress(response.body())) for response in code]
         assert nodes <= 2000, f"{name} has {nodes} nodes"
         assert 5_000 < sum(sizes) <= 90_000, f"{name} loads {sum(sizes)} bytes of code"
+
+
+@one_host
+def test_first_views_are_light(browser: Browser, site: Site, run_id: str, pages: dict[str, str]) -> None:
+    """Everything that comes over the wire until a page is at rest, compressed as hosts do."""
+    budgets = {"overview": 130_000, "layer": 180_000, "labelled feature": 170_000, "gene": 160_000}
+    for name, budget in budgets.items():
+        with watched(browser) as page:
+            answers: list[Response] = []
+            page.on("response", answers.append)
+            open_page(page, site.at(run_id, pages[name]))
+            bodies = [answer.body() for answer in answers]
+        sent = sum(len(body) if body[:2] == b"\x1f\x8b" else len(gzip.compress(body)) for body in bodies)
+        assert 20_000 < sent <= budget, f"{name} sends {sent} bytes"
 
 
 @one_host

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from tests.atlas.published_json import write_published
 
 from cellprism.cli import DISK_FULL, main
 
@@ -55,7 +56,7 @@ def test_help_needs_no_heavy_import() -> None:
 
 
 @pytest.mark.parametrize("command", [
-    "demo", "init", "plan", "run", "status", "serve", "export", "doctor", "pretrain", "bench",
+    "demo", "init", "plan", "run", "status", "serve", "export", "import-atlas", "doctor", "pretrain", "bench", "knowledge",
 ])
 def test_every_command_has_an_example(command: str, cli: Callable[..., tuple[int, str, str]]) -> None:
     code, out, _ = cli(command, "--help")
@@ -143,3 +144,13 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
         pytest.skip(f"no small disk can be made here: {done.stderr.strip()}")
     assert done.returncode == 2, done.stderr
     assert done.stderr == f"error: {DISK_FULL}\n"
+
+
+def test_import_atlas_writes_a_run(tmp_path: Path, cli: Callable[..., tuple[int, str, str]]) -> None:
+    source = write_published(tmp_path / "published")
+    code, out, _ = cli("import-atlas", source, "--out", tmp_path / "run")
+    assert code == 0
+    assert f"cellprism serve {tmp_path / 'run'}" in " ".join(out.split())
+    code, _, err = cli("import-atlas", tmp_path / "run", "--out", tmp_path / "other")
+    assert code == 2
+    assert "no global_summary.json" in err

@@ -39,9 +39,13 @@ def planted(tmp_path: Path) -> Planted:
     lines = [f"group {g}\tplanted\t" + "\t".join(f"G{i}" for i in range(30 * g, 30 * g + 20)) for g in range(GROUPS)]
     lines += [f"random {i}\tplanted\t" + "\t".join(f"G{j}" for j in rng.choice(GENES, 12, False)) for i in range(20)]
     sets.write_text("\n".join(lines) + "\n")
+    network = tmp_path / "network.tsv"
+    pairs = [(i, j) for i in range(30) for j in range(i) if rng.random() < 0.7]
+    pairs += [(i, j) for i in range(30, GENES) for j in range(30, i) if rng.random() < 0.23]
+    network.write_text("".join(f"G{i}\tG{j}\n" for i, j in pairs))
     config = Config(
         out=str(tmp_path / "run"),
-        annotation=AnnotationConfig(gene_sets=(str(sets),), permutations=10, top_genes=12),
+        annotation=AnnotationConfig(gene_sets=(str(sets),), network=str(network), permutations=10, top_genes=12),
         modules=ModulesConfig(min_count=20, leiden_seeds=3),
     )
     run = Run(tmp_path / "run", config)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from cellprism.features.stages import ANNOTATE, CATALOG, CELLTYPES, LAYOUT, MODULES, NEIGHBOURS
+from cellprism.features.context_stages import HIGHWAYS, VARIANCE
+from cellprism.features.geometry_stages import TRACKING, UNLABELLED
+from cellprism.features.stages import ANNOTATE, CATALOG, CELLTYPES, LAYOUT, MODULES, NEIGHBOURS, STRING_DENSITY
 from cellprism.runs.files import sha256
 from cellprism.runs.progress import Silent
 
@@ -14,7 +16,9 @@ if TYPE_CHECKING:
     from cellprism.runs.directory import Run
     from cellprism.runs.stage import Stage
 
-STAGES = (CATALOG, ANNOTATE, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS)
+STAGES = (
+    CATALOG, ANNOTATE, STRING_DENSITY, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS, TRACKING, UNLABELLED, VARIANCE, HIGHWAYS,
+)
 
 
 def execute(run: Run, stages: tuple[Stage, ...]) -> None:
@@ -41,6 +45,12 @@ def test_the_stages_find_what_was_planted(planted) -> None:
     annotated = run.read("rates", 1, suffix="_annotation").set_index("rate").loc["annotated"]
     assert annotated["value"] > 0.6
     assert annotated["null_q95"] < annotated["value"] / 2
+    density = run.read("string_density", 1).set_index("feature")
+    assert (density.loc[:9, "q"] < 0.05).all()
+    assert (density.loc[10:, "q"] > 0.05).all()
+    linked = run.read("rates", 1, suffix="_string").loc[0]
+    assert linked["value"] == pytest.approx(10 / 39)
+    assert linked["null_mean"] < 0.1
     members = run.read("members", 1)
     inside = members[members["feature"] < 30]
     assert len(inside) == 30
@@ -54,6 +64,14 @@ def test_the_stages_find_what_was_planted(planted) -> None:
     assert run.read("rates", 1, suffix="_celltypes").loc[0, "null_mean"] < 0.05
     assert len(run.read("map", 1)) == 39
     assert run.notes("map", 1)["trustworthiness"] > 0.7
+    assert set(run.read("highways", 0)["partner_layer"]) <= {1}
+    assert run.read("highways", 1).empty
+    variance = run.read("variance", 1).set_index("feature")
+    assert (variance.loc[:29, "gene"] > 0.05).all()
+    assert variance.loc[30:, "gene"].abs().max() < 0.05
+    unlabelled = run.read("unlabelled", 1)
+    assert set(unlabelled["feature"]).isdisjoint(labels.index)
+    assert len(unlabelled) + len(labels) == 39
     neighbours = run.read("neighbours", 0)
     assert set(neighbours["kind"]) == {"atom", "cofiring", "next"}
     assert set(run.read("neighbours", 1)["kind"]) == {"atom", "cofiring", "previous"}
@@ -81,6 +99,21 @@ def test_a_run_without_labels_has_no_cell_types(planted) -> None:
     execute(run, (CELLTYPES,))
     assert run.read("celltypes", 0).empty
     assert run.read("rates", 0, suffix="_celltypes").loc[0, "value"] == 0
+
+
+def test_a_run_without_network_and_with_gene_names(planted, tmp_path) -> None:
+    run = planted.run
+    names = tmp_path / "hgnc_complete_set.txt"
+    header = "hgnc_id\tsymbol\tstatus\talias_symbol\tprev_symbol\tensembl_gene_id\n"
+    names.write_text(header + "".join(f"{i}\tN{i}\tApproved\t\tG{i}\t\n" for i in range(119)))
+    sets = tmp_path / "planted.gmt"
+    sets.write_text(sets.read_text().replace("\tG", "\tN"))
+    annotation = run.config.annotation.model_copy(update={"network": None, "gene_names": str(names)})
+    run.config = run.config.model_copy(update={"annotation": annotation})
+    execute(run, (CATALOG, ANNOTATE, STRING_DENSITY))
+    assert set(run.read("labels", 1)["term"]) >= {"group 0", "group 1", "group 2"}
+    assert run.notes("labels", 1)["unmapped_genes"] == ["G119"]
+    assert run.read("string_density", 1).empty
 
 
 def test_layer_stages_need_a_layer(planted) -> None:

@@ -20,11 +20,14 @@ class RunItem(BaseModel):
     layers: list[int]
 
 
-class Term(BaseModel):
-    """A gene set and the q of its test."""
-
+class GeneSet(BaseModel):
     source: str
     term: str
+
+
+class Term(GeneSet):
+    """A gene set and the q of its test."""
+
     q: float | None
 
 
@@ -44,7 +47,7 @@ class FeatureItem(BaseModel):
     feature: int
     n_fired: int
     frequency: float | None
-    n_cells: int
+    n_cells: int | None
     max_value: float | None
     n_terms: int
     dead: bool
@@ -64,8 +67,8 @@ class FeaturePage(BaseModel):
 class TopGene(BaseModel):
     symbol: str
     id: str
-    seen: int
-    fired: int
+    seen: int | None
+    fired: int | None
     mean: float | None
     sd: float | None
     lower: float | None
@@ -75,8 +78,8 @@ class Annotation(BaseModel):
     source: str
     term: str
     overlap: int
-    n_genes: int
-    term_size: int
+    n_genes: int | None
+    term_size: int | None
     genes: list[str]
     effect: float | None
     p: float | None
@@ -100,6 +103,7 @@ class Neighbour(BaseModel):
     feature: int
     similarity: float | None
     null_q95: float | None
+    label: GeneSet | None
 
 
 class Feature(BaseModel):
@@ -107,8 +111,8 @@ class Feature(BaseModel):
     feature: int
     n_fired: int
     frequency: float | None
-    n_cells: int
-    n_genes: int
+    n_cells: int | None
+    n_genes: int | None
     mean_value: float | None
     max_value: float | None
     dead: bool
@@ -127,14 +131,15 @@ class GeneFeature(BaseModel):
     feature: int
     rank: int
     lower: float | None
-    fired: int
-    seen: int
+    fired: int | None
+    seen: int | None
+    label: GeneSet | None
 
 
 class Gene(BaseModel):
     symbol: str
     id: str
-    n_seen: int
+    n_seen: int | None
     features: list[GeneFeature]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cellprism.atlas.packing import whole
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -42,7 +44,7 @@ class Dictionaries:
         """Content of the dictionary files, by name."""
         return {
             "genes": {"symbol": self.symbols(), "id": self.genes["id"].tolist(),
-                      "n_seen": self.genes["n_seen"].tolist()},
+                      "n_seen": [whole(n) for n in self.genes["n_seen"].tolist()]},
             "terms": {"source": [source for source, _ in self.terms], "term": [term for _, term in self.terms]},
             "groups": {"key": [key for key, _ in self.groups], "value": [value for _, value in self.groups],
                        "n_cells": self.group_sizes},

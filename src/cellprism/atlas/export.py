@@ -14,12 +14,13 @@ import numpy as np
 from cellprism._version import __version__
 from cellprism.atlas.columns import pack_columns
 from cellprism.atlas.dictionaries import dictionaries
-from cellprism.atlas.featuremap import map_columns
+from cellprism.atlas.featuremap import map_columns, mini_columns
 from cellprism.atlas.files import FORMAT, is_atlas
-from cellprism.atlas.geneindex import gene_index, module_lists
+from cellprism.atlas.geneindex import gene_index, module_list
 from cellprism.atlas.packing import pack_json
 from cellprism.atlas.shards import feature_shards
 from cellprism.atlas.summary import summary
+from cellprism.atlas.topgenes import top_columns
 from cellprism.errors import UserError
 from cellprism.reader import RunReader, open_run
 from cellprism.runs.lock import exclusive
@@ -88,15 +89,19 @@ def run_identifiers(paths: Sequence[Path]) -> list[str]:
 def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:
     dictionary = dictionaries(reader)
     _write(folder / "summary.jz", pack_json(summary(reader, identifier, dictionary)))
-    _write(folder / "modules.jz", pack_json(module_lists(reader, dictionary)))
     for name, content in dictionary.files().items():
         _write(folder / "dict" / f"{name}.jz", pack_json(content))
     for i, genes in enumerate(gene_index(reader, dictionary)):
         _write(folder / "gene" / f"{i:02x}.jz", pack_json(genes))
     for layer in reader.layers:
         rng = np.random.default_rng([reader.config.seed, layer])
-        columns = map_columns(reader.features(layer), dictionary, rng)
+        features = reader.features(layer)
+        columns = map_columns(features, dictionary, rng)
         _write(folder / "map" / f"L{layer:02d}.bin", pack_columns(columns))
+        _write(folder / "mini" / f"L{layer:02d}.bin", pack_columns(mini_columns(columns)))
+        _write(folder / "modules" / f"L{layer:02d}.jz", pack_json(module_list(reader, layer, dictionary)))
+        top = top_columns(features, reader.top_genes(layer), dictionary)
+        _write(folder / "top" / f"L{layer:02d}.bin", pack_columns(top))
         for i, shard in feature_shards(reader, layer, dictionary):
             _write(folder / "feat" / f"L{layer:02d}" / f"{i}.jz", pack_json(shard))
 

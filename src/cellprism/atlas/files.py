@@ -21,6 +21,11 @@ FORMAT = 1
 """Version of the atlas format that is written, and the newest that is read; see ``docs/atlas-format.md``."""
 
 
+NO_COUNT = 2**32 - 1
+COLUMN_DIGITS = 4
+"""Significant digits of the fractions in column files."""
+
+
 class Missing(LookupError):
     """What was asked for is not in the atlas. The message says so in a sentence."""
 
@@ -127,8 +132,11 @@ class AtlasRun:
             ],
             "groups": [{**self._groups[row[0]], **_named(("n_units", "unit", "auroc", "log_ratio", "p", "q"), row[1:])}
                        for row in record["groups"]],
-            "neighbours": [_named(("kind", "layer", "feature", "similarity", "null_q95"), row)
-                           for row in record["neighbours"]],
+            "neighbours": [
+                _named(("kind", "layer", "feature", "similarity", "null_q95"), row[:-1])
+                | {"label": self._term(row[-1])}
+                for row in record["neighbours"]
+            ],
         }
 
     def gene(self, name: str) -> dict[str, Any]:
@@ -142,7 +150,11 @@ class AtlasRun:
             raise Missing(msg)
         rows = self._json(f"gene/{i % N_FILES:02x}.jz")[str(i)]
         names = ("layer", "feature", "rank", "lower", "fired", "seen")
-        return {**self._gene(i), "n_seen": self.genes["n_seen"][i], "features": [_named(names, row) for row in rows]}
+        features = [{**_named(names, row[:-1]), "label": self._term(row[-1])} for row in rows]
+        return {**self._gene(i), "n_seen": self.genes["n_seen"][i], "features": features}
+
+    def _term(self, i: int | None) -> dict[str, str] | None:
+        return None if i is None else self._terms[i]
 
     def _gene(self, i: int) -> dict[str, Any]:
         return {"symbol": self.genes["symbol"][i], "id": self.genes["id"][i]}
@@ -150,12 +162,14 @@ class AtlasRun:
     def _row(self, columns: dict[str, np.ndarray], i: int) -> dict[str, Any]:
         row = {name: column[i].item() for name, column in columns.items()}
         terms, groups = self._terms, self._groups
-        label = {**terms[row["label"]], "q": number(row["label_q"])} if row["label"] < len(terms) else None
-        group = {**groups[row["group"]], "auroc": number(row["group_auroc"])} if row["group"] < len(groups) else None
+        q, auroc = (number(row[name], COLUMN_DIGITS) for name in ("label_q", "group_auroc"))
+        label = {**terms[row["label"]], "q": q} if row["label"] < len(terms) else None
+        group = {**groups[row["group"]], "auroc": auroc} if row["group"] < len(groups) else None
         return {
             "feature": row["feature"],
-            **{name: row[name] for name in ("n_fired", "n_cells", "n_terms")},
-            **{name: number(row[name]) for name in ("frequency", "max_value")},
+            **{name: row[name] for name in ("n_fired", "n_terms")},
+            "n_cells": row["n_cells"] if row["n_cells"] < NO_COUNT else None,
+            **{name: number(row[name], COLUMN_DIGITS) for name in ("frequency", "max_value")},
             "dead": bool(row["flags"] & 1),
             "rare": bool(row["flags"] & 2),
             "label": label,

@@ -30,11 +30,16 @@ def unpack_json(data: bytes) -> Any:
     return json.loads(gunzip(data))
 
 
-def number(value: float | None) -> float | None:
-    """Round to six significant digits; None for what is missing or not finite."""
+def number(value: float | None, digits: int = DIGITS) -> float | None:
+    """Round to significant digits; None for what is missing or not finite."""
     if value is None or not math.isfinite(value):
         return None
-    return float(f"{value:.{DIGITS}g}")
+    return float(f"{value:.{digits}g}")
+
+
+def whole(value: float | None) -> int | None:
+    """A count; None for what is missing. Tables with missing counts hold them as floats."""
+    return None if value is None or not math.isfinite(value) else int(value)
 
 
 def clean(value: Any) -> Any:

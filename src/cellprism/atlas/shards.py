@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cellprism.atlas.packing import number
+from cellprism.atlas.geneindex import label_terms
+from cellprism.atlas.packing import number, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,8 +39,9 @@ def _records(reader: RunReader, layer: int, dictionary: Dictionaries) -> Iterato
     genes = _gene_rows(top)
     annotations = _annotation_rows(reader.annotations(layer), top, dictionary)
     groups = _group_rows(reader.celltypes(layer), dictionary)
-    neighbours = _neighbour_rows(reader.neighbours(layer))
+    neighbours = _neighbour_rows(reader, layer, dictionary)
     histograms = _histogram_rows(reader.histograms(layer))
+    nothing = [] if reader.run.absent("histograms", layer) else [0] * BINS
     for row in reader.features(layer).to_dict("records"):
         feature = int(row["feature"])
         labelled = isinstance(row["label"], str)
@@ -47,7 +49,7 @@ def _records(reader: RunReader, layer: int, dictionary: Dictionaries) -> Iterato
             "feature": feature,
             "n_fired": int(row["n_fired"]),
             "frequency": number(row["frequency"]),
-            **{name: int(row[name]) for name in ("n_cells", "n_genes")},
+            **{name: whole(row[name]) for name in ("n_cells", "n_genes")},
             **{name: number(row[name]) for name in ("mean_value", "max_value")},
             **{name: bool(row[name]) for name in ("dead", "rare")},
             "module": int(row["module"]) if isinstance(row["module"], int) else None,
@@ -60,7 +62,7 @@ def _records(reader: RunReader, layer: int, dictionary: Dictionaries) -> Iterato
             "annotations": annotations.get(feature, []),
             "groups": groups.get(feature, []),
             "neighbours": neighbours.get(feature, []),
-            "histogram": histograms.get(feature, [0] * BINS),
+            "histogram": histograms.get(feature, nothing),
         }
 
 
@@ -71,7 +73,7 @@ def _gene_rows(top: pd.DataFrame) -> Rows:
 def _annotation_rows(table: pd.DataFrame, top: pd.DataFrame, dictionary: Dictionaries) -> Rows:
     """The table names the overlapping genes by symbol; they are among the feature's top genes, which have indices."""
     index = dict(zip(zip(top["feature"], top["symbol"], strict=True), top["gene"], strict=True))
-    table = table.sort_values(["feature", "p", "source", "term"])
+    table = table.sort_values(["feature", "p", "q", "source", "term"])
     counts = _by_feature(table, ["overlap", "n_genes", "term_size"], ["effect", "p", "q"])
     texts = _by_feature(table, ["source", "term", "genes"], [])
     for feature, rows in counts.items():
@@ -87,9 +89,16 @@ def _group_rows(table: pd.DataFrame, dictionary: Dictionaries) -> Rows:
     return _by_feature(table, ["group", "n_units", "unit"], ["auroc", "log_ratio", "p", "q"])
 
 
-def _neighbour_rows(table: pd.DataFrame) -> Rows:
+def _neighbour_rows(reader: RunReader, layer: int, dictionary: Dictionaries) -> Rows:
+    """With the term of each neighbour's label, so that a page needs no other layer's file to name it."""
+    table = reader.neighbours(layer)
+    labels = {other: label_terms(reader, other, dictionary) for other in table["neighbour_layer"].unique()}
     table = table.assign(order=table["kind"].map(KINDS.index)).sort_values(["feature", "order", "rank"])
-    return _by_feature(table, ["kind", "neighbour_layer", "neighbour"], ["similarity", "null_q95"])
+    rows = _by_feature(table, ["kind", "neighbour_layer", "neighbour"], ["similarity", "null_q95"])
+    for own in rows.values():
+        for row in own:
+            row.append(labels[row[1]].get(row[2]))
+    return rows
 
 
 def _histogram_rows(table: pd.DataFrame) -> dict[int, list[int]]:
@@ -99,9 +108,14 @@ def _histogram_rows(table: pd.DataFrame) -> dict[int, list[int]]:
     return counts
 
 
+def _exact(column: pd.Series) -> list[Any]:
+    """Texts and counts as they are; a count that is missing is None."""
+    return [whole(value) for value in column.tolist()] if column.dtype.kind == "f" else column.tolist()
+
+
 def _by_feature(table: pd.DataFrame, exact: Sequence[str], rounded: Sequence[str]) -> Rows:
     """Rows of a table, in its order, gathered by feature: the ``exact`` columns, then the ``rounded`` numbers."""
-    columns = [table[name].tolist() for name in exact]
+    columns = [_exact(table[name]) for name in exact]
     columns += [[number(value) for value in table[name].tolist()] for name in rounded]
     gathered: Rows = {}
     for feature, *row in zip(table["feature"].tolist(), *columns, strict=True):

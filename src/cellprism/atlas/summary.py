@@ -30,7 +30,9 @@ def summary(reader: RunReader, identifier: str, dictionary: Dictionaries) -> dic
             "n_layers": facts["n_layers"],
             "d_model": facts["d_model"],
         },
+        "absent": reader.run.absences,
         "cells": _cells(reader, facts),
+        "background": {"min_seen": None if reader.run.absent("n_seen") else config.annotation.min_firings},
         "layers": [_layer(reader, layer) for layer in reader.layers],
         "findings": _findings(reader, dictionary),
         "provenance": _provenance(reader),
@@ -50,9 +52,10 @@ def public(value: Any) -> Any:
 
 def _cells(reader: RunReader, facts: dict[str, Any]) -> dict[str, Any]:
     cells = reader.cells()
+    unlisted = reader.run.absent("cells") is not None
     return {
-        "n_cells": len(cells),
-        "n_positions": int(cells["n_tokens"].sum()),
+        "n_cells": None if unlisted else len(cells),
+        "n_positions": facts["n_positions"] if unlisted else int(cells["n_tokens"].sum()),
         "n_genes": len(reader.genes()),
         "source": public(facts["source"]),
         "notes": facts["notes"],
@@ -66,8 +69,8 @@ def _layer(reader: RunReader, layer: int) -> dict[str, Any]:
         "layer": layer,
         "n_features": len(features),
         "n_alive": int((~features["dead"]).sum()),
-        "n_rare": int(features["rare"].sum()),
-        "n_annotated": int((features["label_q"] < reader.config.annotation.q).sum()),
+        "n_rare": None if features["n_cells"].isna().all() else int(features["rare"].sum()),
+        "n_annotated": int(features["label"].notna().sum()),
         "n_modules": len(reader.modules(layer)),
         "metrics": _records(reader.metrics(layer)),
         "rates": _records(rates.drop(columns="layer")),
@@ -82,7 +85,7 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _findings(reader: RunReader, dictionary: Dictionaries) -> list[dict[str, Any]]:
     found = reader.findings()
-    top = {layer: reader.top_genes(layer).sort_values("rank") for layer in found["layer"].unique()}
+    genes = {layer: _means(reader.top_genes(layer)) for layer in found["layer"].unique()}
     return [
         {
             "layer": int(row["layer"]),
@@ -91,10 +94,19 @@ def _findings(reader: RunReader, dictionary: Dictionaries) -> list[dict[str, Any
             "q": number(row["q"]),
             "group": dictionary.groups[row["group_key"], row["group_value"]],
             "auroc": number(row["auroc"]),
-            "genes": top[row["layer"]].query("feature == @row['feature']")["gene"].tolist(),
+            "genes": genes[row["layer"]][row["feature"]],
         }
         for row in found.to_dict("records")
     ]
+
+
+def _means(top: pd.DataFrame) -> dict[int, list[list[Any]]]:
+    """``[gene, mean activation]`` of each feature's top genes, in order of rank."""
+    means: dict[int, list[list[Any]]] = {}
+    top = top.sort_values(["feature", "rank"])
+    for feature, gene, mean in zip(top["feature"].tolist(), top["gene"].tolist(), top["mean"].tolist(), strict=True):
+        means.setdefault(feature, []).append([gene, number(mean)])
+    return means
 
 
 def _provenance(reader: RunReader) -> dict[str, Any]:

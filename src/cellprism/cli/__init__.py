@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 
 import typer
 
 from cellprism import _version
-from cellprism.cli import atlas, bench, demo, doctor, pretrain, runs
+from cellprism.cli import atlas, bench, demo, doctor, import_atlas, knowledge, pretrain, runs
 from cellprism.errors import UserError
 
 app = typer.Typer(
@@ -18,7 +19,7 @@ app = typer.Typer(
 )
 DISK_FULL = "the disk is full: free some space and give the same command again; it goes on where it stopped."
 
-for group in (demo, runs, atlas, pretrain, bench, doctor):
+for group in (demo, runs, atlas, import_atlas, pretrain, knowledge, bench, doctor):
     group.register(app)
 
 
@@ -41,6 +42,8 @@ def _options(
 
 def main() -> None:
     """Run the command line; what the user can mend becomes one sentence and exit code 2."""
+    # threads that wait for each other by spinning starve each other on a busy machine; read when torch is loaded
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except KeyboardInterrupt:

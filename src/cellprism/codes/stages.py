@@ -38,7 +38,7 @@ def encode(run: Run, _layer: int | None, progress: Progress) -> dict[str, Any]:
                 for path, array in zip(paths, arrays, strict=True):
                     write_array(path, array)
             advance(len(cells))
-    return {"positions": len(tokens.gene), "bytes_per_position": 4 * run.config.sae.k}
+    return {"positions": len(tokens.gene), "bytes_per_position": {n: 4 * sae.width for n, sae in saes.items()}}
 
 
 def _shard_files(run: Run, number: int) -> list[Path]:
@@ -54,8 +54,8 @@ def _encode_cells(
     first, last = tokens.offsets[cells[0]], tokens.offsets[cells[-1] + 1]
     arrays = {
         layer: (
-            np.zeros((last - first, sae.k), np.uint16 if sae.n_features <= 2**16 else np.uint32),
-            np.zeros((last - first, sae.k), np.float16),
+            np.zeros((last - first, sae.width), np.uint16 if sae.n_features <= 2**16 else np.uint32),
+            np.zeros((last - first, sae.width), np.float16),
         )
         for layer, sae in saes.items()
     }

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cellprism.runs.directory import Run
     from cellprism.runs.progress import Progress
 
-_ANNOTATE, _MODULES, _CELLTYPES, _LAYOUT = range(1, 5)
+_ANNOTATE, _MODULES, _CELLTYPES, _LAYOUT, _DENSITY = range(1, 6)
 
 
 def catalog(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
@@ -43,16 +43,16 @@ def catalog(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
 def annotate(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
     """Write annotations, labels and the annotated share of a layer."""
     from cellprism.features import annotate as room
-    from cellprism.knowledge.gene_sets import load_gene_sets
+    from cellprism.knowledge.gene_sets import load_gene_sets, load_names
+    from cellprism.knowledge.genes import translate
 
     settings = run.config.annotation
-    genes = run.read("genes")
-    background = genes.loc[genes["n_seen"] >= settings.min_firings, "symbol"].dropna()
-    top = run.read("top_genes", layer).dropna(subset="symbol")
-    lists = {feature: list(frame["symbol"]) for feature, frame in top.groupby("feature")}
-    problem = room.prepare(
-        lists, load_gene_sets(settings.gene_sets), background, min_size=settings.min_size, max_size=settings.max_size
-    )
+    lists, background = _lists(run, _layer(layer))
+    sets, spelling = load_gene_sets(settings.gene_sets), {}
+    if settings.gene_names is not None:
+        sets, found = translate(sets, background, load_names(settings.gene_names))
+        spelling = {"unmapped_genes": list(found.unmapped), "ambiguous_genes": sorted(found.ambiguous)}
+    problem = room.prepare(lists, sets, background, min_size=settings.min_size, max_size=settings.max_size)
     n_alive = int((~run.read("features", layer)["dead"]).sum())
     with progress.bar(f"annotation of layer {layer}", problem.n_tests, "test") as done:
         table = room.annotation_frame(problem)
@@ -63,12 +63,42 @@ def annotate(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
     labels = room.labels(table, settings.q)
     notes = {
         "protocol": "calibrated", "unit": "gene", "background": problem.n_background, "terms": len(problem.term),
-        "family": problem.n_tests, "q": settings.q,
+        "family": problem.n_tests, "q": settings.q, **spelling,
     }
     run.write("annotations", room.stored_annotations(table, settings.q), layer, notes=notes)
     run.write("labels", labels, layer, notes=notes)
     run.write("rates", rates, layer, suffix="_annotation", notes=notes)
     return {"annotated": len(labels), "terms": len(problem.term)}
+
+
+def string_density(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
+    """Write the links among the top genes of each feature, and their rate; empty tables without a network."""
+    from cellprism.features import density as room
+    from cellprism.knowledge.gene_sets import load_network
+    from cellprism.runs.schemas import TABLES, empty
+
+    settings = run.config.annotation
+    if settings.network is None:
+        run.write("string_density", empty(TABLES["string_density"]), layer)
+        run.write("rates", empty(TABLES["rates"]), layer, suffix="_string")
+        return {}
+    lists, background = _lists(run, _layer(layer))
+    network = load_network(settings.network, least_score=settings.network_score)
+    with progress.bar(f"network of layer {layer}", room.POOL, "permutation") as done:
+        problem = room.prepare(lists, network.genes, network.edges, background)
+        null = room.null_tails(problem, _rng(run, layer, _DENSITY))
+        done(room.POOL)
+    table = room.density_table(problem, null)
+    rates = room.density_rates(
+        problem, table, null, q=settings.q, n_alive=len(_alive(run, _layer(layer))), permutations=settings.permutations
+    )
+    notes = {
+        "unit": "gene", "family": len(table), "network": settings.network, "edges": int(problem.links.nnz // 2),
+        "background": len(problem.kind), "permutations": room.POOL,
+    }
+    run.write("string_density", table, layer, notes=notes)
+    run.write("rates", rates, layer, suffix="_string", notes=notes)
+    return {"linked": int((table["q"] < settings.q).sum())}
 
 
 def modules(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
@@ -180,9 +210,24 @@ def neighbours(run: Run, layer: int | None, progress: Progress) -> None:
 
 
 def _gene_set_files(config: Config) -> Sequence[Path]:
-    from cellprism.knowledge.gene_sets import gene_set_paths
+    from cellprism.knowledge.gene_sets import gene_set_paths, locate
 
-    return gene_set_paths(config.annotation.gene_sets)
+    names = config.annotation.gene_names
+    return [*gene_set_paths(config.annotation.gene_sets), *([locate(names, "gene names")] if names is not None else [])]
+
+
+def _network_files(config: Config) -> Sequence[Path]:
+    from cellprism.knowledge.gene_sets import locate
+
+    return [locate(config.annotation.network, "network")] if config.annotation.network is not None else []
+
+
+def _lists(run: Run, layer: int) -> tuple[dict[Any, list[str]], list[str]]:
+    """Top genes of each feature, and the background: genes seen often enough to be one."""
+    genes = run.read("genes")
+    background = genes.loc[genes["n_seen"] >= run.config.annotation.min_firings, "symbol"].dropna()
+    top = run.read("top_genes", layer).dropna(subset="symbol").groupby("feature")["symbol"]
+    return {feature: list(symbols) for feature, symbols in top}, list(background)
 
 
 def _layer(layer: int | None) -> int:
@@ -223,7 +268,21 @@ ANNOTATE = Stage(
     "annotate", annotate, per_layer=True,
     inputs=("{layer}/top_genes.parquet", "{layer}/features.parquet", "genes.parquet"),
     outputs=("{layer}/annotations.parquet", "{layer}/labels.parquet", "{layer}/rates_annotation.parquet"),
-    config=("annotation", "seed"), external=_gene_set_files,
+    config=(
+        "annotation.gene_sets", "annotation.gene_names", "annotation.min_firings", "annotation.min_size",
+        "annotation.max_size", "annotation.q", "annotation.permutations", "seed",
+    ),
+    external=_gene_set_files,
+)
+STRING_DENSITY = Stage(
+    "string_density", string_density, per_layer=True,
+    inputs=("{layer}/top_genes.parquet", "{layer}/features.parquet", "genes.parquet"),
+    outputs=("{layer}/string_density.parquet", "{layer}/rates_string.parquet"),
+    config=(
+        "annotation.network", "annotation.network_score", "annotation.min_firings", "annotation.q",
+        "annotation.permutations", "seed",
+    ),
+    external=_network_files,
 )
 MODULES = Stage(
     "modules", modules, per_layer=True,

@@ -1,4 +1,4 @@
-"""Gene sets: what is already known about groups of genes, read from GMT files.
+"""Gene sets: what is already known about groups of genes.
 
 The package ships one library, ``immune``: gene sets of blood and immune cells (cell types, programs, targets of
 transcription factors) that were written for cellprism from textbooks, reviews and HGNC gene groups; the second column
@@ -14,9 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellprism.errors import UserError
+from cellprism.knowledge import cache
+from cellprism.knowledge.formats import read_libraries, read_names, read_network
+from cellprism.knowledge.gmt import read_gmt
+from cellprism.knowledge.sources import SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from cellprism.knowledge.genes import GeneNames
+    from cellprism.knowledge.network import Network
+
+__all__ = ["GeneSets", "gene_set_paths", "load_gene_sets", "load_names", "load_network", "locate", "read_gmt"]
 
 GeneSets = dict[str, dict[str, tuple[str, ...]]]
 """Library name -> term -> its gene symbols, upper case, in the order of the file."""
@@ -28,95 +37,76 @@ def load_gene_sets(names_or_paths: Sequence[str]) -> GeneSets:
     Parameters
     ----------
     names_or_paths
-        Names of shipped libraries, or paths of GMT files; the library name of a path is its stem.
+        Names of shipped or downloaded libraries, or paths of files or folders (see `formats.read_libraries`); the
+        library name of a path is its stem.
 
     Raises
     ------
     UserError
-        A name is neither a shipped library nor a file, two files have the same library name, or a file is malformed.
+        A name is neither a library nor a file, two libraries have the same name, or a file is malformed.
     """
     libraries: GeneSets = {}
-    for path in gene_set_paths(names_or_paths):
-        if path.stem in libraries:
-            msg = f"two gene-set files are named {path.stem}: rename one of them, or give it once."
-            raise UserError(msg)
-        libraries[path.stem] = read_gmt(path)
+    for given in names_or_paths:
+        path = locate(given)
+        for name, terms in read_libraries(path).items():
+            if name in libraries:
+                msg = f"two gene-set files are named {name}: rename one of them, or give it once."
+                raise UserError(msg)
+            libraries[name] = terms
     return libraries
 
 
 def gene_set_paths(names_or_paths: Sequence[str]) -> list[Path]:
-    """Files that :func:`load_gene_sets` reads for the same argument, in the same order.
+    """Files and folders that :func:`load_gene_sets` reads for the same argument, in the same order.
 
     Raises
     ------
     UserError
-        A name is neither a shipped library nor a file.
+        A name is neither a shipped or downloaded library nor a file.
     """
-    shipped = {path.stem: path for path in _shipped()}
-    return [_locate(name, shipped) for name in names_or_paths]
+    return [locate(name) for name in names_or_paths]
 
 
-def read_gmt(path: Path) -> dict[str, tuple[str, ...]]:
-    """Read a GMT file: one gene set a line, with its name, a description and its genes, separated by tabs.
+def locate(name: str, kind: str = "gene sets") -> Path:
+    """File or folder of a shipped or downloaded source, or of a path.
 
-    Blank fields are dropped, weights of Enrichr files (``GENE,1.0``) stripped, symbols upper-cased and listed once.
-
-    Returns
-    -------
-    dict
-        Term -> gene symbols, in the order of the file.
+    Parameters
+    ----------
+    name
+        Name or path.
+    kind
+        What is looked for, as it is called in the sentence that says it is not there.
 
     Raises
     ------
     UserError
-        The file cannot be read, or a line has no tabs, no name, no genes or the name of an earlier line.
+        It is none of these, or the downloaded files were changed.
     """
-    sets: dict[str, tuple[str, ...]] = {}
-    for number, line in enumerate(_lines(path), start=1):
-        if not line.strip():
-            continue
-        term, *rest = (part.strip() for part in line.split("\t"))
-        genes = tuple(dict.fromkeys(filter(None, (_symbol(part) for part in rest[1:]))))
-        if not rest:
-            fault = "has no tabs: write the name, a description and the genes with a tab between any two"
-        elif not term:
-            fault = "has no name: write one before the first tab"
-        elif not genes:
-            fault = f"has no genes for {term!r}: add them after the description, or delete the line"
-        elif term in sets:
-            fault = f"repeats the name {term!r}: rename or delete one of the two"
-        else:
-            sets[term] = genes
-            continue
-        msg = f"{path}, line {number}, {fault}."
+    shipped = {path.stem: path for path in _shipped()} if kind == "gene sets" else {}
+    if name in shipped:
+        return shipped[name]
+    if cache.record(name) is not None:
+        return cache.checked(name)
+    if Path(name).exists():
+        return Path(name)
+    if name in SOURCES:
+        msg = f"{name} is not downloaded: get it with `cellprism knowledge get {name}`."
         raise UserError(msg)
-    if not sets:
-        msg = f"{path} holds no gene sets: give a GMT file with at least one line."
-        raise UserError(msg)
-    return sets
+    here = f"a shipped library ({', '.join(shipped)}) or the path of a file" if shipped else "the path of a file"
+    msg = f"no {kind} {name!r}: give {here}, or see `cellprism knowledge list` for what can be downloaded."
+    raise UserError(msg)
 
 
-def _symbol(field: str) -> str:
-    return field.partition(",")[0].strip().upper()
+def load_network(name: str, *, least_score: int) -> Network:
+    """Read a downloaded network or that of a path; ``least_score`` cuts STRING (see `formats.read_network`)."""
+    return read_network(locate(name, "network"), least_score=least_score)
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        return Path(path).read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path} cannot be read as a GMT file: {error}; give a text file of gene sets."
-        raise UserError(msg) from None
+def load_names(name: str) -> GeneNames:
+    """Read downloaded names of genes or those of a path (see `formats.read_names`)."""
+    return read_names(locate(name, "gene names"))
 
 
 def _shipped() -> list[Path]:
     folder = Path(str(resources.files("cellprism.knowledge") / "data"))
     return sorted(folder.glob("*.gmt"))
-
-
-def _locate(name: str, shipped: dict[str, Path]) -> Path:
-    if name in shipped:
-        return shipped[name]
-    if Path(name).is_file():
-        return Path(name)
-    msg = f"no gene sets {name!r}: give a shipped library ({', '.join(shipped)}) or the path of a GMT file."
-    raise UserError(msg)

@@ -56,6 +56,9 @@ class SAEConfig(Section):
 
     layers: Literal["all"] | tuple[int, ...] = Field("all", description="layers to take apart, counted from 0")
     expansion: Positive = Field(4, description="features per residual dimension")
+    activation: Literal["topk", "batchtopk"] = Field(
+        "topk", description="k features at every position, or k on average over a batch and then above a threshold",
+    )
     k: Positive = Field(32, description="active features per position")
     positions: Positive = Field(1_000_000, description="positions sampled per layer for training")
     steps: Positive = Field(1500, description="gradient steps")
@@ -67,7 +70,10 @@ class SAEConfig(Section):
 class AnnotationConfig(Section):
     """From firing genes to names."""
 
-    gene_sets: tuple[str, ...] = Field(("immune",), description="GMT files; `immune` ships with the package")
+    gene_sets: tuple[str, ...] = Field(("immune",), description="shipped or downloaded libraries, files or folders")
+    network: str | None = Field(None, description="network of genes: `string` once downloaded, a file or a folder")
+    network_score: int = Field(700, ge=0, le=1000, description="least combined score of an edge of STRING")
+    gene_names: str | None = Field(None, description="`hgnc` once downloaded, or a file: joins old and new symbols")
     top_genes: Positive = Field(20, description="genes that stand for a feature")
     min_firings: Positive = Field(5, description="fewer firings on a gene do not make it a top gene")
     min_size: Positive = Field(5, description="smallest term after cutting it to the background")

@@ -11,7 +11,7 @@ import yaml
 from cellprism.errors import UserError
 from cellprism.runs.config import Config, dump_config, parse_config
 from cellprism.runs.files import write_json, write_text
-from cellprism.runs.schemas import TABLES, read_notes, read_table, write_table
+from cellprism.runs.schemas import TABLES, empty, read_notes, read_table, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,8 +56,27 @@ class Run:
         facts: dict[str, Any] = json.loads(self.file("model.json").read_text())
         return facts
 
+    @property
+    def absences(self) -> list[dict[str, Any]]:
+        """What this run was made without, as imported ones are: ``table``, ``layers`` (None: all) and ``reason``."""
+        path = self.file("absent.json")
+        absent: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+        return absent
+
+    def absent(self, name: str, layer: int | None = None) -> str | None:
+        """Why the run has no table ``name``; None if it has one or should have."""
+        for absence in self.absences:
+            if absence["table"] == name and (absence["layers"] is None or layer in absence["layers"]):
+                return str(absence["reason"])
+        return None
+
     def read(self, name: str, layer: int | None = None, *, suffix: str = "") -> pd.DataFrame:
-        """Read table ``name`` (see `runs.schemas.TABLES`); ``suffix`` tells several files of one layout apart."""
+        """Read table ``name`` (see `runs.schemas.TABLES`); ``suffix`` tells several files of one layout apart.
+
+        A table that `absent` explains has no rows.
+        """
+        if self.absent(name, layer) is not None:
+            return empty(TABLES[name])
         return read_table(self._table(name, layer, suffix), TABLES[name])
 
     def notes(self, name: str, layer: int | None = None, *, suffix: str = "") -> dict[str, object]:

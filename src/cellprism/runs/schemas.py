@@ -158,6 +158,65 @@ NEIGHBOURS = Table("neighbours", 1, {
     "similarity": (F64, "absolute cosine of the atoms, or PMI"),
     "null_q95": (F64, "95 % quantile of the same best similarity under the null of the kind"),
 })
+STRING_DENSITY = Table("string_density", 1, {
+    **_FEATURE,
+    "n_genes": (I32, "top genes of the feature in the background"),
+    "n_in_network": (I32, "of these, genes with an edge to a gene of the background"),
+    "edges": (I32, "edges among the top genes"),
+    "expected": (F64, "edges expected among genes of the same degrees"),
+    "effect": (F64, "log2 of edges over expected, each plus 1/2"),
+    **_TEST,
+})
+EXPLAINED = Table("explained", 1, {
+    "method": (STR, "what reconstructs the residuals of held-out cells"),
+    "terms": (F64, "active terms at a position, on average"),
+    "explained_variance": (F64, "share of the variance over positions that it explains"),
+})
+ALIGNMENT = Table("alignment", 1, {
+    **_FEATURE,
+    "axis": (I32, "the nearest principal axis of the layer's residuals, 0 is the strongest"),
+    "cosine": (F64, "absolute cosine between the feature's atom and that axis"),
+})
+CHAINS = Table("chains", 1, {
+    "chain": (I32, "index of the chain"),
+    "first_layer": (I32, "layer in which it is born"),
+    "last_layer": (I32, "layer after which it has no match"),
+    "n_layers": (I32, "layers it spans"),
+    "mean_cosine": (F64, "mean absolute cosine between neighbouring atoms; missing for a single feature"),
+})
+CHAIN_MEMBERS = Table("chain_members", 1, {
+    "chain": (I32, "index of the chain"),
+    "layer": (I32, "layer of the feature"),
+    **_FEATURE,
+    "cosine": (F64, "absolute cosine with the member in the layer before; missing for the first"),
+})
+HIGHWAYS = Table("highways", 1, {
+    **_FEATURE,
+    "partner_layer": (I32, "the later layer"),
+    "partner": (I32, "feature of that layer that fires at the same positions"),
+    "count": (I64, "positions at which both fire"),
+    "pmi": (F64, "log2 of observed over expected count, above 3"),
+    "p": (F64, "p-value of the test"),
+    "q": (F64, "Benjamini-Hochberg adjusted p within all pairs of live features of the two layers"),
+})
+VARIANCE = Table("variance", 1, {
+    **_FEATURE,
+    "gene": (F64, "share of the activation's variance over positions explained by which gene it is, adjusted"),
+    "cell": (F64, "share explained by which cell it is, adjusted"),
+    "rest": (F64, "what is left, at least 0: the gene in its context"),
+    "static": (BOOL, "the gene explains at least 80 %: the feature is a static cluster of genes"),
+})
+UNLABELLED = Table("unlabelled", 1, {
+    **_FEATURE,
+    "rank": (I32, "0 is the feature that lasts over most layers and, among these, fires most reliably"),
+    "n_layers": (I32, "layers of the feature's chain"),
+    "reliability": (F64, "median over its top genes of the lower bound of the mean, over its largest activation"),
+    "module": (I32, "module of the feature, if it is in one"),
+    "labelled_in_module": (I32, "labelled features of that module"),
+    "nearest": (I32, "the labelled feature of the layer with the largest absolute cosine of atoms"),
+    "nearest_term": (STR, "its label"),
+    "cosine": (F64, "that cosine"),
+})
 RATES = Table("rates", 1, {
     "rate": (STR, "name of the rate"),
     "value": (F64, "observed rate"),
@@ -172,7 +231,8 @@ RATES = Table("rates", 1, {
 
 TABLES = {table.name: table for table in (
     CELLS, CELL_LABELS, GENES, TRAINING, METRICS, FEATURES, TOP_GENES, HISTOGRAMS, ANNOTATIONS, LABELS, COFIRING,
-    MODULES, MEMBERS, CELLTYPES, MAP, NEIGHBOURS, RATES,
+    MODULES, MEMBERS, CELLTYPES, MAP, NEIGHBOURS, STRING_DENSITY, EXPLAINED,
+    ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, UNLABELLED, RATES,
 )}
 
 

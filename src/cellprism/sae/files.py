@@ -15,13 +15,16 @@ from cellprism.sae.topk import SparseAutoencoder
 if TYPE_CHECKING:
     from pathlib import Path
 
-FORMAT = 1
+    import torch
+
+FORMAT = 2
+"""2 added ``gain`` and ``threshold`` and the architecture ``batchtopk``; format 1 is read."""
 
 
 def save(sae: SparseAutoencoder, path: Path, facts: dict[str, Any]) -> None:
     """Write ``sae``; ``facts`` (layer, seed, training set, ...) go into the header."""
     header = {
-        "format": FORMAT, "architecture": "topk", "k": sae.k, "preprocessing": "(x - centre) / scale", **facts,
+        "format": FORMAT, "architecture": sae.activation, "k": sae.k, "preprocessing": "(x - centre) / scale", **facts,
     }
     with atomic_path(path) as temporary:
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in sae.state_dict().items()}
@@ -36,24 +39,34 @@ def load(path: Path) -> SparseAutoencoder:
     UserError
         The file is missing, truncated, foreign, of a newer format, or its tensors do not fit together.
     """
+    header, state = _read(path)
+    if header.get("architecture") not in ("topk", "batchtopk") or not 1 <= header.get("format", 0) <= FORMAT:
+        msg = f"{path} is no TopK or BatchTopK autoencoder of format 1 to {FORMAT} (header: {header}): train it again."
+        raise UserError(msg)
+    try:
+        n_features, d_model = state["W_dec"].shape
+        sae = SparseAutoencoder(d_model, n_features, int(header["k"]), header["architecture"])
+        if header["format"] == 1:
+            state = {"gain": sae.gain, "threshold": sae.threshold, **state}
+        sae.load_state_dict(state)
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        msg = f"the tensors of {path} do not make an autoencoder ({reason}): train it again."
+        raise UserError(msg) from None
+    if (sae.activation == "batchtopk") != bool(sae.threshold > 0):
+        msg = f"{path} is {sae.activation} with threshold {float(sae.threshold)}, which does not fit: train it again."
+        raise UserError(msg)
+    return sae.eval()
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     try:
         with safe_open(path, framework="pt") as handle:
             header = json.loads((handle.metadata() or {}).get("cellprism", "{}"))
-            state = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+            return header, {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
     except FileNotFoundError:
         msg = f"no autoencoder {path}: the run has not come so far; see `cellprism status`."
         raise UserError(msg) from None
     except SafetensorError as error:
         msg = f"{path} is not a whole safetensors file ({error}): delete it and run again."
         raise UserError(msg) from None
-    if header.get("architecture") != "topk" or header.get("format", 0) > FORMAT:
-        msg = f"{path} is no TopK autoencoder of format {FORMAT} or older (header: {header}): train it again."
-        raise UserError(msg)
-    expected = {"W_enc", "W_dec", "b_enc", "centre", "scale"}
-    if set(state) != expected or state["W_enc"].shape != state["W_dec"].shape:
-        msg = f"{path} should hold {sorted(expected)} of fitting shapes, it holds {sorted(state)}: train it again."
-        raise UserError(msg)
-    n_features, d_model = state["W_dec"].shape
-    sae = SparseAutoencoder(d_model, n_features, int(header["k"]))
-    sae.load_state_dict(state)
-    return sae.eval()

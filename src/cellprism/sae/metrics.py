@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 if TYPE_CHECKING:
-    import torch
+    from cellprism.sae.topk import TopKCodes
+
+RARE = 1e-4
+"""A rare feature fires, but at a smaller share of positions."""
+FREQUENCY_EDGES = (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 
 def explained_variance(x: torch.Tensor, x_hat: torch.Tensor) -> float:
@@ -18,13 +24,66 @@ def explained_variance(x: torch.Tensor, x_hat: torch.Tensor) -> float:
     return float(1 - (x - x_hat).square().sum() / total)
 
 
+def mean_squared_error(x: torch.Tensor, x_hat: torch.Tensor) -> float:
+    """Mean of ``(x - x_hat)^2`` over positions and dimensions, in squared units of the residual."""
+    return float((x.double() - x_hat.double()).square().mean())
+
+
+def explained_variance_svd(sample: torch.Tensor, x: torch.Tensor, k: int) -> float:
+    """Explained variance of ``x`` by the mean and the ``k`` first principal axes of ``sample``, both ``(N, d_model)``.
+
+    What as many terms explain when they are the same for all positions; the autoencoder chooses anew at each.
+    """
+    sample, x = sample.double(), x.double()
+    centre = sample.mean(dim=0)
+    axes = torch.linalg.eigh((sample - centre).T @ (sample - centre)).eigenvectors[:, -k:]
+    return explained_variance(x, (x - centre) @ axes @ axes.T + centre)
+
+
 def mean_active(value: torch.Tensor) -> float:
     """L0: mean number of features that fire at a position, from activations of shape ``(N, k)``."""
     return float((value > 0).sum(dim=-1).double().mean())
 
 
+def firing_frequency(codes: TopKCodes, n_features: int) -> torch.Tensor:
+    """Share of positions at which each feature fires, shape ``(n_features,)`` float64."""
+    fired = torch.bincount(codes.index[codes.value > 0], minlength=n_features)
+    return fired.double() / len(codes.index)
+
+
+def silent_share(frequency: torch.Tensor) -> float:
+    """Share of features that never fire."""
+    return float((frequency == 0).double().mean())
+
+
+def rare_share(frequency: torch.Tensor) -> float:
+    """Share of features that fire, but at fewer than 1 in 10,000 positions."""
+    return float(((frequency > 0) & (frequency < RARE)).double().mean())
+
+
+def frequency_histogram(frequency: torch.Tensor) -> list[int]:
+    """Features by decade of firing frequency: the first count is of those that never fire, then one for each interval.
+
+    An interval between two `FREQUENCY_EDGES` has its upper edge and lacks its lower one. The counts add up to all
+    features.
+    """
+    edges = torch.tensor(FREQUENCY_EDGES, dtype=torch.float64)
+    return torch.bincount(torch.bucketize(frequency, edges), minlength=len(edges)).tolist()
+
+
 def largest_cosine(atoms: torch.Tensor) -> float:
-    """Mean over atoms of the largest absolute cosine with another atom, from unit rows ``(n_features, d_model)``."""
-    cosine = (atoms @ atoms.T).abs()
-    cosine.fill_diagonal_(0)
-    return float(cosine.max(dim=1).values.mean())
+    """Coherence: mean over atoms of the largest absolute cosine with another; unit rows ``(n_features, d_model)``."""
+    total = 0.0
+    for start in range(0, len(atoms), 4096):
+        cosine = (atoms[start : start + 4096] @ atoms.T).abs()
+        cosine.diagonal(offset=start).fill_(0)
+        total += float(cosine.max(dim=1).values.double().sum())
+    return total / len(atoms)
+
+
+def loss_recovered(clean: float, spliced: float, ablated: float) -> float:
+    """``(ablated - spliced) / (ablated - clean)``: 1 if the reconstruction serves the model as well as the residual.
+
+    0 if it serves no better than the mean residual; below 0 if worse. NaN where ablation does not hurt.
+    """
+    return (ablated - spliced) / (ablated - clean) if ablated > clean else float("nan")

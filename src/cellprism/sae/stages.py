@@ -15,7 +15,18 @@ from cellprism.models.stages import run_model, run_tokens
 from cellprism.runs.files import atomic_path, sha256
 from cellprism.runs.stage import Stage
 from cellprism.sae.files import save
-from cellprism.sae.metrics import explained_variance, largest_cosine, mean_active
+from cellprism.sae.metrics import (
+    FREQUENCY_EDGES,
+    explained_variance,
+    explained_variance_svd,
+    firing_frequency,
+    frequency_histogram,
+    largest_cosine,
+    mean_active,
+    mean_squared_error,
+    rare_share,
+    silent_share,
+)
 from cellprism.sae.train import train
 
 if TYPE_CHECKING:
@@ -26,8 +37,10 @@ if TYPE_CHECKING:
     from cellprism.models.base import Batch, CellModel
     from cellprism.runs.directory import Run
     from cellprism.runs.progress import Progress
+    from cellprism.sae.topk import SparseAutoencoder
 
 HELD_OUT_POSITIONS = 50_000
+SVD_POSITIONS = 20_000
 CHUNK = 65_536
 """Positions of consecutive cells that are batched together; also the size of a shard of codes."""
 
@@ -92,27 +105,45 @@ def sample_residuals(run: Run, _layer: int | None, progress: Progress) -> dict[s
 def train_layer(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
     """Train the autoencoder of a layer; write ``sae.safetensors``, ``training`` and ``metrics``."""
     assert layer is not None
-    residuals, held_out = (_read(run.file("residuals", layer) / f"{part}.npy") for part in ("train", "held_out"))
+    folder = run.file("residuals", layer)
+    residuals, held_out = (_read(folder / f"{part}.npy") for part in ("train", "held_out"))
     seed = run.config.seed * 1000 + layer
+    training_set = sha256(folder / "train.npy")
+    checkpoint = run.file("training.checkpoint", layer)
     with progress.bar(f"training the autoencoder of layer {layer}", run.config.sae.steps, "step") as advance:
-        trained = train(residuals, held_out, run.config.sae, seed=seed, advance=advance)
-    sae = trained.sae
+        trained = train(
+            residuals, held_out, run.config.sae, seed=seed, advance=advance, checkpoint=checkpoint,
+            training_set=training_set,
+        )
+    metrics, notes = evaluate(trained.sae, residuals, held_out)
+    run.write("metrics", metrics, layer, notes=notes)
+    run.write("training", trained.log, layer)
+    save(trained.sae, run.file("sae.safetensors", layer), {"layer": layer, "seed": seed, "training_set": training_set})
+    checkpoint.unlink(missing_ok=True)
+    return {"explained_variance": float(metrics["value"][0])}
+
+
+def evaluate(
+    sae: SparseAutoencoder, residuals: torch.Tensor, held_out: torch.Tensor,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The table ``metrics`` of an autoencoder on held-out residuals, and its notes; ``residuals`` are for SVD only."""
     with torch.inference_mode():
         codes = sae.encode(held_out)
-        explained = explained_variance(held_out.float(), sae.decode(codes))
-    fired = int(torch.unique(codes.index[codes.value > 0]).numel())
+        x, x_hat = held_out.float(), sae.decode(codes)
+    frequency = firing_frequency(codes, sae.n_features)
+    n, features = (len(held_out), "position"), (sae.n_features, "feature")
+    sample = residuals[:: max(1, len(residuals) // SVD_POSITIONS)].float()
     rows = [
-        ("explained_variance", explained, len(held_out), "position"),
-        ("mean_active", mean_active(codes.value), len(held_out), "position"),
-        ("silent_on_held_out", 1 - fired / sae.n_features, sae.n_features, "feature"),
-        ("largest_cosine", largest_cosine(sae.W_dec.detach()), sae.n_features, "feature"),
+        ("explained_variance", explained_variance(x, x_hat), *n),
+        ("explained_variance_svd", explained_variance_svd(sample, x, min(sae.k, sae.d_model)), *n),
+        ("mean_squared_error", mean_squared_error(x, x_hat), *n),
+        ("mean_active", mean_active(codes.value), *n),
+        ("silent_on_held_out", silent_share(frequency), *features),
+        ("rare_on_held_out", rare_share(frequency), *features),
+        ("largest_cosine", largest_cosine(sae.W_dec.detach()), *features),
     ]
-    run.write("metrics", pd.DataFrame(rows, columns=["metric", "value", "n", "unit"]), layer)
-    run.write("training", trained.log, layer)
-    save(sae, run.file("sae.safetensors", layer), {
-        "layer": layer, "seed": seed, "training_set": sha256(run.file("residuals", layer) / "train.npy"),
-    })
-    return {"explained_variance": explained}
+    notes = {"frequency_edges": FREQUENCY_EDGES, "features_by_frequency": frequency_histogram(frequency)}
+    return pd.DataFrame(rows, columns=["metric", "value", "n", "unit"]), notes
 
 
 def _choose(positions: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
@@ -153,7 +184,8 @@ TRAIN = Stage(
     inputs=("{layer}/residuals",),
     outputs=("{layer}/sae.safetensors", "{layer}/training.parquet", "{layer}/metrics.parquet"),
     config=(
-        "sae.expansion", "sae.k", "sae.steps", "sae.batch_size", "sae.learning_rate", "seed",
+        "sae.activation", "sae.expansion", "sae.k", "sae.steps", "sae.batch_size", "sae.learning_rate", "seed",
     ),
     per_layer=True,
+    version=2,
 )

@@ -1,35 +1,41 @@
-"""The TopK sparse autoencoder of one layer."""
+"""The sparse autoencoder of one layer, TopK or BatchTopK."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 
-DEAD_WINDOW = 256
-"""A feature is dead if it did not fire in so many batches."""
+Activation = Literal["topk", "batchtopk"]
+BATCH_WIDTH = 4
+"""A position of a BatchTopK autoencoder keeps at most so many times ``k`` features."""
 
 
 @dataclass(frozen=True)
 class TopKCodes:
-    """Feature indices (int64) and activations (float32, at least 0) of N positions, both of shape ``(N, k)``."""
+    """Feature indices and activations (float32, at least 0) of N positions, both ``(N, width)``, in no fixed order."""
 
     index: torch.Tensor
     value: torch.Tensor
 
 
 class SparseAutoencoder(torch.nn.Module):
-    """TopK autoencoder on the raw residual; it carries its own centre and scale.
+    """Sparse autoencoder on the raw residual; it carries its own centre and scale.
 
-    With ``x' = (x - centre) / scale``: ``pre = relu(W_enc x' + b_enc)``, the ``k`` largest entries of ``pre`` are the
-    code ``z``, and ``x_hat = scale * (W_dec^T z) + centre``. Rows of ``W_dec``, the atoms, have unit norm, so an
-    activation is a length in units of ``scale``.
+    With ``x' = (x - centre) / scale``: ``pre = relu(W_enc x' + b_enc)``; the code ``z`` is ``gain * pre`` at the ``k``
+    largest entries of ``pre``, 0 elsewhere; ``x_hat = scale * (W_dec^T z) + centre``. Rows of ``W_dec``, the atoms,
+    have unit norm, so an activation is a length in units of ``scale``.
+
+    A BatchTopK autoencoder keeps the entries of ``pre`` above ``threshold`` instead, at most ``4 k`` of them.
 
     Parameters
     ----------
     d_model, n_features, k
-        Width of the residual, size of the dictionary, active features per position.
+        Width of the residual, size of the dictionary, active features per position (BatchTopK: on average).
+    activation
+        ``topk`` or ``batchtopk`` (Bussmann et al. 2024, arXiv 2412.06410).
 
     Attributes
     ----------
@@ -39,19 +45,29 @@ class SparseAutoencoder(torch.nn.Module):
         Shape ``(n_features,)``.
     centre
         Shape ``(d_model,)``; `scale` is a scalar.
+    gain
+        Shape ``(n_features,)``; ones, but for an imported autoencoder whose atoms were not of unit norm: it chose its
+        features by what is ``pre`` here.
+    threshold
+        Scalar; 0 for ``topk``.
     """
 
     centre: torch.Tensor
     scale: torch.Tensor
+    gain: torch.Tensor
+    threshold: torch.Tensor
 
-    def __init__(self, d_model: int, n_features: int, k: int) -> None:
+    def __init__(self, d_model: int, n_features: int, k: int, activation: Activation = "topk") -> None:
         super().__init__()
         self.k = k
+        self.activation = activation
         self.W_enc = torch.nn.Parameter(torch.zeros(n_features, d_model))
         self.b_enc = torch.nn.Parameter(torch.zeros(n_features))
         self.W_dec = torch.nn.Parameter(torch.zeros(n_features, d_model))
         self.register_buffer("centre", torch.zeros(d_model))
         self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("gain", torch.ones(n_features))
+        self.register_buffer("threshold", torch.zeros(()))
 
     @classmethod
     def load(cls, path: str | Path) -> SparseAutoencoder:
@@ -68,6 +84,11 @@ class SparseAutoencoder(torch.nn.Module):
     def d_model(self) -> int:
         return self.W_dec.shape[1]
 
+    @property
+    def width(self) -> int:
+        """Places in the code of a position."""
+        return code_width(self.k, self.n_features, self.activation)
+
     def normalise(self, x: torch.Tensor) -> torch.Tensor:
         return (x.float() - self.centre) / self.scale
 
@@ -77,8 +98,10 @@ class SparseAutoencoder(torch.nn.Module):
 
     def encode(self, x: torch.Tensor) -> TopKCodes:
         """Codes of raw residuals ``x``, shape ``(N, d_model)``. A value of 0 is a place that no feature took."""
-        value, index = self.pre_activations(self.normalise(x)).topk(self.k, dim=-1)
-        return TopKCodes(index, value)
+        value, index = largest(self.pre_activations(self.normalise(x)), self.width)
+        if self.activation == "batchtopk":
+            value = value * (value > self.threshold)
+        return TopKCodes(index, value * self.gain[index])
 
     def decode(self, codes: TopKCodes) -> torch.Tensor:
         """Reconstructed raw residuals, shape ``(N, d_model)``."""
@@ -113,25 +136,17 @@ class SparseAutoencoder(torch.nn.Module):
                 self.W_dec.grad.sub_(along * self.W_dec)
 
 
-def auxiliary_loss(
-    sae: SparseAutoencoder, normalised: torch.Tensor, error: torch.Tensor, dead: torch.Tensor,
-) -> torch.Tensor:
-    """AuxK: let dead features explain the error that the living leave (Gao et al. 2024, arXiv 2406.04093, A.2).
+def code_width(k: int, n_features: int, activation: Activation) -> int:
+    """Places in the code of a position: ``k``, or four times as many for BatchTopK."""
+    return min(k if activation == "topk" else BATCH_WIDTH * k, n_features)
 
-    ``sum ||e - e_hat||^2 / sum ||e||^2`` with ``e`` the detached error and ``e_hat`` the reconstruction from the
-    ``2 k`` largest pre-activations among the dead features, without bias or centre.
 
-    Parameters
-    ----------
-    sae
-        The autoencoder.
-    normalised, error
-        Shape ``(N, d_model)``: inputs and errors of a slice of the batch, in normalised units.
-    dead
-        Indices of dead features, not empty.
-    """
-    target = error.detach()
-    pre = torch.nn.functional.linear(normalised, sae.W_enc[dead], sae.b_enc[dead]).relu()
-    value, index = pre.topk(min(2 * sae.k, len(dead)), dim=-1)
-    revived = torch.nn.functional.embedding_bag(dead[index], sae.W_dec, per_sample_weights=value, mode="sum")
-    return (target - revived).square().sum() / target.square().sum().clamp_min(1e-12)
+def largest(pre: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Value and int64 index of the ``k`` largest entries of each row, in no fixed order; ``pre`` is at least 0."""
+    if pre.device.type != "cpu" or (pre.requires_grad and torch.is_grad_enabled()):
+        value, index = pre.topk(k, dim=-1)
+        return value, index
+    from cellprism.sae.kernels import top_k
+
+    value, index = top_k(pre, k)
+    return value, index.long()

@@ -13,6 +13,7 @@ const Overview = lazy("overview", () => import("./pages/overview"));
 const Layer = lazy("layer", () => import("./pages/layer"));
 const Feature = lazy("feature", () => import("./pages/feature"));
 const Genes = lazy("genes", () => import("./pages/genes"));
+const GeneList = lazy("gene list", () => import("./pages/gene-list"));
 const Modules = lazy("modules", () => import("./pages/modules"));
 const Methods = lazy("methods", () => import("./pages/methods"));
 
@@ -22,6 +23,7 @@ function Header({ atlas, entry, page }: { atlas: AtlasIndex; entry: RunEntry; pa
     ["Overview", paths.overview(entry.id), [""]],
     ["Layers", paths.layer(entry.id, entry.layers[0] ?? 0), ["layer", "feature"]],
     ["Genes", paths.genes(entry.id), ["genes"]],
+    ["Gene list", paths.list(entry.id), ["list"]],
     ["Modules", paths.modules(entry.id), ["modules"]],
     ["Methods", paths.methods(entry.id), ["methods"]],
   ];
@@ -66,6 +68,7 @@ function Pages({ atlas, entry }: { atlas: AtlasIndex; entry: RunEntry }) {
             <Route path="/:run/layer/:layer">{({ layer }) => <Layer layer={whole(layer)} />}</Route>
             <Route path="/:run/feature/:layer/:feature">{({ layer, feature }) => <Feature layer={whole(layer)} feature={whole(feature)} />}</Route>
             <Route path="/:run/genes"><Genes /></Route>
+            <Route path="/:run/list"><GeneList /></Route>
             <Route path="/:run/modules"><Modules /></Route>
             <Route path="/:run/methods"><Methods /></Route>
             <Route><NotFound /></Route>

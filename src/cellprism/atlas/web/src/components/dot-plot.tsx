@@ -22,7 +22,7 @@ export function DotPlot({ hits, layers }: { hits: GeneHit[]; layers: number[] })
     together.set(key, i + 1);
     return i;
   });
-  const most = Math.max(...shown.map((hit) => hit[3]), 1e-12);
+  const most = Math.max(...shown.map((hit) => hit[3] ?? 0), 1e-12);
   const centre = (layer: number) => LEFT + (layers.indexOf(layer) + 0.5) * column;
   return (
     <div class="scroll-x" tabIndex={0} role="region" aria-label="Rank of the gene in features of each layer">
@@ -42,7 +42,7 @@ export function DotPlot({ hits, layers }: { hits: GeneHit[]; layers: number[] })
           const x = centre(layer) + (index[i]! - (count - 1) / 2) * gap;
           return (
             <a href={`#${paths.feature(id, layer, feature)}`} aria-label={`Layer ${layer}, feature ${feature}, rank ${rank + 1}`}>
-              <circle class="hit" cx={x} cy={TOP + (rank + 0.5) * ROW} r={3 + 4 * Math.sqrt(Math.max(0, lower) / most)}>
+              <circle class="hit" cx={x} cy={TOP + (rank + 0.5) * ROW} r={3 + 4 * Math.sqrt(Math.max(0, lower ?? 0) / most)}>
                 <title>{`Layer ${layer}, feature ${feature}, rank ${rank + 1}`}</title>
               </circle>
             </a>

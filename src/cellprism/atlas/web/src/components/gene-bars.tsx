@@ -1,15 +1,15 @@
 // Top genes of a feature as bars: small ones for cards, a full table for the feature's page.
 import type { GeneRow, Genes } from "../data/types";
-import { count, number, percent } from "../lib/format";
+import { count, MISSING, number, percent } from "../lib/format";
 import { paths } from "../lib/route";
 import { useRun } from "../lib/run";
 
-export function SmallGeneBars({ rows, genes, most }: { rows: GeneRow[]; genes: Genes; most: number }) {
+export function SmallGeneBars({ rows, genes, most }: { rows: [gene: number, mean: number][]; genes: Genes; most: number }) {
   const shown = rows.slice(0, most);
-  const top = Math.max(...shown.map((row) => row[3]), 1e-12);
+  const top = Math.max(...shown.map((row) => row[1]), 1e-12);
   return (
     <ul class="small-bars">
-      {shown.map(([gene, , , mean]) => (
+      {shown.map(([gene, mean]) => (
         <li key={gene}>
           <span class="gene">{genes.symbol[gene]}</span>
           {mean > 0 && <span class="bar"><i style={{ width: `${(100 * mean) / top}%` }} /></span>}
@@ -21,13 +21,14 @@ export function SmallGeneBars({ rows, genes, most }: { rows: GeneRow[]; genes: G
 
 export function GeneTable({ rows, genes }: { rows: GeneRow[]; genes: Genes }) {
   const { id } = useRun();
+  const bounded = rows.some((row) => row[5] !== null);
   const top = Math.max(...rows.map((row) => row[3]), 1e-12);
   return (
     <table class="bars">
       <thead>
         <tr>
           <th scope="col">Gene</th>
-          <th scope="col" class="wide">Mean activation; tick: lower 95 % bound</th>
+          <th scope="col" class="wide">Mean activation{bounded && "; tick: lower 95 % bound"}</th>
           <th scope="col" class="num">Mean</th>
           <th scope="col" class="num narrow-hide">Lower</th>
           <th scope="col" class="num">Fired / seen</th>
@@ -41,13 +42,13 @@ export function GeneTable({ rows, genes }: { rows: GeneRow[]; genes: Genes }) {
             <td class="wide">
               <span class="bar" aria-hidden="true">
                 <i style={{ width: `${(100 * mean) / top}%` }} />
-                <b style={{ left: `${(100 * Math.max(0, lower)) / top}%` }} />
+                {lower !== null && <b style={{ left: `${(100 * Math.max(0, lower)) / top}%` }} />}
               </span>
             </td>
             <td class="num">{number(mean)}</td>
             <td class="num narrow-hide">{number(lower)}</td>
             <td class="num">{count(fired)} / {count(seen)}</td>
-            <td class="num narrow-hide">{percent(fired / Math.max(1, seen), 0)}</td>
+            <td class="num narrow-hide">{fired === null || seen === null ? MISSING : percent(fired / Math.max(1, seen), 0)}</td>
           </tr>
         ))}
       </tbody>

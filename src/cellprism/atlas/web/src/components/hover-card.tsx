@@ -44,7 +44,7 @@ export function HoverCard({ map, row, layer, words, x, y, width, height }: Props
       {label && <p class="small muted">q {probability(map.label_q[row])} · {map.n_terms[row]} terms</p>}
       {group !== NONE16 && <p class="small">{words.groups.value[group]} <span class="muted">AUROC {auroc(map.group_auroc[row])}</span></p>}
       <p class="small muted">fires at {percent(map.frequency[row], 2)} of positions</p>
-      {details.value && <SmallGeneBars rows={details.value.found.genes} genes={details.value.genes} most={width < 520 ? 4 : 6} />}
+      {details.value && <SmallGeneBars rows={details.value.found.genes.map(([gene, , , mean]) => [gene, mean])} genes={details.value.genes} most={width < 520 ? 4 : 6} />}
     </div>
   );
 }

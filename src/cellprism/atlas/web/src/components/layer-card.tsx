@@ -1,31 +1,32 @@
 // A layer as a card: a small map that links to the large one.
 import { useMemo } from "preact/hooks";
-import { loadMap } from "../data/store";
-import type { Groups, LayerSummary } from "../data/types";
+import { loadMini } from "../data/store";
+import type { LayerSummary } from "../data/types";
 import { count } from "../lib/format";
 import { useLoad } from "../lib/load";
 import { useNear } from "../lib/near";
 import { noneColour, pixel } from "../lib/palette";
 import { paths } from "../lib/route";
-import { useRun } from "../lib/run";
+import { useRun, type Words } from "../lib/run";
 import { mapBackground, useTheme } from "../lib/theme";
-import { groupColours, strongGroup } from "../map/colouring";
+import { colouring } from "../map/colouring";
 import { MiniMap } from "./mini-map";
 
-export function LayerCard({ about, groups }: { about: LayerSummary; groups: Groups }) {
+export function LayerCard({ about, words }: { about: LayerSummary; words: Words }) {
   const { id } = useRun();
   const theme = useTheme();
   const [card, near] = useNear<HTMLAnchorElement>();
   const { layer, n_annotated, n_alive } = about;
-  const { value: map } = useLoad(`mini ${id} ${layer} ${near}`, async () => (near ? loadMap(id, layer) : null));
+  const mode = words.groups.value.length ? "group" : "module";
+  const { value: map } = useLoad(`mini ${id} ${layer} ${near}`, async () => (near ? loadMini(id, layer) : null));
   const colour = useMemo(() => {
-    const hues = groupColours(groups, theme);
-    return Uint32Array.from({ length: map?.n ?? 0 }, (_, i) => pixel(hues[strongGroup(map!, i) ?? -1] ?? noneColour(theme)));
-  }, [map, groups, theme]);
+    return map ? colouring(mode, map, words, [], theme).colour : new Uint32Array();
+  }, [map, words, theme]);
+  const under = pixel(noneColour(theme));
   return (
     <a class="panel mini" href={`#${paths.layer(id, layer)}`} ref={card}>
       {map
-        ? <MiniMap map={map} colour={colour} background={mapBackground(theme)} under={(i) => strongGroup(map, i) === null} />
+        ? <MiniMap map={map} colour={colour} background={mapBackground(theme)} under={(i) => colour[i] === under} />
         : <span class="mini-map" />}
       <span class="mini-name">
         <span class="strong">Layer {layer}</span>

@@ -2,7 +2,8 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { onMap, type FeatureMap } from "../data/columns";
 import type { Words } from "../lib/run";
-import { pixel } from "../lib/palette";
+import { framed, overlay } from "../lib/drawing";
+import { hex, pixel } from "../lib/palette";
 import { isDead } from "../map/colouring";
 import { arrange, type Name } from "../map/labels";
 import { step } from "../map/nearest";
@@ -11,6 +12,7 @@ import { splat, type Picture } from "../map/splat";
 import { extentOf, home, place, scaleOf, zoomAt, type Placed, type Size, type View } from "../map/view";
 import { HoverCard, labelOf } from "./hover-card";
 import { Icon } from "./icon";
+import { SvgButton } from "./take";
 
 const MARGIN = 36;
 
@@ -25,6 +27,8 @@ interface Props {
   passes: Uint8Array;
   names: (at: Placed) => Name[];
   selected: number | null;
+  /** what the map shows, for its picture */
+  caption: string;
   start: View | null;
   onSelect: (row: number) => void;
   onOpen: (row: number) => void;
@@ -48,6 +52,7 @@ export function MapCanvas(props: Props) {
   const { map, layer, words, colour, muted, background, passes, selected } = props;
   const frame = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
+  const over = useRef<SVGSVGElement>(null);
   const picture = useRef<Picture | null>(null);
   const [size, setSize] = useState<Size>({ width: 0, height: 0 });
   const [hovered, setHovered] = useState<number | null>(null);
@@ -139,6 +144,12 @@ export function MapCanvas(props: Props) {
     if (event.key.startsWith("Arrow")) event.preventDefault();
     if (next !== null) props.onSelect(next);
   };
+  const draw = (caption: string) => {
+    const r = radius.toFixed(2);
+    const dots = Array.from(order, (i) => `<circle cx="${at.x[i]!.toFixed(1)}" cy="${at.y[i]!.toFixed(1)}" r="${r}" fill="${hex(shades[i]!)}"/>`);
+    const clip = `<clipPath id="map"><rect width="${size.width}" height="${size.height}"/></clipPath>`;
+    return framed(`${clip}<g clip-path="url(#map)"><g stroke="${background}" stroke-width="1">${dots.join("")}</g>${overlay(over.current!)}</g>`, size, caption);
+  };
   const shown = hovered ?? selected;
   const ring = (row: number, name: string) =>
     onMap(map, row) && <circle class={name} cx={at.x[row]} cy={at.y[row]} r={radius + 3} />;
@@ -149,7 +160,7 @@ export function MapCanvas(props: Props) {
           ref={canvas} data-testid="map" tabIndex={0} role="application" onKeyDown={keyboard}
           aria-label={`Map of ${order.length} features of layer ${layer}. Arrow keys go to the nearest feature in that direction, Enter opens it, plus and minus zoom.`}
         />
-        <svg class="map-over" width={size.width} height={size.height} aria-hidden="true">
+        <svg class="map-over" ref={over} width={size.width} height={size.height} aria-hidden="true">
           {written.map((name) => <text x={name.x} y={name.y} text-anchor="middle">{name.text}</text>)}
           {selected !== null && ring(selected, "ring")}
           {hovered !== null && ring(hovered, "ring ring-hover")}
@@ -162,6 +173,7 @@ export function MapCanvas(props: Props) {
         <button type="button" aria-label="Zoom in" onClick={() => zoomButton(1.5)}><Icon name="plus" /></button>
         <button type="button" aria-label="Zoom out" onClick={() => zoomButton(1 / 1.5)}><Icon name="minus" /></button>
         <button type="button" aria-label="Show the whole map" onClick={() => shift(home(extent))}><Icon name="home" /></button>
+        <SvgButton name={["map", layer]} what="the map" caption={props.caption} draw={draw} />
       </div>
       <p class="sr" aria-live="polite">
         {selected !== null && `Feature ${map.feature[selected]}, ${labelOf(map, selected, words) ?? "not annotated"}`}

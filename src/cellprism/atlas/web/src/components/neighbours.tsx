@@ -1,12 +1,8 @@
 // Features near this one, in four senses.
-import { NONE32 } from "../data/columns";
-import { loadMaps } from "../data/store";
 import type { NeighbourRow } from "../data/types";
-import { fixed } from "../lib/format";
-import { useLoad } from "../lib/load";
+import { fixed, shortTerm } from "../lib/format";
 import { paths } from "../lib/route";
 import { useRun, type Words } from "../lib/run";
-import { labelOf } from "./hover-card";
 
 const kinds: [kind: string, name: string, measure: string][] = [
   ["atom", "Similar atom", "absolute cosine of the atoms, in this layer"],
@@ -18,14 +14,7 @@ const kinds: [kind: string, name: string, measure: string][] = [
 export function Neighbours({ rows, layer: own, words }: { rows: NeighbourRow[]; layer: number; words: Words }) {
   const { id, summary } = useRun();
   const ends: Record<string, number | undefined> = { previous: summary.layers[0]?.layer, next: summary.layers.at(-1)?.layer };
-  const layers = [...new Set(rows.map((row) => row[1]))];
-  const maps = useLoad(`neighbours ${id} ${layers}`, () => loadMaps(id, layers));
-  const name = (layer: number, feature: number) => {
-    const map = maps.value?.get(layer);
-    const row = map?.row.get(feature);
-    if (!map || row === undefined) return "";
-    return map.label[row] === NONE32 ? "not annotated" : labelOf(map, row, words);
-  };
+  const name = (term: number | null) => (term === null ? "not annotated" : shortTerm(words.terms.term[term] ?? ""));
   return (
     <div class="neighbours">
       {kinds.map(([kind, heading, measure]) => {
@@ -38,9 +27,9 @@ export function Neighbours({ rows, layer: own, words }: { rows: NeighbourRow[]; 
             <p class="small muted">{measure}{limit !== null && <>; tick: the best of as many random directions is below {fixed(limit)} in 95 % of cases</>}</p>
             {found.length === 0 && <p class="empty">{ends[kind] === own ? `Layer ${own} is the ${kind === "next" ? "last" : "first"} one.` : "None: no other feature passed."}</p>}
             <ol>
-              {found.map(([, layer, feature, similarity, nullQ95]) => (
+              {found.map(([, layer, feature, similarity, nullQ95, term]) => (
                 <li key={`${layer} ${feature}`}>
-                  <a href={`#${paths.feature(id, layer, feature)}`}><span class="num">{layer}·{feature}</span> <span class="quiet">{name(layer, feature)}</span></a>
+                  <a href={`#${paths.feature(id, layer, feature)}`}><span class="num">{layer}·{feature}</span> <span class="quiet">{name(term)}</span></a>
                   <span class="bar" aria-hidden="true">
                     <i style={{ width: `${(100 * Math.max(0, similarity ?? 0)) / top}%` }} />
                     {nullQ95 !== null && <b style={{ left: `${(100 * Math.max(0, nullQ95)) / top}%` }} />}

@@ -1,15 +1,26 @@
 // Every metric and rate of every layer, with its number of units and its null.
 import type { LayerSummary } from "../data/types";
-import { count, fixed, percent } from "../lib/format";
+import { count, fixed, percent, share } from "../lib/format";
 import { metricShow, metricTitle, rateTitle, units } from "../lib/names";
 import { paths } from "../lib/route";
 import { useRun } from "../lib/run";
+import type { Cell } from "../lib/save";
+import { CsvButton } from "./take";
 
 export function LayerSummaryTable({ layers }: { layers: LayerSummary[] }) {
   const { id } = useRun();
   const metrics = [...new Set(layers.flatMap((layer) => layer.metrics.map((m) => m.metric)))];
   const rates = [...new Set(layers.flatMap((layer) => layer.rates.map((r) => r.rate)))];
+  const rows = (): Cell[][] => layers.flatMap((l) => [
+    ...(["n_features", "n_alive", "n_rare", "n_annotated", "n_modules"] as const).map((name) => [l.layer, "count", name, l[name], null, "feature"]),
+    ...l.rates.map((r) => [l.layer, "rate", r.rate, r.value, r.n, r.unit, r.null_mean, r.null_q95, r.n_permutations, r.null, r.protocol]),
+    ...l.metrics.map((m) => [l.layer, "metric", m.metric, m.value, m.n, m.unit]),
+    [l.layer, "metric", "map_trustworthiness", l.map?.trustworthiness, null, "feature"],
+  ]);
+  const header = ["layer", "kind", "name", "value", "n", "unit", "null_mean", "null_q95", "n_permutations", "null", "protocol"];
   return (
+    <>
+    <CsvButton name={["numbers"]} what="the numbers of every layer" header={header} rows={rows} />
     <div class="scroll-x" tabIndex={0} role="region" aria-label="Numbers of every layer">
       <table>
         <thead>
@@ -27,7 +38,7 @@ export function LayerSummaryTable({ layers }: { layers: LayerSummary[] }) {
               <th scope="row">{rateTitle(name)} <span class="muted">share; null mean, 95 % quantile</span></th>
               {layers.map((l) => {
                 const rate = l.rates.find((r) => r.rate === name);
-                return <td class="num">{percent(rate?.value)}<br /><span class="muted">null {percent(rate?.null_mean)}, {percent(rate?.null_q95)}</span></td>;
+                return <td class="num">{percent(rate?.value)}<br /><span class="muted">{rate && rate.null_mean !== null && (rate.null_mean === 0 ? `none in ${rate.n_permutations} shuffles` : `null ${share(rate.null_mean)}, ${share(rate.null_q95)}`)}</span></td>;
               })}
             </tr>
           ))}
@@ -44,5 +55,6 @@ export function LayerSummaryTable({ layers }: { layers: LayerSummary[] }) {
         </tbody>
       </table>
     </div>
+    </>
   );
 }

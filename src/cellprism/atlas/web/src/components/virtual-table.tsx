@@ -9,6 +9,8 @@ export interface Column {
   help?: string;
   width: string;
   numeric?: boolean;
+  /** width on a phone; without it the column is not shown there */
+  phone?: string;
   /** hidden where the table is narrow */
   extra?: boolean;
   cell: (row: number) => ComponentChildren;
@@ -46,8 +48,13 @@ export function VirtualTable({ label, columns, rows, selected, sort, empty }: Pr
   }, [selected, rows]);
   const first = Math.max(0, Math.floor(top / ROW) - SPARE);
   const last = Math.min(rows.length, Math.ceil((top + height) / ROW) + SPARE);
-  const grid = { "--columns": columns.map((c) => c.width).join(" "), "--few": columns.filter((c) => !c.extra).map((c) => c.width).join(" ") };
-  const kind = (column: Column) => `${column.numeric ? "num" : ""} ${column.extra ? "extra" : ""}`;
+  const widths = (of: Column[], width: (column: Column) => string | undefined) => of.map(width).join(" ");
+  const grid = {
+    "--columns": widths(columns, (c) => c.width),
+    "--few": widths(columns.filter((c) => !c.extra), (c) => c.width),
+    "--phone": widths(columns.filter((c) => c.phone), (c) => c.phone),
+  };
+  const kind = (column: Column) => `${column.numeric ? "num" : ""} ${column.extra ? "extra" : ""} ${column.phone ? "" : "no-phone"}`;
   const order = (key: string) => (sort?.key !== key ? "none" : sort.down ? "descending" : "ascending");
   return (
     <div class="virtual" style={grid} ref={frame} onScroll={(event) => setTop(event.currentTarget.scrollTop)} tabIndex={0} role="region" aria-label={label}>

@@ -69,4 +69,28 @@ export async function readFeatureMap(path: string): Promise<FeatureMap> {
   return { n, row, ...columns } as unknown as FeatureMap;
 }
 
+/** A sample of a layer's dots with only the columns that a small map needs. */
+export async function readMini(path: string): Promise<FeatureMap> {
+  const { n, columns } = parse(await readBytes(path), path);
+  const missing = ["x", "y", "module", "group", "group_auroc"].filter((name) => !columns[name]);
+  if (missing.length) throw new DataError(`${path} lacks the columns ${missing.join(", ")}.`);
+  return { n, flags: new Uint8Array(n), ...columns } as unknown as FeatureMap;
+}
+
+/** Top genes of all features of a layer, by rank, in order of the features' index. */
+export interface TopGenes {
+  n: number;
+  label: Uint32Array;
+  group: Uint16Array;
+  genes: (Uint16Array | Uint32Array)[];
+}
+
+export async function readTopGenes(path: string): Promise<TopGenes> {
+  const { n, columns } = parse(await readBytes(path), path);
+  const { label, group, ...rest } = columns;
+  if (!label || !group) throw new DataError(`${path} lacks the columns label and group.`);
+  const ranks = Object.keys(rest).filter((name) => /^gene\d+$/.test(name)).sort();
+  return { n, label, group, genes: ranks.map((name) => rest[name]) } as TopGenes;
+}
+
 export const onMap = (map: FeatureMap, i: number) => map.x[i] !== NONE16 || map.y[i] !== NONE16;

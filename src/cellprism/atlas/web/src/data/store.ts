@@ -1,5 +1,5 @@
 // Every file is asked for once; a failed request may be tried again.
-import { readFeatureMap, type FeatureMap } from "./columns";
+import { readFeatureMap, readMini, readTopGenes, type FeatureMap, type TopGenes } from "./columns";
 import { DataError, readJson } from "./read";
 import type { AtlasIndex, Feature, GeneHit, Genes, Groups, Module, Summary, Terms } from "./types";
 
@@ -34,16 +34,22 @@ export const loadSummary = (run: string) => json<Summary>(`runs/${run}/summary.j
 export const loadGenes = (run: string) => json<Genes>(`runs/${run}/dict/genes.jz`);
 export const loadTerms = (run: string) => json<Terms>(`runs/${run}/dict/terms.jz`);
 export const loadGroups = (run: string) => json<Groups>(`runs/${run}/dict/groups.jz`);
-export const loadModules = (run: string) => json<Record<string, Module[]>>(`runs/${run}/modules.jz`);
+export const loadModules = (run: string, layer: number) => json<Module[]>(`runs/${run}/modules/L${two(layer)}.jz`);
 
 export function loadMap(run: string, layer: number): Promise<FeatureMap> {
   const path = `runs/${run}/map/L${two(layer)}.bin`;
   return once(path, () => readFeatureMap(path));
 }
 
-export async function loadMaps(run: string, layers: number[]): Promise<Map<number, FeatureMap>> {
-  const maps = await Promise.all(layers.map((layer) => loadMap(run, layer)));
-  return new Map(layers.map((layer, i) => [layer, maps[i]!]));
+export function loadMini(run: string, layer: number): Promise<FeatureMap> {
+  const path = `runs/${run}/mini/L${two(layer)}.bin`;
+  return once(path, () => readMini(path));
+}
+
+export async function loadTopGenes(run: string, layers: number[]): Promise<Map<number, TopGenes>> {
+  const load = (path: string) => once(path, () => readTopGenes(path));
+  const tops = await Promise.all(layers.map((layer) => load(`runs/${run}/top/L${two(layer)}.bin`)));
+  return new Map(layers.map((layer, i) => [layer, tops[i]!]));
 }
 
 export async function loadFeature(run: string, layer: number, feature: number): Promise<Feature> {

@@ -38,12 +38,12 @@ export interface LayerSummary {
   layer: number;
   n_features: number;
   n_alive: number;
-  n_rare: number;
+  n_rare: number | null;
   n_annotated: number;
   n_modules: number;
   metrics: Metric[];
   rates: Rate[];
-  map: { method: string; metric: string; seed: number; trustworthiness: number | null } | null;
+  map: { method: string; metric: string | null; seed: number | null; trustworthiness: number | null } | null;
 }
 
 export interface Finding {
@@ -53,7 +53,8 @@ export interface Finding {
   q: number | null;
   group: number | null;
   auroc: number | null;
-  genes: number[];
+  /** top genes in order of rank, each with its mean activation */
+  genes: [gene: number, mean: number][];
 }
 
 export interface Stage {
@@ -67,8 +68,11 @@ export interface Summary {
   id: string;
   title: string;
   seed: number;
-  model: { kind: string; name: string; n_layers: number; d_model: number };
-  cells: { n_cells: number; n_positions: number; n_genes: number; source: string; notes: string[] };
+  model: { kind: string; name: string; n_layers: number; d_model: number | null };
+  cells: { n_cells: number | null; n_positions: number; n_genes: number; source: string; notes: string[] };
+  background: { min_seen: number | null };
+  /** what the run was made without, and why */
+  absent: { table: string; layers: number[] | null; reason: string }[];
   layers: LayerSummary[];
   findings: Finding[];
   provenance: { environment: Record<string, unknown>; config: unknown; stages: Stage[] };
@@ -77,7 +81,7 @@ export interface Summary {
 export interface Genes {
   symbol: string[];
   id: string[];
-  n_seen: number[];
+  n_seen: (number | null)[];
 }
 
 export interface Terms {
@@ -91,10 +95,11 @@ export interface Groups {
   n_cells: number[];
 }
 
-export type GeneRow = [gene: number, seen: number, fired: number, mean: number, sd: number, lower: number];
+type Maybe = number | null;
+export type GeneRow = [gene: number, seen: Maybe, fired: Maybe, mean: number, sd: Maybe, lower: Maybe];
 export type AnnotationRow = [
-  term: number, overlap: number, nGenes: number, termSize: number, genes: number[],
-  effect: number | null, p: number, q: number,
+  term: number, overlap: number, nGenes: number, termSize: number | null, genes: number[],
+  effect: number | null, p: number | null, q: number,
 ];
 export type GroupRow = [
   group: number, nUnits: number, unit: string, auroc: number | null, logRatio: number | null,
@@ -102,20 +107,21 @@ export type GroupRow = [
 ];
 export type NeighbourRow = [
   kind: string, layer: number, feature: number, similarity: number | null, nullQ95: number | null,
+  term: number | null,
 ];
 
 export interface Feature {
   feature: number;
   n_fired: number;
   frequency: number | null;
-  n_cells: number;
-  n_genes: number;
+  n_cells: number | null;
+  n_genes: number | null;
   mean_value: number | null;
   max_value: number | null;
   dead: boolean;
   rare: boolean;
   module: number | null;
-  label: { term: number; q: number; n_terms: number } | null;
+  label: { term: number; q: number | null; n_terms: number } | null;
   genes: GeneRow[];
   annotations: AnnotationRow[];
   groups: GroupRow[];
@@ -123,12 +129,12 @@ export interface Feature {
   histogram: number[];
 }
 
-export type GeneHit = [layer: number, feature: number, rank: number, lower: number, fired: number, seen: number];
+export type GeneHit = [layer: number, feature: number, rank: number, lower: Maybe, fired: Maybe, seen: Maybe, term: Maybe];
 
 export interface Module {
   module: number;
   features: number[];
-  n_edges: number;
+  n_edges: number | null;
   stability: number | null;
   term: number | null;
   n_members_with_term: number | null;

@@ -1,5 +1,6 @@
 // Plain names for the metrics and rates of a run; an unknown one is shown as it is called.
-import { number, percent, title } from "./format";
+import type { Rate } from "../data/types";
+import { number, percent, share, title } from "./format";
 
 const rates: Record<string, string> = {
   annotated: "Annotated features",
@@ -16,6 +17,15 @@ export function rateTitle(name: string): string {
 
 /** "feature" and "pair of features" in the plural. */
 export const units = (unit: string) => (/^pair of /.test(unit) ? unit.replace("pair", "pairs") : `${unit}s`);
+
+/** What the null of a rate gave, so that a null of nothing does not read like a number with two digits. */
+export function nullPhrase({ null_mean, null_q95, n, n_permutations }: Rate): string {
+  if (null_mean === null) return "no null was published";
+  if (null_mean === 0) return `null: none in any of ${n_permutations} shuffles`;
+  const together = Math.round(null_mean * (n ?? Infinity) * (n_permutations ?? 0));
+  if (together <= 20) return `null: ${together} in ${n_permutations} shuffles together`;
+  return `null ${share(null_mean)}, 95 % of shuffles below ${share(null_q95)}`;
+}
 
 export const metricTitle = title;
 

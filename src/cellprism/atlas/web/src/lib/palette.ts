@@ -25,6 +25,9 @@ export function sequential(t: number, theme: Theme): string {
   return `#${mix.map((c) => c.toString(16).padStart(2, "0")).join("")}`;
 }
 
+/** The 32 bits of `pixel` as `#rrggbb`. */
+export const hex = (value: number) => `#${[0, 8, 16].map((shift) => ((value >>> shift) & 255).toString(16).padStart(2, "0")).join("")}`;
+
 /** `#rrggbb` as the 32 bits that ImageData holds (little-endian ABGR). */
 export function pixel(hex: string): number {
   const rgb = parseInt(hex.slice(1), 16);

@@ -47,6 +47,7 @@ export const paths = {
   layer: (run: string, layer: number, query?: Query) => address(run, `/layer/${layer}`, query),
   feature: (run: string, layer: number, feature: number) => address(run, `/feature/${layer}/${feature}`),
   genes: (run: string, gene = "") => address(run, "/genes", { gene }),
+  list: (run: string, genes: string[] = []) => address(run, "/list", { genes: genes.join(" ") }),
   modules: (run: string, layer?: number) =>
     address(run, "/modules", layer === undefined ? {} : { layer: String(layer) }),
   methods: (run: string) => address(run, "/methods"),

@@ -19,6 +19,12 @@ export function useRun(): Run {
   return run;
 }
 
+/** Why this run has no such table, as a sentence; null if it has one. */
+export function absence({ absent }: Summary, table: string, layer?: number): string | null {
+  const found = absent.find((a) => a.table === table && (a.layers === null || (layer !== undefined && a.layers.includes(layer))));
+  return found ? `${found.reason.charAt(0).toUpperCase()}${found.reason.slice(1)}.` : null;
+}
+
 export interface Words {
   terms: Terms;
   groups: Groups;

@@ -5,12 +5,15 @@ import { GeneTable } from "../components/gene-bars";
 import { Histogram } from "../components/histogram";
 import { Icon } from "../components/icon";
 import { Neighbours } from "../components/neighbours";
+import { CsvButton, PythonCell, SvgButton } from "../components/take";
 import { loadFeature, loadGenes, loadModules } from "../data/store";
 import type { Feature, Genes, LayerSummary, Module } from "../data/types";
 import { count, number, percent, plural, probability, share, shortTerm } from "../lib/format";
 import { Load, Nothing, useLoad } from "../lib/load";
+import { nullPhrase } from "../lib/names";
+import { featureCode } from "../lib/python";
 import { open, paths } from "../lib/route";
-import { useRun, useTitle, useWords, type Words } from "../lib/run";
+import { absence, useRun, useTitle, useWords, type Words } from "../lib/run";
 import { moduleTerm } from "../map/colouring";
 
 interface Data {
@@ -26,14 +29,14 @@ function Facts({ feature, layer, modules, words }: { feature: Feature; layer: nu
   return (
     <dl class="tiles">
       <div><dt>Fires at</dt><dd class="num">{share(feature.frequency)}</dd><dd class="small muted">{count(feature.n_fired)} of {count(cells.n_positions)} positions</dd></div>
-      <div><dt>In cells</dt><dd class="num">{count(feature.n_cells)}</dd><dd class="small muted">of {count(cells.n_cells)}</dd></div>
-      <div><dt>On genes</dt><dd class="num">{count(feature.n_genes)}</dd><dd class="small muted">of {count(cells.n_genes)}</dd></div>
-      <div><dt>Activation</dt><dd class="num">{number(feature.mean_value)}</dd><dd class="small muted">mean where it fires; largest {number(feature.max_value)}</dd></div>
+      <div><dt>In cells</dt><dd class="num">{count(feature.n_cells)}</dd><dd class="small muted">{feature.n_cells === null ? "not known" : <>of {count(cells.n_cells)}</>}</dd></div>
+      <div><dt>On genes</dt><dd class="num">{count(feature.n_genes)}</dd><dd class="small muted">{feature.n_genes === null ? "not known" : <>of {count(cells.n_genes)}</>}</dd></div>
+      <div><dt>Activation</dt><dd class="num">{number(feature.mean_value)}</dd><dd class="small muted">mean where it fires{feature.max_value !== null && <>; largest {number(feature.max_value)}</>}</dd></div>
       <div>
         <dt>Module</dt>
         {module === null
           ? <><dd class="num">none</dd><dd class="small muted">fires with no community of features</dd></>
-          : <><dd class="num"><a href={`#${paths.layer(id, layer, { colour: "module", pick: String(module) })}`}>{module}</a></dd><dd class="small muted">{moduleTerm(module, modules, words) ?? "no term over-represented among its members"}</dd></>}
+          : <><dd class="num"><a href={`#${paths.layer(id, layer, { colour: "module", pick: String(module) })}`}>{module}</a></dd><dd class="small muted">{moduleTerm(module, modules, words) ?? (absence(summary, "module_terms") ? "not tested for terms" : "no term over-represented among its members")}</dd></>}
       </div>
     </dl>
   );
@@ -42,13 +45,13 @@ function Facts({ feature, layer, modules, words }: { feature: Feature; layer: nu
 function Label({ feature, about, words }: { feature: Feature; about: LayerSummary; words: Words }) {
   const rate = about.rates.find((other) => other.rate === "annotated");
   const beside = rate && (
-    <span class="muted"> In this layer {percent(rate.value)} of the features are annotated; with genes shuffled, {percent(rate.null_mean)} (95 % below {percent(rate.null_q95)}).</span>
+    <span class="muted"> In this layer {percent(rate.value)} of the features are annotated ({nullPhrase(rate)}).</span>
   );
   const { label } = feature;
   if (label) {
     return (
       <p class="lede">
-        {words.terms.source[label.term]} · q = {probability(label.q)}{label.n_terms > 1 && <> · one of {plural(label.n_terms, "term")} below the threshold</>}.{beside}
+        {words.terms.source[label.term]} · {label.q === null ? "q not published" : `q = ${probability(label.q)}`}{label.n_terms > 1 && <> · one of {plural(label.n_terms, "term")} below the threshold</>}.{beside}
       </p>
     );
   }
@@ -63,12 +66,14 @@ function unnamed({ feature, dead, genes }: Feature, { symbol }: Genes): string {
 }
 
 function Body({ data, about, words }: { data: Data; about: LayerSummary; words: Words }) {
-  const { id } = useRun();
+  const { id, summary } = useRun();
   const { feature, genes, modules } = data;
   const { layer } = about;
+  const called = ["layer", layer, "feature", feature.feature];
   const name = feature.label ? shortTerm(words.terms.term[feature.label.term] ?? "") : unnamed(feature, genes);
   useTitle(`${name}, layer ${layer}`);
   const why = feature.dead ? "A dead feature has none." : "";
+  const lacks = (table: string) => absence(summary, table, layer);
   return (
     <>
       <header class="page-head">
@@ -83,36 +88,57 @@ function Body({ data, about, words }: { data: Data; about: LayerSummary; words: 
       <Facts {...{ feature, layer, modules, words }} />
       <div class="two">
         <section class="panel" aria-labelledby="genes">
-          <h2 id="genes">Top genes</h2>
+          <div class="panel-head">
+            <h2 id="genes">Top genes</h2>
+            {feature.genes.length > 0 && <CsvButton name={[...called, "genes"]} what="the top genes" header={["rank", "gene", "id", "seen", "fired", "mean", "sd", "lower"]} rows={() => feature.genes.map(([gene, ...row], rank) => [rank + 1, genes.symbol[gene], genes.id[gene], ...row])} />}
+          </div>
           {feature.genes.length
             ? <GeneTable rows={feature.genes} genes={genes} />
             : <p class="empty">{why || "No gene fired often enough (5 times) to be ranked."}</p>}
         </section>
         <div class="stack">
           <section class="panel" aria-labelledby="groups">
-            <h2 id="groups">Cell groups</h2>
-            {feature.groups.length ? <GroupTable rows={feature.groups} groups={words.groups} /> : <p class="empty">{why || "These cells have no labels to compare by, or the feature fires in too few of them."}</p>}
+            <div class="panel-head">
+              <h2 id="groups">Cell groups</h2>
+              {feature.groups.length > 0 && <CsvButton name={[...called, "groups"]} what="the cell groups" header={["key", "group", "n_units", "unit", "auroc", "log_ratio", "p", "q"]} rows={() => feature.groups.map(([group, ...row]) => [words.groups.key[group], words.groups.value[group], ...row])} />}
+            </div>
+            {feature.groups.length ? <GroupTable rows={feature.groups} groups={words.groups} /> : <p class="empty">{why || lacks("celltypes") || "These cells have no labels to compare by, or the feature fires in too few of them."}</p>}
           </section>
           <section class="panel" aria-labelledby="histogram">
-            <h2 id="histogram">How strongly it fires</h2>
-            {feature.n_fired > 0 && feature.max_value !== null
+            <div class="panel-head">
+              <h2 id="histogram">How strongly it fires</h2>
+              {feature.histogram.length > 0 && feature.max_value !== null && !feature.dead && (
+                <span class="chips">
+                  <SvgButton name={[...called, "histogram"]} what="the histogram" caption={`How strongly feature ${feature.feature} of layer ${layer} (${name}) fires: positions by activation, log scale; ${count(feature.n_fired)} positions.`} />
+                  <CsvButton name={[...called, "histogram"]} what="the histogram" header={["from", "to", "positions"]} rows={() => feature.histogram.map((n, i, all) => [(i * feature.max_value!) / all.length, ((i + 1) * feature.max_value!) / all.length, n])} />
+                </span>
+              )}
+            </div>
+            {feature.histogram.length > 0 && feature.max_value !== null && !feature.dead
               ? <Histogram counts={feature.histogram} max={feature.max_value} />
-              : <p class="empty">It never fires.</p>}
+              : <p class="empty">{feature.dead ? "It never fires." : lacks("histograms")}</p>}
           </section>
         </div>
       </div>
       <section class="panel" aria-labelledby="annotations">
-        <h2 id="annotations">Gene sets among the top genes</h2>
+        <div class="panel-head">
+          <h2 id="annotations">Gene sets among the top genes</h2>
+          {feature.annotations.length > 0 && <CsvButton name={[...called, "gene-sets"]} what="the gene sets" header={["source", "term", "overlap", "n_genes", "term_size", "genes", "effect", "p", "q"]} rows={() => feature.annotations.map(([term, overlap, n, size, shared, ...row]) => [words.terms.source[term], words.terms.term[term], overlap, n, size, shared.map((gene) => genes.symbol[gene]).join(" "), ...row])} />}
+        </div>
         {feature.annotations.length
           ? <AnnotationTable rows={feature.annotations} genes={genes} terms={words.terms} />
-          : <p class="empty">{why || "No gene set shares enough of its genes with the top genes to be listed."}</p>}
+          : <p class="empty">{why || lacks("annotations") || "No gene set shares enough of its genes with the top genes to be listed."}</p>}
       </section>
       <section class="panel" aria-labelledby="neighbours">
-        <h2 id="neighbours">Features like it</h2>
+        <div class="panel-head">
+          <h2 id="neighbours">Features like it</h2>
+          {feature.neighbours.length > 0 && <CsvButton name={[...called, "neighbours"]} what="the features like it" header={["kind", "layer", "feature", "similarity", "null_q95"]} rows={() => feature.neighbours} />}
+        </div>
         {feature.neighbours.length
           ? <Neighbours rows={feature.neighbours} layer={layer} words={words} />
-          : <p class="empty">{why || "No neighbour was stored for this feature."}</p>}
+          : <p class="empty">{why || lacks("neighbours") || "No neighbour was stored for this feature."}</p>}
       </section>
+      <PythonCell code={featureCode(summary, layer, feature.feature)} />
     </>
   );
 }
@@ -122,8 +148,8 @@ function Page({ about, feature }: { about: LayerSummary; feature: number }) {
   const { layer } = about;
   const words = useWords();
   const data = useLoad(`feature ${id} ${layer} ${feature}`, async (): Promise<Data> => {
-    const [found, genes, modules] = await Promise.all([loadFeature(id, layer, feature), loadGenes(id), loadModules(id)]);
-    return { feature: found, genes, modules: modules[layer] ?? [] };
+    const [found, genes, modules] = await Promise.all([loadFeature(id, layer, feature), loadGenes(id), loadModules(id, layer)]);
+    return { feature: found, genes, modules };
   });
   const last = about.n_features - 1;
   useEffect(() => {

@@ -1,15 +1,16 @@
 // Which features a gene is a top gene of.
 import { Combobox } from "../components/combobox";
 import { DotPlot } from "../components/dot-plot";
-import { labelOf } from "../components/hover-card";
+import { CsvButton, PythonCell, SvgButton } from "../components/take";
 import { VirtualTable, type Column } from "../components/virtual-table";
-import { loadGeneHits, loadGenes, loadMaps } from "../data/store";
+import { loadGeneHits, loadGenes } from "../data/store";
 import type { Genes } from "../data/types";
-import { count, number, plural, probability } from "../lib/format";
+import { count, number, plural, shortTerm } from "../lib/format";
 import { findGene, searchGenes } from "../lib/gene-search";
 import { Load, useLoad } from "../lib/load";
+import { geneCode } from "../lib/python";
 import { paths, useQuery } from "../lib/route";
-import { useRun, useTitle, useWords } from "../lib/run";
+import { absence, useRun, useTitle, useWords } from "../lib/run";
 
 const SUGGESTIONS = 10;
 
@@ -21,44 +22,37 @@ function GeneResult({ gene, genes }: { gene: number; genes: Genes }) {
   const layers = summary.layers.map((layer) => layer.layer);
   const hits = useLoad(`hits ${id} ${gene}`, () => loadGeneHits(id, gene));
   const touched = [...new Set(hits.value?.map((hit) => hit[0]))];
-  const maps = useLoad(`hit labels ${id} ${touched}`, () => loadMaps(id, touched));
-  const seen = genes.n_seen[gene] ?? 0;
+  const seen = genes.n_seen[gene] ?? null;
   return (
     <section class="stack" aria-labelledby="gene">
       <div class="section-head">
         <h2 id="gene"><span class="gene">{symbol}</span></h2>
-        <p class="muted">{genes.id[gene] !== symbol && `${genes.id[gene]} · `}seen at {plural(seen, "position")} of {plural(summary.cells.n_cells, "cell")}</p>
+        <p class="muted">{genes.id[gene] !== symbol && `${genes.id[gene]} · `}{seen === null ? absence(summary, "n_seen") : <>seen at {plural(seen, "position")} of {plural(summary.cells.n_cells ?? 0, "cell")}</>}</p>
       </div>
       <Load of={hits}>
         {(hits) => {
           if (!hits.length) {
             return (
               <p class="note">
-                {seen === 0
+                {!seen
                   ? `${symbol} is in the model's vocabulary, but none of these cells shows it, so no feature can be said to read it.`
                   : `${symbol} was seen at ${plural(seen, "position")}, but it is a top gene of no feature: other genes rank before it everywhere.`}
               </p>
             );
           }
-          const named = (i: number) => {
-            const [layer, feature] = hits[i]!;
-            const map = maps.value?.get(layer);
-            const row = map?.row.get(feature);
-            return map && row !== undefined ? { map, row } : null;
-          };
+          const term = (i: number) => hits[i]![6];
           const columns: Column[] = [
-            { key: "layer", title: "Layer", width: "4.5rem", cell: (i) => hits[i]![0] },
-            { key: "feature", title: "Feature", width: "5rem", cell: (i) => <a class="num" href={`#${paths.feature(id, hits[i]![0], hits[i]![1])}`}>{hits[i]![1]}</a> },
+            { key: "layer", title: "Layer", width: "4.5rem", phone: "2.75rem", cell: (i) => hits[i]![0] },
+            { key: "feature", title: "Feature", width: "5rem", phone: "3.5rem", cell: (i) => <a class="num" href={`#${paths.feature(id, hits[i]![0], hits[i]![1])}`}>{hits[i]![1]}</a> },
             {
-              key: "label", title: "Label of the feature", width: "minmax(9rem, 1fr)",
+              key: "label", title: "Label of the feature", width: "minmax(9rem, 1fr)", phone: "minmax(0, 1fr)",
               cell: (i) => {
-                const at = named(i);
-                const label = at && words.value ? labelOf(at.map, at.row, words.value) : "";
-                return label === null ? <span class="muted">not annotated</span> : <span title={label}>{label}</span>;
+                if (term(i) === null) return <span class="muted">not annotated</span>;
+                const label = words.value?.terms.term[term(i)!] ?? "";
+                return <span title={label}>{shortTerm(label)}</span>;
               },
             },
-            { key: "q", title: "q", width: "6rem", numeric: true, extra: true, help: "of the label", cell: (i) => { const at = named(i); return at ? probability(at.map.label_q[at.row]) : ""; } },
-            { key: "rank", title: "Rank", width: "4rem", numeric: true, help: "of the gene among the feature's top genes", cell: (i) => hits[i]![2] + 1 },
+            { key: "rank", title: "Rank", width: "4rem", phone: "2.75rem", numeric: true, help: "of the gene among the feature's top genes", cell: (i) => hits[i]![2] + 1 },
             { key: "lower", title: "Lower bound", width: "7rem", numeric: true, help: "95 % lower bound of the mean activation", cell: (i) => number(hits[i]![3]) },
             { key: "fired", title: "Fired / seen", width: "8rem", numeric: true, extra: true, help: "positions", cell: (i) => `${count(hits[i]![4])} / ${count(hits[i]![5])}` },
           ];
@@ -66,12 +60,20 @@ function GeneResult({ gene, genes }: { gene: number; genes: Genes }) {
             <>
               <p>A top gene of <b class="num">{plural(hits.length, "feature")}</b> in {plural(touched.length, "layer")}.</p>
               <figure class="panel">
-                <figcaption><h3>Rank in each layer</h3><p class="small muted">a dot is a feature; larger dots have a higher lower bound of the mean activation</p></figcaption>
+                <figcaption>
+                  <h3>Rank in each layer</h3><p class="small muted">a dot is a feature; larger dots have a higher lower bound of the mean activation</p>
+                  <SvgButton name={["gene", symbol]} what="the chart of ranks" caption={`Rank of ${symbol} among the top genes of ${plural(hits.length, "feature")}, by layer. A dot is a feature; larger dots have a higher 95 % lower bound of the mean activation.`} />
+                </figcaption>
                 <DotPlot hits={hits} layers={layers} />
               </figure>
               <div class="panel table-panel gene-hits">
+                <p class="table-title">
+                  <span class="strong">Features</span>
+                  <span class="push"><CsvButton name={["gene", symbol]} what="these features" header={["layer", "feature", "rank", "lower", "fired", "seen", "label_source", "label"]} rows={() => hits.map(([layer, feature, rank, lower, fired, seen, term]) => [layer, feature, rank + 1, lower, fired, seen, term === null ? "" : words.value?.terms.source[term], term === null ? "" : words.value?.terms.term[term]])} /></span>
+                </p>
                 <VirtualTable label={`Features with ${symbol} as a top gene`} columns={columns} rows={hits.map((_, i) => i)} empty="" />
               </div>
+              <PythonCell code={geneCode(summary, gene, symbol)} />
             </>
           );
         }}
@@ -91,7 +93,7 @@ function Search({ genes }: { genes: Genes }) {
     key: genes.symbol[i]!,
     show: <><span class="gene">{genes.symbol[i]}</span> {genes.id[i] !== genes.symbol[i] && <span class="small muted">{genes.id[i]}</span>}</>,
   }));
-  const examples = summary.findings.flatMap((finding) => finding.genes.slice(0, 1)).filter((g, i, all) => all.indexOf(g) === i).slice(0, 6);
+  const examples = summary.findings.flatMap((finding) => finding.genes.slice(0, 1).map(([g]) => g)).filter((g, i, all) => all.indexOf(g) === i).slice(0, 6);
   return (
     <>
       <Combobox label="Gene symbol or identifier" placeholder={`Search ${count(genes.symbol.length)} genes`} value={text} suggest={suggest} onChoose={choose} onSubmit={choose} testid="gene-search" />
@@ -100,7 +102,10 @@ function Search({ genes }: { genes: Genes }) {
       )}
       {text && gene === null && (
         <div class="note" role="status">
-          <p>{text} is not among the {count(genes.symbol.length)} genes the model saw.</p>
+          {summary.background.min_seen === null ? <p><span class="gene">{text}</span> is a top gene of no feature, or is spelled otherwise; {absence(summary, "n_seen")?.toLowerCase()}</p> : <p>
+            <span class="gene">{text}</span> is not among the {count(genes.symbol.length)} genes that the model was given in these cells, so no feature can be a feature of it.
+            Either no cell shows it strongly enough to be read, or the model calls it by another name; symbols and identifiers are searched.
+          </p>}
           {near.length > 0 && <p class="chips"><span class="muted">Similar names</span>{near.map((g) => <button type="button" class="chip gene" onClick={() => choose(genes.symbol[g]!)}>{genes.symbol[g]}</button>)}</p>}
         </div>
       )}

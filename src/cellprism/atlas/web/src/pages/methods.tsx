@@ -1,5 +1,6 @@
 // Where the numbers come from: definitions, nulls, versions, stages, files.
 import { useState } from "preact/hooks";
+import { CsvButton } from "../components/take";
 import { Definitions } from "../components/definitions";
 import type { Stage, Summary } from "../data/types";
 import { count, duration, plural } from "../lib/format";
@@ -72,15 +73,21 @@ export default function MethodsPage() {
       <header class="page-head">
         <h1>Methods and provenance</h1>
         <p class="lede">
-          {model.kind} “{model.name}” has {plural(model.n_layers, "layer")} of width {count(model.d_model)}. It read {plural(cells.n_cells, "cell")} as {count(cells.n_positions)} gene positions
+          {model.kind} “{model.name}” has {plural(model.n_layers, "layer")}{model.d_model !== null && <> of width {count(model.d_model)}</>}. It read {cells.n_cells !== null && <>{plural(cells.n_cells, "cell")} as </>}{count(cells.n_positions)} gene positions
           over {plural(cells.n_genes, "gene")}. Seed {summary.seed}; written by {atlas.generator}, atlas format {atlas.format}.
         </p>
       </header>
       <section aria-labelledby="cells"><h2 id="cells">Cells</h2><p>{cells.source}</p>{cells.notes.length > 0 && <ul>{cells.notes.map((note) => <li>{note}</li>)}</ul>}</section>
-      <section aria-labelledby="nulls"><h2 id="nulls">Rates and their nulls</h2><p>A rate means something only beside the same rate where there is nothing to find. The null keeps what could mislead and breaks what is claimed.</p><Nulls summary={summary} /></section>
+      {summary.absent.length > 0 && (
+        <section aria-labelledby="absent">
+          <h2 id="absent">What is absent, and why</h2>
+          <ul>{summary.absent.map(({ table, layers, reason }) => <li><b>{table.replaceAll("_", " ")}</b>{layers && <> of {layers.length === 1 ? "layer" : "layers"} {layers.join(", ")}</>}: {reason}</li>)}</ul>
+        </section>
+      )}
+      <section aria-labelledby="nulls"><div class="panel-head"><h2 id="nulls">Rates and their nulls</h2><CsvButton name={["rates"]} what="the rates" header={["layer", "rate", "value", "n", "unit", "null_mean", "null_q95", "n_permutations", "null", "protocol"]} rows={() => summary.layers.flatMap(({ layer, rates }) => rates.map((r) => [layer, r.rate, r.value, r.n, r.unit, r.null_mean, r.null_q95, r.n_permutations, r.null, r.protocol]))} /></div><p>A rate means something only beside the same rate where there is nothing to find. The null keeps what could mislead and breaks what is claimed.</p><Nulls summary={summary} /></section>
       <section aria-labelledby="words"><h2 id="words">What the words mean</h2><Definitions /></section>
       <section aria-labelledby="downloads"><h2 id="downloads">Tables</h2><p>The same numbers as Parquet files, for pandas, polars, DuckDB or R.</p><Downloads run={id} stages={provenance.stages} /></section>
-      <section aria-labelledby="stages"><h2 id="stages">Stages</h2><Stages stages={provenance.stages} /></section>
+      <section aria-labelledby="stages"><div class="panel-head"><h2 id="stages">Stages</h2><CsvButton name={["stages"]} what="the stages" header={["stage", "started", "seconds", "file", "sha256"]} rows={() => provenance.stages.flatMap(({ name, started, seconds, outputs }) => Object.entries(outputs).map(([file, hash]) => [name, started, seconds, file, hash]))} /></div><Stages stages={provenance.stages} /></section>
       <section aria-labelledby="environment">
         <h2 id="environment">Environment</h2>
         <dl class="pairs">{Object.entries(provenance.environment).map(([name, value]) => <div><dt>{name}</dt><dd>{typeof value === "string" ? value : JSON.stringify(value)}</dd></div>)}</dl>

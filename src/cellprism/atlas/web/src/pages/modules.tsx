@@ -1,32 +1,34 @@
 // The modules of a layer: features that fire together, named by a test.
 import { LayerTabs } from "../components/layer-tabs";
+import { CsvButton } from "../components/take";
 import { loadModules } from "../data/store";
 import type { Module } from "../data/types";
 import { count, fixed, plural, probability, shortTerm } from "../lib/format";
 import { Load, useLoad } from "../lib/load";
 import { paths, useQuery } from "../lib/route";
-import { useRun, useTitle, useWords, type Words } from "../lib/run";
+import { absence, useRun, useTitle, useWords, type Words } from "../lib/run";
 
 const MEMBERS = 14;
 
 function ModuleCard({ module, layer, words, largest }: { module: Module; layer: number; words: Words; largest: number }) {
-  const { id } = useRun();
+  const { id, summary } = useRun();
   const { features, term } = module;
+  const untested = absence(summary, "module_terms");
   const map = paths.layer(id, layer, { colour: "module", pick: String(module.module) });
   return (
     <article class="panel module">
       <p class="small muted">Module {module.module}</p>
-      <h2>{term === null ? "No term is over-represented" : shortTerm(words.terms.term[term] ?? "")}</h2>
+      <h2>{term === null ? (untested ? "Not named" : "No term is over-represented") : shortTerm(words.terms.term[term] ?? "")}</h2>
       <p class="small muted">
         {term === null
-          ? "among its members, against the other features of the layer"
+          ? untested ?? "among its members, against the other features of the layer"
           : `${words.terms.source[term]}, ${count(module.n_members_with_term)} of ${plural(features.length, "member")}, q ${probability(module.q)}`}
       </p>
       <span class="bar" aria-hidden="true"><i style={{ width: `${(100 * features.length) / largest}%` }} /></span>
       <p class="facts small">
         <span><b class="num">{count(features.length)}</b> features</span>
-        <span><b class="num">{count(module.n_edges)}</b> pairs inside</span>
-        <span>stability <b class="num">{fixed(module.stability)}</b></span>
+        {module.n_edges !== null && <span><b class="num">{count(module.n_edges)}</b> pairs inside</span>}
+        {module.stability !== null && <span>stability <b class="num">{fixed(module.stability)}</b></span>}
       </p>
       <p class="chips">
         {features.slice(0, MEMBERS).map((feature) => <a class="chip num" href={`#${paths.feature(id, layer, feature)}`}>{feature}</a>)}
@@ -44,7 +46,7 @@ export default function ModulesPage() {
   const layer = asked !== undefined && layers.includes(Number(asked)) ? Number(asked) : layers[0] ?? 0;
   useTitle(`Modules of layer ${layer}`);
   const words = useWords();
-  const modules = useLoad(`modules ${id}`, () => loadModules(id));
+  const modules = useLoad(`modules ${id} ${layer}`, () => loadModules(id, layer));
   return (
     <>
       <header class="page-head row">
@@ -56,11 +58,19 @@ export default function ModulesPage() {
         {(words) => (
           <Load of={modules}>
             {(all) => {
-              const own = [...(all[layer] ?? [])].sort((a, b) => b.features.length - a.features.length);
+              const own = [...all].sort((a, b) => b.features.length - a.features.length);
               const largest = own[0]?.features.length ?? 1;
               return own.length === 0
                 ? <p class="note">No pair of features of layer {layer} fires together often enough to form a module.</p>
-                : <div class="cards modules">{own.slice(0, 60).map((module) => <ModuleCard key={module.module} {...{ module, layer, words, largest }} />)}</div>;
+                : (
+                  <>
+                    <CsvButton
+                      name={["modules", layer]} what="the modules" header={["layer", "module", "n_features", "n_edges", "stability", "source", "term", "n_members_with_term", "p", "q", "features"]}
+                      rows={() => own.map((m) => [layer, m.module, m.features.length, m.n_edges, m.stability, words.terms.source[m.term ?? -1], words.terms.term[m.term ?? -1], m.n_members_with_term, m.p, m.q, m.features.join(" ")])}
+                    />
+                    <div class="cards modules">{own.slice(0, 60).map((module) => <ModuleCard key={module.module} {...{ module, layer, words, largest }} />)}</div>
+                  </>
+                );
             }}
           </Load>
         )}

@@ -4,18 +4,20 @@ import { LayerCard } from "../components/layer-card";
 import { LayerChart, type LayerPoint } from "../components/layer-chart";
 import { LegendView } from "../components/legend";
 import { LayerSummaryTable } from "../components/summary-table";
+import { SvgButton } from "../components/take";
 import { loadGenes } from "../data/store";
 import type { Summary } from "../data/types";
 import { count, percent, plural, roundPercent } from "../lib/format";
 import { Load, useLoad } from "../lib/load";
 import { metricShow, metricTitle, rateTitle, units } from "../lib/names";
 import { noneColour } from "../lib/palette";
-import { useRun, useTitle, useWords, type Words } from "../lib/run";
+import { paths } from "../lib/route";
+import { absence, useRun, useTitle, useWords, type Words } from "../lib/run";
 import { useTheme } from "../lib/theme";
 import { groupColours, noGroup, type Entry } from "../map/colouring";
 
 const CHARTED = ["explained_variance"];
-const FINDINGS = 12;
+const FINDINGS = 8;
 
 const unique = (names: string[]) => [...new Set(names)];
 
@@ -35,16 +37,24 @@ function Quality({ summary }: { summary: Summary }) {
       <div class="cards charts">
         {rates.slice(0, 4).map((name) => (
           <figure class="panel">
-            <figcaption><h3>{rateTitle(name)}</h3><p class="small muted">share of {units(about(name)?.unit ?? "")}, by layer</p></figcaption>
+            <figcaption>
+              <h3>{rateTitle(name)}</h3><p class="small muted">share of {units(about(name)?.unit ?? "")}, by layer</p>
+            </figcaption>
             <LayerChart points={ratePoints(name)} show={(v) => percent(v)} brief={roundPercent} label={rateTitle(name)} />
-            <p class="small muted chart-key"><span><i class="key-dot" /> observed</span><span><i class="key-band" /> null, mean to 95 %</span></p>
+            <p class="small muted chart-key"><span><i class="key-dot" /> observed</span>{about(name)?.n_permutations !== null ? <span><i class="key-band" /> null, mean to 95 %</span> : <span>{about(name)?.null ? `null: ${about(name)?.null}` : ""}</span>}
+              <SvgButton name={[name]} what={`the chart of ${rateTitle(name)}`} caption={`${rateTitle(name)}: share of ${units(about(name)?.unit ?? "")} by layer. ${about(name)?.n_permutations ? `Dashed line and band: mean and 95 % quantile under the null (${about(name)?.null}; ${about(name)?.n_permutations} shuffles).` : `Null: ${about(name)?.null}.`}`} />
+            </p>
           </figure>
         ))}
         {metrics.filter((name) => CHARTED.includes(name)).map((name) => (
           <figure class="panel">
-            <figcaption><h3>{metricTitle(name)}</h3><p class="small muted">of held-out residuals, by layer</p></figcaption>
+            <figcaption>
+              <h3>{metricTitle(name)}</h3><p class="small muted">of held-out residuals, by layer</p>
+            </figcaption>
             <LayerChart points={metricPoints(name)} show={(v) => metricShow(name, v)} brief={roundPercent} label={metricTitle(name)} />
-            <p class="small muted chart-key"><span><i class="key-dot" /> observed</span><span>0 %: the mean alone</span></p>
+            <p class="small muted chart-key"><span><i class="key-dot" /> observed</span><span>0 %: the mean alone</span>
+              <SvgButton name={[name]} what={`the chart of ${metricTitle(name)}`} caption={`${metricTitle(name)} of held-out residuals by layer; 0 % is what the mean alone explains.`} />
+            </p>
           </figure>
         ))}
       </div>
@@ -59,6 +69,7 @@ function Quality({ summary }: { summary: Summary }) {
 function Maps({ summary, words }: { summary: Summary; words: Words }) {
   const theme = useTheme();
   const { groups } = words;
+  const embedded = !absence(summary, "embedding");
   const hues = groupColours(groups, theme);
   const entries: Entry[] = groups.value.map((name, i) => ({ key: String(i), name, n: null, colour: hues[i]! }));
   entries.sort((a, b) => groups.n_cells[Number(b.key)]! - groups.n_cells[Number(a.key)]!);
@@ -67,19 +78,33 @@ function Maps({ summary, words }: { summary: Summary; words: Words }) {
     <section aria-labelledby="maps">
       <div class="section-head">
         <h2 id="maps">All layers</h2>
-        <p class="muted">Every dot is a feature; near dots have similar atoms. Colour: the cell group it tells apart best.</p>
+        <p class="muted">
+          Every dot is a feature{embedded ? "; near dots have similar atoms" : ""}. Colour: {groups.value.length ? "the cell group it tells apart best" : "its module, the ten largest of a layer"}. {absence(summary, "embedding")}
+        </p>
       </div>
       <ul class="cards minis">
-        {summary.layers.map((about) => <li key={about.layer}><LayerCard about={about} groups={groups} /></li>)}
+        {summary.layers.map((about) => <li key={about.layer}><LayerCard about={about} words={words} /></li>)}
       </ul>
-      <LegendView legend={{ kind: "categories", entries }} />
+      {groups.value.length > 0 && <LegendView legend={{ kind: "categories", entries }} />}
     </section>
   );
 }
 
-function Findings({ summary, words }: { summary: Summary; words: Words }) {
+function FindingCards({ summary, words }: { summary: Summary; words: Words }) {
   const { id } = useRun();
   const genes = useLoad(`genes ${id}`, () => loadGenes(id));
+  return (
+    <Load of={genes}>{(genes) => (
+      <ul class="cards findings">
+        {summary.findings.slice(0, FINDINGS).map((finding) => (
+          <li key={`${finding.layer} ${finding.feature}`}><FindingCard finding={finding} genes={genes} words={words} /></li>
+        ))}
+      </ul>
+    )}</Load>
+  );
+}
+
+function Findings({ summary, words }: { summary: Summary; words: Words }) {
   return (
     <section aria-labelledby="start" data-testid="findings">
       <div class="section-head">
@@ -87,14 +112,8 @@ function Findings({ summary, words }: { summary: Summary; words: Words }) {
         <p class="muted">Features that both a gene set and a cell group explain well.</p>
       </div>
       {summary.findings.length === 0
-        ? <p class="note">No feature of this run passes both tests; the layers' tables list what there is.</p>
-        : <Load of={genes}>{(genes) => (
-            <ul class="cards findings">
-              {summary.findings.slice(0, FINDINGS).map((finding) => (
-                <li key={`${finding.layer} ${finding.feature}`}><FindingCard finding={finding} genes={genes} words={words} /></li>
-              ))}
-            </ul>
-          )}</Load>}
+        ? <p class="note">{absence(summary, "celltypes") ?? "No feature of this run passes both tests."} The layers' tables list what there is.</p>
+        : <FindingCards summary={summary} words={words} />}
     </section>
   );
 }
@@ -110,13 +129,16 @@ export default function OverviewPage() {
     <>
       <header class="page-head hero">
         <h1>{summary.title}</h1>
+        {summary.absent.length > 0 && (
+          <p class="flag">Imported: the numbers are those of the published atlas, and {plural(summary.absent.length, "part")} of a run are absent. <a href={`#${paths.methods(summary.id)}`}>What is absent, and why</a></p>
+        )}
         <p class="lede">
-          {count(features)} features in {plural(layers.length, "layer")} of {model.kind} “{model.name}”, read from {plural(cells.n_cells, "cell")} and {count(cells.n_positions)} gene positions.{" "}
-          {count(annotated)} of them carry a gene set label that survives correction; each rate stands beside its null.
+          {count(features)} features in {plural(layers.length, "layer")} of {model.kind} “{model.name}”, read from {cells.n_cells !== null && <>{plural(cells.n_cells, "cell")} and </>}{count(cells.n_positions)} gene positions.{" "}
+          {count(annotated)} of them carry a gene set label{summary.absent.length ? "." : " that survives correction; each rate stands beside its null."}
         </p>
       </header>
       <Quality summary={summary} />
-      <Load of={words}>{(words) => <><Maps summary={summary} words={words} /><Findings summary={summary} words={words} /></>}</Load>
+      <Load of={words}>{(words) => <><Findings summary={summary} words={words} /><Maps summary={summary} words={words} /></>}</Load>
     </>
   );
 }

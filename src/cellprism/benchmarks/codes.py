@@ -1,0 +1,131 @@
+"""Reductions of one layer's codes against a plain loop over positions."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter, defaultdict
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cellprism.benchmarks import Row
+from cellprism.codes.reduce import cell_means, firings, gene_sums, histograms
+from cellprism.codes.store import CodeStore, shard_path
+from cellprism.runs.config import Config
+from cellprism.runs.directory import Run
+from cellprism.stats.cofiring import cell_blocks, cofiring_test
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FEATURES, K, GENES, PER_CELL, CELLS_PER_SHARD = 4608, 32, 6000, 1000, 65
+LOOPED = 5000
+"""Positions of the loop; its time is scaled up, since it grows evenly."""
+
+
+def rows(quick: bool) -> list[Row]:
+    """Sums per gene, means per cell, histograms and co-firing of 1 million positions (100,000 when ``quick``)."""
+    n_cells = 100 if quick else 1000
+    with tempfile.TemporaryDirectory() as folder:
+        store = _write(Run(Path(folder), Config()), n_cells)
+        largest = np.full(FEATURES, 4.0, np.float32)
+        reductions: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
+            "sums per gene": (lambda: _loop_sums(store), lambda: gene_sums(store, GENES, _ignore)),
+            "means per cell": (lambda: _loop_means(store), lambda: cell_means(store, n_cells, _ignore)),
+            "histograms": (lambda: _loop_histograms(store), lambda: histograms(store, largest, 24)),
+            "co-firing counts and tests": (lambda: _loop_pairs(store), lambda: _cofiring(store)),
+        }
+        return [_row(name, n_cells, *pair) for name, pair in reductions.items()]
+
+
+def _row(name: str, n_cells: int, loop: Callable[[], object], ours: Callable[[], object]) -> Row:
+    seconds = []
+    for function in (loop, ours):
+        started = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - started)
+    n = n_cells * PER_CELL
+    return Row(
+        f"codes: {name}", f"{n:,} positions, k {K}, F {FEATURES}, {GENES} genes",
+        "a Python loop over positions", seconds[0] * n / LOOPED, seconds[1],
+        f"the loop's time is that of {LOOPED:,} positions, scaled up",
+    )
+
+
+def _write(run: Run, n_cells: int) -> CodeStore:
+    """Random codes in the shards of a run; low features fire most, as in real dictionaries."""
+    rng = np.random.default_rng(0)
+    run.file("positions").mkdir()
+    run.file("codes", 0).mkdir(parents=True)
+    np.save(run.file("codes", 0) / "n_features.npy", FEATURES)
+    edges = np.maximum((FEATURES * (np.arange(K + 1) / K) ** 2).astype(int), np.arange(K + 1))
+    for number, first in enumerate(range(0, n_cells, CELLS_PER_SHARD)):
+        cells = np.arange(first, min(first + CELLS_PER_SHARD, n_cells))
+        n = len(cells) * PER_CELL
+        index = rng.integers(edges[:-1], edges[1:], size=(n, K)).astype(np.uint16)
+        value = (rng.random((n, K), np.float32) * 3.9 + 0.1).astype(np.float16)
+        gene = np.concatenate([rng.choice(GENES, PER_CELL, replace=False) for _ in cells]).astype(np.int32)
+        cell = np.repeat(cells, PER_CELL).astype(np.int32)
+        for folder, name, array in (
+            (run.file("positions"), "cell", cell), (run.file("positions"), "gene", gene),
+            (run.file("codes", 0), "index", index), (run.file("codes", 0), "value", value),
+        ):
+            np.save(shard_path(folder, name, number), array)
+    return CodeStore(run, 0)
+
+
+def _cofiring(store: CodeStore) -> object:
+    fired = firings(store)
+    return cofiring_test(fired.indptr, fired.indices, FEATURES, cell_blocks(fired.cell), _ignore)
+
+
+def _looped(store: CodeStore) -> tuple[np.ndarray, ...]:
+    shard = next(store.shards())
+    return tuple(a[:LOOPED] for a in (shard.cell, shard.gene, shard.codes.index, shard.codes.value))
+
+
+def _loop_sums(store: CodeStore) -> object:
+    sums: dict[tuple[int, int], list[float]] = defaultdict(lambda: [0, 0.0, 0.0])
+    seen: Counter[int] = Counter()
+    _, genes, index, value = _looped(store)
+    for gene, features, values in zip(genes.tolist(), index.tolist(), value.tolist(), strict=True):
+        seen[gene] += 1
+        for feature, x in zip(features, values, strict=True):
+            if x > 0:
+                entry = sums[gene, feature]
+                entry[0] += 1
+                entry[1] += x
+                entry[2] += x * x
+    return sums, seen
+
+
+def _loop_means(store: CodeStore) -> object:
+    total: dict[tuple[int, int], float] = defaultdict(float)
+    cells, _, index, value = _looped(store)
+    for cell, features, values in zip(cells.tolist(), index.tolist(), value.tolist(), strict=True):
+        for feature, x in zip(features, values, strict=True):
+            total[cell, feature] += x
+    return total
+
+
+def _loop_histograms(store: CodeStore) -> object:
+    counts = np.zeros((FEATURES, 24), np.int64)
+    _, _, index, value = _looped(store)
+    for features, values in zip(index.tolist(), value.tolist(), strict=True):
+        for feature, x in zip(features, values, strict=True):
+            counts[feature, min(int(x * 6), 23)] += 1
+    return counts
+
+
+def _loop_pairs(store: CodeStore) -> object:
+    counts: Counter[tuple[int, int]] = Counter()
+    for features in _looped(store)[2].tolist():
+        counts.update(combinations(sorted(features), 2))
+    return counts
+
+
+def _ignore(_n: int) -> None:
+    return None

@@ -1,0 +1,54 @@
+"""A published atlas in miniature: two layers, the second without its annotation file."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+POSITIONS = 1_000_000
+GENES = tuple(f"GENE{i}" for i in range(30))
+N = 12
+DEAD = 11
+
+
+def write_published(folder: Path) -> Path:
+    folder.mkdir()
+    layers = [{"layer": layer, "alive": N - 1, "dead": 1, "variance_explained": 0.8 + layer / 100} for layer in (0, 1)]
+    _write(folder, "global_summary.json", {"n_layers": 2, "layers": layers})
+    _write(folder, "modules.json", [{"layer": layer, "id": 0, "n": 3, "features": [0, 1, 2], "top_anns": []}
+                                    for layer in (0, 1)])
+    for layer in (0, 1):
+        _write(folder, f"layer_{layer:02d}_features.json", [_feature(i) for i in range(N)])
+        _write(folder, f"layer_{layer:02d}_positions.json", [[i, -i] for i in range(N)])
+    _write(folder, "layer_00_annotations.json", {str(i): _annotations(i) for i in range(3)})
+    return folder
+
+
+def _feature(i: int) -> dict[str, Any]:
+    label = {0: ("GO_BP", "first term"), 1: ("Reactome", "second term"), 2: ("STRING_edges", "pairwise_enrichment")}
+    source, term = label.get(i, ("none", ""))
+    if i == DEAD:
+        return {"i": i, "d": True, "f": 0.0, "ma": 0.0, "fc": 0, "na": 0, "m": -1, "lb": "", "to": "none", "tg": []}
+    fired = 1000 * (i + 1)
+    return {
+        "i": i, "d": False, "f": fired / POSITIONS, "ma": 2.5 * fired / POSITIONS, "fc": fired,
+        "na": 1 if i < 3 else 0, "m": 0 if i < 3 else -1, "lb": term, "to": source,
+        "tg": [{"n": gene, "a": 9.0 - rank} for rank, gene in enumerate(GENES[i:i + 5])],
+    }
+
+
+def _annotations(i: int) -> dict[str, Any]:
+    edges = {"o": "STRING_edges", "t": "pairwise_enrichment", "p": 0.0158, "or": 0, "n": 0, "g": []}
+    test = {"o": "GO_BP", "t": "first term", "p": 0 if i == 0 else 0.03, "or": 8.0, "n": 2, "g": list(GENES[i:i + 2])}
+    worse = {"o": "KEGG", "t": "another", "p": 0.04, "or": 4.0, "n": 2, "g": list(GENES[i + 1:i + 3])}
+    return {
+        "genes": [{"n": gene, "a": 9.0 - rank / 2, "fc": 40 - rank} for rank, gene in enumerate(GENES[i:i + 10])],
+        "anns": [edges] if i == 2 else [edges, worse, test],
+    }
+
+
+def _write(folder: Path, name: str, value: object) -> None:
+    (folder / name).write_text(json.dumps(value))

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from cellprism.codes.reduce import Firings
+from cellprism.features.highways import PARTNERS, highway_rates, highways, permuted, share_with_highway
+
+CELL = np.repeat(np.arange(300), 20)
+
+
+def firings(fires: np.ndarray) -> Firings:
+    matrix = sparse.csr_matrix(fires)
+    return Firings(matrix.indptr, matrix.indices, CELL, fires.shape[1])
+
+
+def rate(first: np.ndarray, second: np.ndarray) -> float:
+    return share_with_highway(*highways(firings(first), firings(second), lambda _n: None))
+
+
+def test_planted_partners_are_found() -> None:
+    rng = np.random.default_rng(0)
+    first, second = (rng.random((6000, 20)) < 0.02 for _ in range(2))
+    for i in range(4):
+        second[:, 2 * i] = np.where(first[:, i], rng.random(6000) < 0.7, rng.random(6000) < 0.01)
+    table, tested = highways(firings(first), firings(second), lambda _n: None)
+    assert table["feature"].tolist() == [0, 1, 2, 3]
+    assert table["partner"].tolist() == [0, 2, 4, 6]
+    assert share_with_highway(table, tested) == 0.2
+    copies = np.repeat(first[:, :1], 8, axis=1)
+    assert len(highways(firings(first[:, :1]), firings(copies), lambda _n: None)[0]) == PARTNERS
+
+
+def test_the_null_keeps_what_genes_do_and_breaks_what_cells_do() -> None:
+    """Partners that share a gene stay in the null; partners that share cells of a gene do not."""
+    rng = np.random.default_rng(1)
+    gene = np.concatenate([rng.permutation(60)[:20] for _ in range(300)])
+    by_gene = np.stack([gene == g for g in range(5)], axis=1)
+    active = rng.random((300, 5)) < 0.15
+    by_cell = np.stack([(gene < 30) & active[CELL, g] & (rng.random(6000) < 0.3) for g in range(5)], axis=1)
+    shared = np.stack([by_cell[:, g] & (rng.random(6000) < 0.9) for g in range(5)], axis=1)
+    assert rate(by_gene, by_gene) == 1
+    assert rate(by_cell, shared) == 1
+    for first, second, expected in ((by_gene, by_gene, 1), (by_cell, shared, 0)):
+        moved = permuted(firings(second), gene, rng)
+        assert share_with_highway(*highways(firings(first), moved, lambda _n: None)) == expected
+
+
+def test_independent_codes_give_no_highways() -> None:
+    rng = np.random.default_rng(2)
+    values = [rate(rng.random((6000, 40)) < 0.03, rng.random((6000, 40)) < 0.03) for _ in range(3)]
+    assert max(values) <= 0.05
+    row = highway_rates(0.5, np.array(values), 40).iloc[0]
+    assert (row["value"], row["n_permutations"]) == (0.5, 3)
+
+
+def test_silent_layers() -> None:
+    assert rate(np.zeros((6000, 3), bool), np.zeros((6000, 3), bool)) == 0

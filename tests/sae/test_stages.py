@@ -1,0 +1,84 @@
+"""Residuals, training and fidelity as stages of small runs of the demo's model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from cellprism.models.stages import TOKENIZE
+from cellprism.reader import open_run
+from cellprism.runs.config import Config, parse_config
+from cellprism.runs.directory import Run, create
+from cellprism.runs.files import sha256
+from cellprism.runs.progress import Silent
+from cellprism.runs.stage import run_stages
+from cellprism.sae import fidelity
+from cellprism.sae.fidelity import FIDELITY, measure_fidelity
+from cellprism.sae.stages import RESIDUALS, TRAIN, layer_residuals
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def config(out: Path, layers: list[int]) -> Config:
+    return parse_config({
+        "out": str(out), "cells": {"max_cells": 40}, "sae": {"layers": layers, "k": 4, "steps": 15, "batch_size": 512},
+    })
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    target = create(config(tmp_path_factory.mktemp("runs") / "both", [1, 3]))
+    run_stages((TOKENIZE, RESIDUALS, TRAIN, FIDELITY), target, Silent())
+    return target
+
+
+def test_layers_at_once_equal_layers_one_by_one(both: Run, tmp_path: Path) -> None:
+    for layer in (1, 3):
+        alone = create(config(tmp_path / str(layer), [layer]))
+        run_stages((TOKENIZE, RESIDUALS, TRAIN), alone, Silent())
+        for name in ("sae.safetensors", "training.parquet", "metrics.parquet"):
+            assert sha256(alone.file(name, layer)) == sha256(both.file(name, layer))
+
+
+def test_nothing_of_the_training_is_left(both: Run) -> None:
+    assert not list(both.path.rglob("*.checkpoint"))
+    assert not list(both.path.rglob("residuals"))
+
+
+def test_metrics_of_both_stages_are_read_together(both: Run) -> None:
+    metrics = open_run(both.path).metrics(3).set_index("metric")
+    assert metrics.loc["mean_active", "value"] == pytest.approx(4, abs=0.2)
+    assert metrics.loc["mean_squared_error", "value"] > 0
+    assert metrics.loc["loss_recovered", "unit"] == "masked gene"
+    assert metrics.loc["masked_gene_loss_spliced", "value"] > metrics.loc["masked_gene_loss", "value"]
+    silent = round(512 * metrics.loc["silent_on_held_out", "value"])
+    assert both.notes("metrics", 3)["features_by_frequency"][0] == silent
+
+
+def test_a_model_without_a_mask_token_has_no_such_metrics(both: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = fidelity.run_model(both)
+    written, notes = [], []
+    real.vocabulary = {name: token for name, token in real.vocabulary.items() if name != "<mask>"}
+    monkeypatch.setattr(fidelity, "run_model", lambda _run: real)
+    monkeypatch.setattr(Run, "write", lambda _run, _name, table, layer, **_: written.append((layer, len(table))))
+    progress = Silent()
+    progress.note = notes.append  # type: ignore[method-assign]
+    assert measure_fidelity(both, None, progress) == {}
+    assert written == [(1, 0), (3, 0)]
+    assert "no mask token" in notes[0]
+
+
+def test_residuals_are_those_of_the_model_read_in_any_batches(both: Run) -> None:
+    model, tokens = fidelity.run_model(both), fidelity.run_tokens(both)
+    cells = np.arange(6)
+    found = []
+    for budget in (200, 100_000):
+        rows = np.full((tokens.offsets[6], model.d_model), np.nan, np.float32)
+        for positions, layer, h in layer_residuals(model, tokens, cells, layers=(1,), token_budget=budget):
+            assert layer == 1
+            rows[positions] = h.numpy()
+        found.append(rows)
+    assert np.allclose(*found, atol=1e-4)
