@@ -298,7 +298,10 @@ def test_serve_tells_its_address_and_takes_the_next_port(
             create(self, *args)  # type: ignore[arg-type]
 
         monkeypatch.setattr(server._Server, "__init__", remember)
-        server.serve([atlas], on_ready=look)
+        # In a thread of its own: the browser tests leave an event loop in this one.
+        serving = threading.Thread(target=server.serve, args=([atlas],), kwargs={"on_ready": look})
+        serving.start()
+        serving.join(60)
     (url, runs), = answers
     assert url.startswith("http://127.0.0.1:")
     assert not url.endswith(f":{port}/")

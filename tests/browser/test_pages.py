@@ -161,7 +161,7 @@ def test_first_views_are_light(browser: Browser, site: Site, run_id: str, pages:
     for name, budget in budgets.items():
         with watched(browser) as page:
             answers: list[Response] = []
-            page.on("response", answers.append)
+            page.on("response", lambda r, answers=answers: answers.append(r))
             open_page(page, site.at(run_id, pages[name]))
             bodies = [answer.body() for answer in answers]
         sent = sum(len(body) if body[:2] == b"\x1f\x8b" else len(gzip.compress(body)) for body in bodies)

@@ -249,6 +249,7 @@ def test_a_protocol_goes_only_to_readers_that_know_it(folder: Path) -> None:
 def test_a_run_reads_values_and_reaches_codes(
     tmp_path: Path, folder: Path, small_cells: Expression, protocol: str,
 ) -> None:
+    from cellprism.codes.stages import ENCODE
     from cellprism.pipeline import STAGES
     from cellprism.runs.config import parse_config
     from cellprism.runs.directory import create
@@ -263,7 +264,7 @@ def test_a_run_reads_values_and_reaches_codes(
         "sae": {"layers": [0, 2], "k": 4, "steps": 5, "batch_size": 64},
     }))
     assert STAGES[0].external(run.config) == [tmp_path / "cells.h5ad", folder]
-    run_stages(STAGES[:4], run, Silent())
+    run_stages(STAGES[: STAGES.index(ENCODE) + 1], run, Silent())
     tokens = run.read("cells")["n_tokens"].sum()
     assert np.load(run.file("tokens") / "value.npy").shape == (tokens,)
     assert run.model["protocol"] == protocol

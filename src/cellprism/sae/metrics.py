@@ -29,17 +29,6 @@ def mean_squared_error(x: torch.Tensor, x_hat: torch.Tensor) -> float:
     return float((x.double() - x_hat.double()).square().mean())
 
 
-def explained_variance_svd(sample: torch.Tensor, x: torch.Tensor, k: int) -> float:
-    """Explained variance of ``x`` by the mean and the ``k`` first principal axes of ``sample``, both ``(N, d_model)``.
-
-    What as many terms explain when they are the same for all positions; the autoencoder chooses anew at each.
-    """
-    sample, x = sample.double(), x.double()
-    centre = sample.mean(dim=0)
-    axes = torch.linalg.eigh((sample - centre).T @ (sample - centre)).eigenvectors[:, -k:]
-    return explained_variance(x, (x - centre) @ axes @ axes.T + centre)
-
-
 def mean_active(value: torch.Tensor) -> float:
     """L0: mean number of features that fire at a position, from activations of shape ``(N, k)``."""
     return float((value > 0).sum(dim=-1).double().mean())

@@ -18,7 +18,6 @@ from cellprism.sae.files import save
 from cellprism.sae.metrics import (
     FREQUENCY_EDGES,
     explained_variance,
-    explained_variance_svd,
     firing_frequency,
     frequency_histogram,
     largest_cosine,
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     from cellprism.sae.topk import SparseAutoencoder
 
 HELD_OUT_POSITIONS = 50_000
-SVD_POSITIONS = 20_000
 CHUNK = 65_536
 """Positions of consecutive cells that are batched together; also the size of a shard of codes."""
 
@@ -115,7 +113,7 @@ def train_layer(run: Run, layer: int | None, progress: Progress) -> dict[str, An
             residuals, held_out, run.config.sae, seed=seed, advance=advance, checkpoint=checkpoint,
             training_set=training_set,
         )
-    metrics, notes = evaluate(trained.sae, residuals, held_out)
+    metrics, notes = evaluate(trained.sae, held_out)
     run.write("metrics", metrics, layer, notes=notes)
     run.write("training", trained.log, layer)
     save(trained.sae, run.file("sae.safetensors", layer), {"layer": layer, "seed": seed, "training_set": training_set})
@@ -123,19 +121,15 @@ def train_layer(run: Run, layer: int | None, progress: Progress) -> dict[str, An
     return {"explained_variance": float(metrics["value"][0])}
 
 
-def evaluate(
-    sae: SparseAutoencoder, residuals: torch.Tensor, held_out: torch.Tensor,
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The table ``metrics`` of an autoencoder on held-out residuals, and its notes; ``residuals`` are for SVD only."""
+def evaluate(sae: SparseAutoencoder, held_out: torch.Tensor) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The table ``metrics`` of an autoencoder on held-out residuals, and its notes."""
     with torch.inference_mode():
         codes = sae.encode(held_out)
         x, x_hat = held_out.float(), sae.decode(codes)
     frequency = firing_frequency(codes, sae.n_features)
     n, features = (len(held_out), "position"), (sae.n_features, "feature")
-    sample = residuals[:: max(1, len(residuals) // SVD_POSITIONS)].float()
     rows = [
         ("explained_variance", explained_variance(x, x_hat), *n),
-        ("explained_variance_svd", explained_variance_svd(sample, x, min(sae.k, sae.d_model)), *n),
         ("mean_squared_error", mean_squared_error(x, x_hat), *n),
         ("mean_active", mean_active(codes.value), *n),
         ("silent_on_held_out", silent_share(frequency), *features),

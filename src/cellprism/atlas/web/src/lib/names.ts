@@ -7,6 +7,23 @@ const rates: Record<string, string> = {
   cell_type: "Features of a cell group",
   in_module: "Features in a module",
   cofiring: "Pairs that fire together",
+  linked: "Features with linked top genes",
+  highway: "Features with a partner in the next layer",
+  goes_on: "Features matched in the next layer",
+  aligned: "Features along a principal axis",
+  static: "Features that are a cluster of genes",
+  variance_by_gene: "Activation variance by gene alone",
+  company: "Unlabelled features in labelled company",
+};
+
+const metrics: Record<string, string> = {
+  mean_active: "Active features at a position",
+  silent_on_held_out: "Features silent on held-out cells",
+  rare_on_held_out: "Features rare on held-out cells",
+  largest_cosine: "Largest cosine with another atom",
+  masked_gene_loss: "Masked-gene loss of the model",
+  masked_gene_loss_spliced: "Masked-gene loss with the autoencoder spliced in",
+  masked_gene_loss_mean_ablated: "Masked-gene loss with the layer's mean instead",
 };
 
 /** `annotated:KEGG` is the rate within one library. */
@@ -27,8 +44,8 @@ export function nullPhrase({ null_mean, null_q95, n, n_permutations }: Rate): st
   return `null ${share(null_mean)}, 95 % of shuffles below ${share(null_q95)}`;
 }
 
-export const metricTitle = title;
+export const metricTitle = (name: string): string => metrics[name] ?? title(name);
 
-const isShare = (name: string) => /variance|share|fraction|rate$/.test(name);
+const isShare = (name: string) => /variance|share|fraction|rate$|recovered|held_out$/.test(name);
 
 export const metricShow = (name: string, value: number | null) => (isShare(name) ? percent(value) : number(value));

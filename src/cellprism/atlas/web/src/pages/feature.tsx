@@ -132,7 +132,7 @@ function Body({ data, about, words }: { data: Data; about: LayerSummary; words: 
       <section class="panel" aria-labelledby="neighbours">
         <div class="panel-head">
           <h2 id="neighbours">Features like it</h2>
-          {feature.neighbours.length > 0 && <CsvButton name={[...called, "neighbours"]} what="the features like it" header={["kind", "layer", "feature", "similarity", "null_q95"]} rows={() => feature.neighbours} />}
+          {feature.neighbours.length > 0 && <CsvButton name={[...called, "neighbours"]} what="the features like it" header={["kind", "layer", "feature", "similarity", "null_q95", "label"]} rows={() => feature.neighbours.map(([kind, at, other, similarity, nullQ95, term]) => [kind, at, other, similarity, nullQ95, words.terms.term[term ?? -1]])} />}
         </div>
         {feature.neighbours.length
           ? <Neighbours rows={feature.neighbours} layer={layer} words={words} />
