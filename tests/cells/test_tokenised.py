@@ -95,3 +95,10 @@ def test_the_500_cells_of_genecorpus(shared: Path) -> None:
     assert (tokens.genes["symbol"] != tokens.genes["id"]).mean() > 0.9
     with pytest.raises(UserError, match="generation"):
         adopt_tokens(cells, find_vocabulary(folder, 20275), max_genes=4096)
+
+
+def test_a_folder_called_demo_does_not_hide_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "demo").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert not holds_tokens("demo")
+    assert holds_tokens(str(tmp_path / "demo"))

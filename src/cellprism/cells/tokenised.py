@@ -63,8 +63,8 @@ class TokenLists:
 
 
 def holds_tokens(path: str) -> bool:
-    """Whether ``cells.path`` names tokenised cells: a ``.parquet`` file or a folder."""
-    return Path(path).suffix == ".parquet" or Path(path).is_dir()
+    """Whether ``cells.path`` names tokenised cells: a ``.parquet`` file or a folder; ``demo`` is always the demo."""
+    return path != "demo" and (Path(path).suffix == ".parquet" or Path(path).is_dir())
 
 
 def read_tokenised(path: str) -> TokenLists:
