@@ -13,6 +13,8 @@ import yaml
 from tests.atlas.published_json import write_published
 
 from cellprism.cli import DISK_FULL, main
+from cellprism.cli.demo import annotated_line
+from cellprism.reader import open_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,6 +127,15 @@ def test_status_of_a_finished_run(cli: Callable[..., tuple[int, str, str]], demo
     assert code == 0
     assert "waiting" not in out
     assert "train.03" in out
+
+
+def test_the_annotated_share_is_told_beside_its_null(demo_run: Path) -> None:
+    rates = open_run(demo_run).rates()
+    line = annotated_line(rates)
+    observed = rates[rates["rate"] == "annotated"].set_index("layer")
+    assert all(f"{share:.1%} ({null:.1%})" in line for share, null in observed[["value", "null_mean"]].to_numpy())
+    assert (observed["value"] > 0.05).all()
+    assert (observed["null_q95"] < 0.01).all()
 
 
 def test_the_doctor_finds_what_is_installed(cli: Callable[..., tuple[int, str, str]]) -> None:

@@ -34,12 +34,24 @@ def demo(
     config = load_config(Path(__file__).with_name("demo.yaml")).model_copy(update={"out": str(out)})
     done = run(config, Listener())
     atlas = export([done.path], out.with_name(f"{out.name}-atlas"))
-    _print_findings(open_run(done.path).findings())
+    reader = open_run(done.path)
+    _print_findings(reader.findings())
+    typer.echo(annotated_line(reader.rates()))
     typer.echo(f"The run is {done.path}, the atlas is {atlas} (open it with `cellprism serve {atlas}`).")
     if serve if serve is not None else sys.stdout.isatty():
         from cellprism.cli.atlas import serve_until_interrupted
 
         serve_until_interrupted([atlas], port=None)
+
+
+def annotated_line(rates: pd.DataFrame) -> str:
+    """The share of annotated features of every layer beside its null, in words."""
+    rows = rates[rates["rate"] == "annotated"].to_dict("records")
+    shares = ", ".join(f"{row['value']:.1%} ({row['null_mean']:.1%})" for row in rows)
+    return (
+        f"Annotated features by layer, and in brackets the mean over {rows[0]['n_permutations']} shuffles of genes "
+        f"between features: {shares}."
+    )
 
 
 def _print_findings(findings: pd.DataFrame) -> None:
