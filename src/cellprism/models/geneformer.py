@@ -10,6 +10,7 @@ import torch
 
 from cellprism.cells.rank_tokens import GeneVocabulary, adopt_tokens, rank_tokens
 from cellprism.errors import UserError
+from cellprism.models.attention import transformers_attention
 from cellprism.models.base import Batch, CellModel, pick_dtype
 from cellprism.models.checkpoints import find_checkpoint, weight_files
 from cellprism.models.dictionaries import find_vocabulary
@@ -103,12 +104,12 @@ def load_geneformer(
         Files are missing or do not fit together.
     """
     checkpoint = find_checkpoint(path, subfolder=subfolder, revision=revision)
-    bert = _load_bert(checkpoint.folder, pick_dtype(dtype, device))
+    bert = _load_bert(checkpoint.folder, pick_dtype(dtype, device), device)
     vocabulary = find_vocabulary(Path(dictionaries) if dictionaries else checkpoint.root, bert.config.vocab_size)
     return Geneformer(bert, vocabulary, name=checkpoint.name, device=device, commit=checkpoint.commit)
 
 
-def _load_bert(folder: Path, dtype: torch.dtype) -> Any:
+def _load_bert(folder: Path, dtype: torch.dtype, device: torch.device) -> Any:
     from transformers import BertForMaskedLM
     from transformers.utils import logging
 
@@ -120,8 +121,8 @@ def _load_bert(folder: Path, dtype: torch.dtype) -> Any:
     logging.set_verbosity_error()
     try:
         bert, report = BertForMaskedLM.from_pretrained(
-            folder, attn_implementation="sdpa", dtype=dtype, local_files_only=True, weights_only=True,
-            output_loading_info=True,
+            folder, attn_implementation=transformers_attention(dtype, device), dtype=dtype, local_files_only=True,
+            weights_only=True, output_loading_info=True,
         )
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
