@@ -177,6 +177,9 @@ def test_a_dictionary_that_runs_code_is_refused(tmp_path: Path) -> None:
     path.write_bytes(pickle.dumps({"a": 1})[:-4])
     with pytest.raises(UserError, match="not a plain dictionary"):
         read_dictionary(path)
+    path.write_bytes(b"cnumpy\ndtype\n(I3\nI4\nI5\nI6\nI7\ntR.")
+    with pytest.raises(UserError, match="not a plain dictionary"):
+        read_dictionary(path)
     path.write_bytes(pickle.dumps([1, 2]))
     with pytest.raises(UserError, match="holds a list"):
         read_dictionary(path)

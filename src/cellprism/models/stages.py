@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cellprism.cells.expression import Expression, read_expression
+from cellprism.cells.mixture import refuse_mixture
 from cellprism.cells.tokenised import TokenLists, holds_tokens, read_tokenised
 from cellprism.cells.tokens import TokenizedCells
 from cellprism.errors import UserError
@@ -54,6 +55,7 @@ def tokenize(run: Run, _layer: int | None, progress: Progress) -> dict[str, Any]
     layers = chosen_layers(run.config, model.n_layers)
     expression = _sample(choose_cells(read_cells(config), config.where), config, run.config.seed)
     labels = _labels(expression, config)
+    refuse_mixture(expression.obs, expression.source, named={*config.where, *config.labels})
     for note in expression.notes:
         progress.note(note)
     if isinstance(expression, TokenLists):
@@ -70,11 +72,14 @@ def tokenize(run: Run, _layer: int | None, progress: Progress) -> dict[str, Any]
     tokens = tokens.keep(enough)
     rows = tokens.cells["row"].to_numpy()
     _write(run, expression.take(rows), tokens, labels.iloc[rows])
+    facts = model.describe()
     write_json(run.file("model.json"), {
-        **model.describe(), "layers": layers, "source": expression.source, "notes": list(expression.notes),
+        **facts, "layers": layers, "source": expression.source, "notes": list(expression.notes),
     })
     lengths = tokens.lengths
     return {
+        "model": facts.get("name"),
+        "dictionary": facts.get("dictionary"),
         "cells": len(tokens),
         "cells_left_out": int((~enough).sum()),
         "positions": int(lengths.sum()),

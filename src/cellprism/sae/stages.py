@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from cellprism.models.speed import Speed
 from cellprism.models.stages import run_model, run_tokens
 from cellprism.runs.files import atomic_path, sha256
 from cellprism.runs.stage import Stage
@@ -82,6 +83,7 @@ def sample_residuals(run: Run, _layer: int | None, progress: Progress) -> dict[s
         "train": _choose(np.flatnonzero(~held_out), config.positions, rng),
         "held_out": _choose(np.flatnonzero(held_out), HELD_OUT_POSITIONS, rng),
     }
+    speed = Speed()
     with ExitStack() as stack, progress.bar("reading the residual stream", len(tokens), "cell") as advance:
         files = {
             (layer, part): _create(stack, run.file("residuals", layer) / f"{part}.npy", (len(rows), model.d_model))
@@ -89,15 +91,16 @@ def sample_residuals(run: Run, _layer: int | None, progress: Progress) -> dict[s
         }
         slots = {part: _slots(rows, len(tokens.gene)) for part, rows in chosen.items()}
         for cells in cell_chunks(tokens):
-            for positions, layer, h in layer_residuals(
+            residuals = layer_residuals(
                 model, tokens, cells, layers=run.layers, token_budget=run.config.model.token_budget,
-            ):
+            )
+            for positions, layer, h in speed.watch(residuals):
                 bits = h.to(torch.bfloat16).view(torch.int16).cpu().numpy()
                 for part, slot in slots.items():
                     wanted = slot[positions] >= 0
                     files[layer, part][slot[positions[wanted]]] = bits[wanted]
             advance(len(cells))
-    return {part: len(rows) for part, rows in chosen.items()}
+    return {**{part: len(rows) for part, rows in chosen.items()}, **speed.facts(model)}
 
 
 def train_layer(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
