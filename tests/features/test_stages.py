@@ -8,6 +8,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from cellprism.features.context_stages import HIGHWAYS, VARIANCE
 from cellprism.features.geometry_stages import TRACKING, UNLABELLED
+from cellprism.features.stability_stage import STABILITY
 from cellprism.features.stages import ANNOTATE, CATALOG, CELLTYPES, LAYOUT, MODULES, NEIGHBOURS, STRING_DENSITY
 from cellprism.runs.files import sha256
 from cellprism.runs.progress import Silent
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from cellprism.runs.stage import Stage
 
 STAGES = (
-    CATALOG, ANNOTATE, STRING_DENSITY, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS, TRACKING, UNLABELLED, VARIANCE, HIGHWAYS,
+    CATALOG, STABILITY, ANNOTATE, STRING_DENSITY, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS, TRACKING, UNLABELLED,
+    VARIANCE, HIGHWAYS,
 )
 
 

@@ -61,8 +61,10 @@ def cofiring_edges(
     return pd.DataFrame({name: column[keep] for name, column in columns.items()}), tested
 
 
-def partition(edges: pd.DataFrame, *, seeds: int, min_features: int, rng: np.random.Generator) -> Partition:
-    """Leiden communities of the co-firing graph, weighted by PMI: of several seeds, the partition of best modularity.
+def partition(
+    edges: pd.DataFrame, *, seeds: int, min_features: int, rng: np.random.Generator, weight: str = "pmi",
+) -> Partition:
+    """Leiden communities of a graph, weighted by the column ``weight``: of several seeds the best modularity.
 
     Traag, Waltman and van Eck 2019. Features without an edge are in no module.
     """
@@ -72,13 +74,14 @@ def partition(edges: pd.DataFrame, *, seeds: int, min_features: int, rng: np.ran
         return Partition([], np.empty(0), float("nan"), float("nan"))
     features, ends = np.unique(edges[["a", "b"]].to_numpy(), return_inverse=True)
     graph = igraph.Graph(n=len(features), edges=ends.reshape(-1, 2).tolist())
+    weights = edges[weight].tolist()
     runs = []
     for seed in rng.integers(2**31, size=seeds):
         with _igraph_seed(int(seed)):
             found = graph.community_leiden(
-                objective_function="modularity", weights=edges["pmi"].tolist(), n_iterations=-1
+                objective_function="modularity", weights=weights, n_iterations=-1
             )
-        runs.append((graph.modularity(found.membership, weights=edges["pmi"].tolist()), np.array(found.membership)))
+        runs.append((graph.modularity(found.membership, weights=weights), np.array(found.membership)))
     best = int(np.argmax([modularity for modularity, _ in runs]))
     memberships = [membership for _, membership in runs]
     modules = [np.flatnonzero(memberships[best] == m) for m in range(memberships[best].max() + 1)]

@@ -109,7 +109,7 @@ def modules(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
 
     settings = run.config.modules
     rng = _rng(run, layer, _MODULES)
-    seeds = {"seeds": settings.leiden_seeds, "min_features": settings.min_features}
+    seeds: dict[str, Any] = {"seeds": settings.leiden_seeds, "min_features": settings.min_features}
     fired = firings(CodeStore(run, _layer(layer)))
     permutations = min(run.config.annotation.permutations, room.MAX_PERMUTATIONS)
     with progress.bar(f"modules of layer {layer} and null", (1 + permutations) * len(fired.cell), "position") as done:
