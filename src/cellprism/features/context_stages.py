@@ -79,4 +79,5 @@ VARIANCE = Stage(
     inputs=("{layer}/codes", "positions"),
     outputs=("{layer}/variance.parquet", "{layer}/rates_variance.parquet"),
     config=("annotation.permutations", "seed"),
+    version=2,
 )
