@@ -160,6 +160,10 @@ class RunReader:
         """Tests of the features against the groups of cells."""
         return self._read("celltypes", layer)
 
+    def top_cells(self, layer: int) -> pd.DataFrame:
+        """The cells in which each feature is strongest."""
+        return self._read("top_cells", layer)
+
     def neighbours(self, layer: int) -> pd.DataFrame:
         """The features most like each feature, by kind of likeness."""
         return self._read("neighbours", layer)

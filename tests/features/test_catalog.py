@@ -57,6 +57,8 @@ def test_the_feature_table_names_the_dead_and_the_rare() -> None:
     assert table["n_fired"].tolist() == [60, 27, 0]
     assert table["frequency"].tolist() == [1.0, 0.45, 0.0]
     assert table["n_cells"].tolist() == [20, 9, 0]
+    assert table["n_donors"].isna().all()
+    assert feature_table(sums_of(values, gene, cell), np.array([4, 2, 0]))["n_donors"].tolist() == [4, 2, 0]
     assert table["n_genes"].tolist() == [3, 3, 0]
     assert table["mean_value"].tolist() == [2.0, 1.0, 0.0]
     assert table["max_value"].tolist() == [2.0, 1.0, 0.0]

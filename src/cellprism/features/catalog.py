@@ -16,7 +16,7 @@ BINS = 24
 RARE_CELLS = 10
 
 
-def feature_table(sums: GeneSums) -> pd.DataFrame:
+def feature_table(sums: GeneSums, n_donors: np.ndarray | None = None) -> pd.DataFrame:
     """One row for each feature of the dictionary, dead ones included (table ``features``)."""
     n_fired = np.asarray(sums.fired.sum(axis=0)).ravel().astype(np.int64)
     total = np.asarray(sums.total.sum(axis=0)).ravel()
@@ -25,6 +25,7 @@ def feature_table(sums: GeneSums) -> pd.DataFrame:
         "n_fired": n_fired,
         "frequency": n_fired / max(int(sums.seen.sum()), 1),
         "n_cells": sums.n_cells,
+        "n_donors": pd.array(n_donors, dtype="Int32") if n_donors is not None else None,
         "n_genes": sums.fired.getnnz(axis=0),
         "mean_value": (total / np.maximum(n_fired, 1)).astype(np.float32),
         "max_value": sums.largest,

@@ -21,7 +21,9 @@ _ANNOTATE, _MODULES, _CELLTYPES, _LAYOUT, _DENSITY = range(1, 6)
 
 def catalog(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
     """Write features, top genes and histograms of a layer."""
-    from cellprism.codes.reduce import gene_sums, histograms
+    import pandas as pd
+
+    from cellprism.codes.reduce import gene_sums, groups_firing, histograms
     from cellprism.codes.store import CodeStore
     from cellprism.features import catalog as room
 
@@ -30,7 +32,8 @@ def catalog(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
     with progress.bar(f"catalog of layer {layer}", store.n_positions, "position") as done:
         sums = gene_sums(store, len(genes), done)
     settings = run.config.annotation
-    features = room.feature_table(sums)
+    donor = pd.factorize(run.read("cells").sort_values("cell")["donor"])[0]
+    features = room.feature_table(sums, groups_firing(store, donor) if donor.max(initial=-1) >= 0 else None)
     top = room.top_genes(
         sums, genes["symbol"].to_numpy(object), min_firings=settings.min_firings, n_top=settings.top_genes
     )
@@ -158,6 +161,7 @@ def celltypes(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]
         "family": len(tests),
     }
     run.write("celltypes", room.stored_tests(tests), layer, notes=notes)
+    run.write("top_cells", room.top_cells(means), layer)
     run.write("rates", rates, layer, suffix="_celltypes", notes=notes)
     return {"tests": len(tests)}
 
@@ -260,9 +264,10 @@ def _number(value: float) -> float | None:
 
 CATALOG = Stage(
     "catalog", catalog, per_layer=True,
-    inputs=("{layer}/codes", "positions", "genes.parquet"),
+    inputs=("{layer}/codes", "positions", "genes.parquet", "cells.parquet"),
     outputs=("{layer}/features.parquet", "{layer}/top_genes.parquet", "{layer}/histograms.parquet"),
     config=("annotation.min_firings", "annotation.top_genes"),
+    version=2,
 )
 ANNOTATE = Stage(
     "annotate", annotate, per_layer=True,
@@ -296,8 +301,9 @@ MODULES = Stage(
 CELLTYPES = Stage(
     "celltypes", celltypes, per_layer=True,
     inputs=("{layer}/codes", "positions", "cells.parquet", "cell_labels.parquet"),
-    outputs=("{layer}/celltypes.parquet", "{layer}/rates_celltypes.parquet"),
+    outputs=("{layer}/celltypes.parquet", "{layer}/top_cells.parquet", "{layer}/rates_celltypes.parquet"),
     config=("annotation.permutations", "seed"),
+    version=2,
 )
 LAYOUT = Stage(
     "layout", layout, per_layer=True,

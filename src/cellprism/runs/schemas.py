@@ -76,11 +76,12 @@ METRICS = Table("metrics", 1, {
     "n": (I64, "number of units it was computed on"),
     "unit": (STR, "the unit: position, feature or cell"),
 })
-FEATURES = Table("features", 1, {
+FEATURES = Table("features", 2, {
     **_FEATURE,
     "n_fired": (I64, "positions at which the feature fires"),
     "frequency": (F64, "share of all positions at which the feature fires"),
     "n_cells": (I32, "cells in which the feature fires at least once"),
+    "n_donors": (I32, "donors in whose cells the feature fires at least once; missing where donors are not known"),
     "n_genes": (I32, "distinct genes on which the feature fires"),
     "mean_value": (F32, "mean activation over the positions where it fires"),
     "max_value": (F32, "largest activation"),
@@ -143,6 +144,12 @@ CELLTYPES = Table("celltypes", 1, {
     "auroc": (F64, "probability that a unit of the group has a larger mean activation than one of the rest"),
     "log_ratio": (F64, "log2 of the ratio of mean activations, each plus 1 % of the feature's overall mean"),
     **_TEST,
+})
+TOP_CELLS = Table("top_cells", 1, {
+    **_FEATURE,
+    "rank": (I32, "0 is the cell with the largest mean"),
+    "cell": (I32, "index of the cell in the run"),
+    "mean": (F64, "mean activation over all positions of the cell, above 0"),
 })
 MAP = Table("map", 1, {
     **_FEATURE,
@@ -266,7 +273,7 @@ CONTROLS = Table("controls", 1, {
 
 TABLES = {table.name: table for table in (
     CELLS, CELL_LABELS, GENES, TRAINING, METRICS, FEATURES, TOP_GENES, HISTOGRAMS, ANNOTATIONS, LABELS, COFIRING,
-    MODULES, MEMBERS, CELLTYPES, MAP, NEIGHBOURS, STRING_DENSITY, EXPLAINED,
+    MODULES, MEMBERS, CELLTYPES, TOP_CELLS, MAP, NEIGHBOURS, STRING_DENSITY, EXPLAINED,
     ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, STABILITY, UNLABELLED, GENE_CLUSTERS, RATES,
     CONTROLS,
 )}
