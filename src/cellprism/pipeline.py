@@ -9,6 +9,7 @@ from cellprism.codes.stages import ENCODE
 from cellprism.compare.controls import control_table, create_controls
 from cellprism.features.context_stages import HIGHWAYS, VARIANCE
 from cellprism.features.geometry_stages import ALIGNMENT, AXES, TRACKING, UNLABELLED
+from cellprism.features.rank_stage import RANK_ANNOTATE
 from cellprism.features.residual_shares import RESIDUAL_SHARES
 from cellprism.features.stability_stage import STABILITY
 from cellprism.features.stages import ANNOTATE, CATALOG, CELLTYPES, LAYOUT, MODULES, NEIGHBOURS, STRING_DENSITY
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 STAGES = (
     TOKENIZE, RESIDUALS, TRAIN, SEEDS, AXES, RESIDUAL_SHARES, ENCODE, FIDELITY, CATALOG, STABILITY, ANNOTATE,
-    STRING_DENSITY, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS, ALIGNMENT, TRACKING, UNLABELLED, VARIANCE, HIGHWAYS,
+    RANK_ANNOTATE, STRING_DENSITY, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS, ALIGNMENT, TRACKING, UNLABELLED, VARIANCE,
+    HIGHWAYS,
 )
 CONTROL_STAGES = tuple(stage for stage in STAGES if stage is not FIDELITY)
 """A control's model predicts nothing that reconstructions could spoil."""

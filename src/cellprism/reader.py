@@ -108,6 +108,10 @@ class RunReader:
         """Tests of the features' top genes against gene sets."""
         return self._read("annotations", layer)
 
+    def rank_annotations(self, layer: int) -> pd.DataFrame:
+        """Tests of all genes of the features against gene sets; empty unless `annotation.rank_test` asked for them."""
+        return self._read("rank_annotations", layer)
+
     def string_density(self, layer: int) -> pd.DataFrame:
         """Links among the top genes of each feature in the network of the run; empty without one."""
         return self._read("string_density", layer)

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from cellprism.runs.config import Config
+    from cellprism.knowledge.gene_sets import GeneSets
+    from cellprism.runs.config import AnnotationConfig, Config
     from cellprism.runs.directory import Run
     from cellprism.runs.progress import Progress
 
@@ -46,15 +47,10 @@ def catalog(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
 def annotate(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
     """Write annotations, labels and the annotated share of a layer."""
     from cellprism.features import annotate as room
-    from cellprism.knowledge.gene_sets import load_gene_sets, load_names
-    from cellprism.knowledge.genes import translate
 
     settings = run.config.annotation
     lists, background = _lists(run, _layer(layer))
-    sets, spelling = load_gene_sets(settings.gene_sets), {}
-    if settings.gene_names is not None:
-        sets, found = translate(sets, background, load_names(settings.gene_names))
-        spelling = {"unmapped_genes": list(found.unmapped), "ambiguous_genes": sorted(found.ambiguous)}
+    sets, spelling = background_sets(settings, background)
     problem = room.prepare(lists, sets, background, min_size=settings.min_size, max_size=settings.max_size)
     n_alive = int((~run.read("features", layer)["dead"]).sum())
     with progress.bar(f"annotation of layer {layer}", problem.n_tests, "test") as done:
@@ -213,7 +209,19 @@ def neighbours(run: Run, layer: int | None, progress: Progress) -> None:
             done(1)
 
 
-def _gene_set_files(config: Config) -> Sequence[Path]:
+def background_sets(settings: AnnotationConfig, background: list[str]) -> tuple[GeneSets, dict[str, Any]]:
+    """The gene sets of a run, spelled as ``background`` is; and what could not be spelled, for the notes."""
+    from cellprism.knowledge.gene_sets import load_gene_sets, load_names
+    from cellprism.knowledge.genes import translate
+
+    sets = load_gene_sets(settings.gene_sets)
+    if settings.gene_names is None:
+        return sets, {}
+    sets, found = translate(sets, background, load_names(settings.gene_names))
+    return sets, {"unmapped_genes": list(found.unmapped), "ambiguous_genes": sorted(found.ambiguous)}
+
+
+def gene_set_files(config: Config) -> Sequence[Path]:
     from cellprism.knowledge.gene_sets import gene_set_paths, locate
 
     names = config.annotation.gene_names
@@ -277,7 +285,7 @@ ANNOTATE = Stage(
         "annotation.gene_sets", "annotation.gene_names", "annotation.min_firings", "annotation.min_size",
         "annotation.max_size", "annotation.q", "annotation.permutations", "seed",
     ),
-    external=_gene_set_files,
+    external=gene_set_files,
 )
 STRING_DENSITY = Stage(
     "string_density", string_density, per_layer=True,

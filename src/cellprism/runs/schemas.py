@@ -113,6 +113,12 @@ ANNOTATIONS = Table("annotations", 1, {
     "effect": (F64, "log2 of observed overlap over expected"),
     **_TEST,
 })
+RANK_ANNOTATIONS = Table("rank_annotations", 1, {
+    **_FEATURE, **_TERM,
+    "term_size": (I32, "genes of the term within the background"),
+    "auroc": (F64, "probability that a gene of the term excites the feature more than one seen as often"),
+    **_TEST,
+})
 LABELS = Table("labels", 1, {
     **_FEATURE, **_TERM,
     "q": (F64, "q of the label's test"),
@@ -272,10 +278,9 @@ CONTROLS = Table("controls", 1, {
 })
 
 TABLES = {table.name: table for table in (
-    CELLS, CELL_LABELS, GENES, TRAINING, METRICS, FEATURES, TOP_GENES, HISTOGRAMS, ANNOTATIONS, LABELS, COFIRING,
-    MODULES, MEMBERS, CELLTYPES, TOP_CELLS, MAP, NEIGHBOURS, STRING_DENSITY, EXPLAINED,
-    ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, STABILITY, UNLABELLED, GENE_CLUSTERS, RATES,
-    CONTROLS,
+    CELLS, CELL_LABELS, GENES, TRAINING, METRICS, FEATURES, TOP_GENES, HISTOGRAMS, ANNOTATIONS, RANK_ANNOTATIONS,
+    LABELS, COFIRING, MODULES, MEMBERS, CELLTYPES, TOP_CELLS, MAP, NEIGHBOURS, STRING_DENSITY, EXPLAINED,
+    ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, STABILITY, UNLABELLED, GENE_CLUSTERS, RATES, CONTROLS,
 )}
 
 
