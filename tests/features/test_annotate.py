@@ -57,6 +57,17 @@ def test_equals_the_slow_definition() -> None:
     assert table.groupby("feature")["p"].is_monotonic_increasing.all()
 
 
+def test_p_values_equal_those_of_gseapy_and_goatools() -> None:
+    """``data/enrichment_by_others.json`` holds random lists and sets with the p-values that both gave for them."""
+    theirs = json.loads((Path(__file__).parent / "data" / "enrichment_by_others.json").read_text())
+    table = annotate(theirs["lists"], theirs["sets"], background=theirs["background"])
+    ours = table.set_index(["feature", "term"])["p"]
+    for name in ("gseapy", "goatools"):
+        expected = {(f, term): p for f, terms in theirs["p"][name].items() for term, p in terms.items()}
+        assert expected.keys() == set(ours.index)
+        assert all(np.isclose(ours[pair], p, rtol=1e-9, atol=0) for pair, p in expected.items()), name
+
+
 def test_terms_are_cut_to_the_background_before_they_are_sized() -> None:
     sets = {"mostly elsewhere": [*GENES[:4], *(f"X{i}" for i in range(50))], "large": GENES[:60], "fits": GENES[:20]}
     table = annotate({0: GENES[:5]}, sets, background=GENES, max_size=50)
