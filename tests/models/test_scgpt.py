@@ -25,7 +25,7 @@ import cellprism.models
 from cellprism.codes.store import CodeStore
 from cellprism.errors import UserError
 from cellprism.models import load_model
-from cellprism.models.base import Batch
+from cellprism.models.base import Batch, gather
 from cellprism.models.scgpt import ScGPT, load_scgpt
 
 if TYPE_CHECKING:
@@ -141,6 +141,8 @@ def test_starting_from_a_cached_layer_equals_the_full_run_bit_for_bit(folder: Pa
     whole = [h for _, h in model.residuals(batch)]
     with torch.inference_mode():
         assert torch.equal(model.block(2, model.block(1, whole[0], batch), batch), whole[2])
+        places = torch.tensor([[1, 4, 9], [2, 3, 5], [0, 8, 7], [1, 2, 3], [6, 5, 1]])
+        assert torch.allclose(model.block_at(2, whole[1], batch, places), gather(whole[2], places), atol=1e-5)
 
 
 def test_bfloat16_follows_float32_with_embeddings_kept_exact(folder: Path, small_cells: Expression) -> None:
