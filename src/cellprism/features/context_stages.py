@@ -20,23 +20,22 @@ _HIGHWAYS, _VARIANCE = 12, 13
 
 def highways(run: Run, _layer: int | None, progress: Progress) -> dict[str, Any]:
     """Write the highways between adjacent layers and the share of features that have one."""
-    from cellprism.codes.reduce import firings
+    from cellprism.codes.firings import StoredFirings
     from cellprism.codes.store import CodeStore
     from cellprism.features import highways as room
     from cellprism.runs.schemas import TABLES, empty
 
     layers, n = run.layers, {}
     permutations = min(run.config.annotation.permutations, room.MAX_PERMUTATIONS)
-    later = firings(CodeStore(run, layers[0]))
-    gene = np.concatenate([np.asarray(shard.gene) for shard in CodeStore(run, layers[0]).shards()])
+    later = StoredFirings(CodeStore(run, layers[0]))
     for at, following in pairwise(layers):
         rng = np.random.default_rng([run.config.seed, at, _HIGHWAYS])
-        first, later = later, firings(CodeStore(run, following))
-        work = (1 + permutations) * len(gene)
+        first, later = later, StoredFirings(CodeStore(run, following))
+        work = (1 + permutations) * later.store.n_positions
         with progress.bar(f"highways of layer {at} and null", work, "position") as done:
             table, tested = room.highways(first, later, done)
             null = np.array([
-                room.share_with_highway(*room.highways(first, room.permuted(later, gene, rng), done))
+                room.share_with_highway(*room.highways(*room.permuted(first, later, rng), done))
                 for _ in range(permutations)
             ])
         notes = {"unit": "block of cells", "family": tested.n_tests, "least_pmi": room.LEAST_PMI}
@@ -73,6 +72,7 @@ HIGHWAYS = Stage(
     inputs=("{layer}/codes", "positions"),
     outputs=("{layer}/highways.parquet", "{layer}/rates_highways.parquet"),
     config=("annotation.permutations", "seed"),
+    version=2,
 )
 VARIANCE = Stage(
     "variance", variance, per_layer=True,

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from cellprism.stats.cofiring import cell_blocks
-from cellprism.stats.cross_cofiring import CrossCofiring, cross_cofiring_test, permute_within, take_rows
+from cellprism.stats.cross_cofiring import CrossCofiring, cross_cofiring_test, permute_within
 from cellprism.stats.fdr import bh
+from cellprism.stats.firings import Regrouped, random_groups, take_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cellprism.codes.reduce import Firings
+    from cellprism.stats.firings import CellFirings, Firings, FiringSource, Pattern
 
 LEVEL = 0.05
 LEAST_PMI = 3.0
@@ -25,7 +25,7 @@ MAX_PERMUTATIONS = 3
 
 
 def highways(
-    first: Firings, second: Firings, done: Callable[[int], None],
+    first: FiringSource, second: FiringSource, done: Callable[[int], None],
 ) -> tuple[pd.DataFrame, CrossCofiring]:
     """Pairs of features of two layers with PMI above 3 and q < 0.05 in the family of all pairs of live features.
 
@@ -33,10 +33,7 @@ def highways(
     -------
     Columns feature, partner, count, pmi, p, q: the `PARTNERS` of largest PMI of each feature; and the test.
     """
-    tested = cross_cofiring_test(
-        (first.indptr, first.indices, first.n_features), (second.indptr, second.indices, second.n_features),
-        cell_blocks(first.cell), done, least_pmi=0.0,
-    )
+    tested = cross_cofiring_test(first, second, done, least_pmi=0.0)
     q = bh(tested.p, tested.n_tests)
     keep = (q < LEVEL) & (tested.pmi > LEAST_PMI)
     columns = {
@@ -52,12 +49,21 @@ def share_with_highway(table: pd.DataFrame, tested: CrossCofiring) -> float:
     return float(table["feature"].nunique() / max(len(tested.alive), 1))
 
 
-def permuted(firings: Firings, gene: np.ndarray, rng: np.random.Generator) -> Firings:
-    """Firings moved between positions of the same gene."""
-    from dataclasses import replace
+def permuted(
+    first: CellFirings, second: CellFirings, rng: np.random.Generator,
+) -> tuple[FiringSource, FiringSource]:
+    """The firings of both layers, those of the second moved between positions of the same gene.
 
-    indptr, indices = take_rows(firings.indptr, firings.indices, permute_within(gene, rng))
-    return replace(firings, indptr=indptr, indices=indices)
+    Where there are many positions, they are moved within random groups of cells.
+    """
+    seed, groups = int(rng.integers(2**63)), random_groups(first.lengths, rng)
+
+    def change(group: Firings, number: int) -> Pattern:
+        assert group.gene is not None
+        rows = permute_within(group.gene, np.random.default_rng([seed, number]))
+        return take_rows(group.indptr, group.indices, rows)
+
+    return Regrouped(first, groups), Regrouped(second, groups, change)
 
 
 def highway_rates(value: float, null: np.ndarray, n_alive: int) -> pd.DataFrame:

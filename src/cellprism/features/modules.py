@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import random
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from cellprism.stats.cofiring import Cofiring, cell_blocks, circular_shift, cofiring_test
+from cellprism.stats.cofiring import Cofiring, circular_shift, cofiring_test
 from cellprism.stats.fdr import bh
+from cellprism.stats.firings import Regrouped, random_groups
 from cellprism.stats.hypergeometric import upper_tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cellprism.codes.reduce import Firings
+    from cellprism.stats.firings import CellFirings, Firings, FiringSource, Pattern
 
 LEVEL = 0.05
 MAX_PERMUTATIONS = 5
@@ -47,14 +48,13 @@ class Partition:
 
 
 def cofiring_edges(
-    firings: Firings, done: Callable[[int], None], *, min_count: int,
+    firings: FiringSource, done: Callable[[int], None], *, min_count: int,
 ) -> tuple[pd.DataFrame, Cofiring]:
     """Pairs of features that fire together (table ``cofiring``), and the test behind them.
 
     An edge has q < 0.05 in the family of all pairs of live features, PMI above 0 and at least ``min_count`` positions.
     """
-    edges = cell_blocks(firings.cell)
-    tested = cofiring_test(firings.indptr, firings.indices, firings.n_features, edges, done)
+    tested = cofiring_test(firings, done)
     q = bh(tested.p, tested.n_tests)
     keep = (q < LEVEL) & (tested.count >= min_count)
     columns = {"a": tested.a, "b": tested.b, "count": tested.count, "pmi": tested.pmi, "p": tested.p, "q": q}
@@ -146,10 +146,14 @@ def module_rates(
     ])
 
 
-def shifted(firings: Firings, rng: np.random.Generator) -> Firings:
-    """Firings under the null of `module_rates`."""
-    indptr, indices = circular_shift(firings.indptr, firings.indices, firings.n_features, rng)
-    return replace(firings, indptr=indptr, indices=indices)
+def shifted(firings: CellFirings, rng: np.random.Generator) -> Regrouped:
+    """Firings under the null of `module_rates`; where there are many, cells are shifted in random groups."""
+    seed = int(rng.integers(2**63))
+
+    def change(group: Firings, number: int) -> Pattern:
+        return circular_shift(group.indptr, group.indices, group.n_features, np.random.default_rng([seed, number]))
+
+    return Regrouped(firings, random_groups(firings.lengths, rng), change)
 
 
 def shares(edges: pd.DataFrame, part: Partition, tested: Cofiring) -> tuple[float, float]:

@@ -102,16 +102,17 @@ def string_density(run: Run, layer: int | None, progress: Progress) -> dict[str,
 
 def modules(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
     """Write co-firing edges, modules, their members and rates of a layer."""
-    from cellprism.codes.reduce import firings
+    from cellprism.codes.firings import StoredFirings
     from cellprism.codes.store import CodeStore
     from cellprism.features import modules as room
 
     settings = run.config.modules
     rng = _rng(run, layer, _MODULES)
     seeds: dict[str, Any] = {"seeds": settings.leiden_seeds, "min_features": settings.min_features}
-    fired = firings(CodeStore(run, _layer(layer)))
+    fired = StoredFirings(CodeStore(run, _layer(layer)))
     permutations = min(run.config.annotation.permutations, room.MAX_PERMUTATIONS)
-    with progress.bar(f"modules of layer {layer} and null", (1 + permutations) * len(fired.cell), "position") as done:
+    work = (1 + permutations) * fired.store.n_positions
+    with progress.bar(f"modules of layer {layer} and null", work, "position") as done:
         edges, tested = room.cofiring_edges(fired, done, min_count=settings.min_count)
         part = room.partition(edges, **seeds, rng=rng)
         null = []
@@ -305,6 +306,7 @@ MODULES = Stage(
         "{layer}/rates_modules.parquet",
     ),
     config=("modules", "annotation.q", "annotation.permutations", "seed"),
+    version=2,
 )
 CELLTYPES = Stage(
     "celltypes", celltypes, per_layer=True,
