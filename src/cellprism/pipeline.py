@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cellprism.codes.stages import ENCODE
 from cellprism.compare.controls import control_table, create_controls
-from cellprism.features.context_stages import HIGHWAYS, VARIANCE
+from cellprism.features.context_stages import HIGHWAYS, VARIANCE, run_layer_pairs
 from cellprism.features.geometry_stages import ALIGNMENT, AXES, TRACKING, UNLABELLED
 from cellprism.features.rank_stage import RANK_ANNOTATE
 from cellprism.features.residual_shares import RESIDUAL_SHARES
@@ -48,6 +48,7 @@ def run(config: Config, progress: Progress | None = None) -> Run:
     with exclusive(Path(config.out)):
         target = create(config)
         run_stages(STAGES[:1], target, progress or Silent())
+        run_layer_pairs(target)
         check_fit(target)
         run_stages(STAGES, target, progress or Silent())
         controls = create_controls(config)

@@ -117,10 +117,26 @@ def test_counting_equals_the_table() -> None:
         lists[i][:5] = sets[f"T{i:03d}"][:5]
     lists = {i: list(dict.fromkeys(genes)) for i, genes in lists.items()}
     problem = prepare(lists, {"A": sets, "B": random_sets(rng, 5)}, GENES, min_size=5, max_size=500)
-    hits = annotation_frame(problem).query("q < 0.2")
-    counts = annotated(problem, problem.gene, 0.2)
-    assert counts[""] == hits["feature"].nunique() > 5
-    assert all(counts[s] == hits.loc[hits["source"] == s, "feature"].nunique() for s in ("A", "B"))
+    for protocol in ("calibrated", "published"):
+        hits = annotation_frame(problem, protocol).query("q < 0.2")
+        counts = annotated(problem, problem.gene, 0.2, protocol)
+        assert counts[""] == hits["feature"].nunique() > 5
+        assert all(counts[s] == hits.loc[hits["source"] == s, "feature"].nunique() for s in ("A", "B"))
+
+
+def test_random_genes_have_the_published_rate_too() -> None:
+    """Its null is as high as its rate: what is called annotated is called so of anything."""
+    rng = np.random.default_rng(6)
+    many = [f"G{i}" for i in range(4000)]
+    lists, sets = (
+        {str(i): rng.choice(many, size, replace=False).tolist() for i, size in enumerate(sizes)}
+        for sizes in ([20] * 100, rng.integers(10, 40, 400))
+    )
+    problem = prepare(lists, {"A": sets}, many, min_size=5, max_size=500)
+    rate = annotation_rates(problem, q=0.05, n_alive=100, permutations=4, rng=rng, protocol="published").iloc[0]
+    assert rate["protocol"] == "published"
+    assert rate["null_mean"] > 0.3
+    assert abs(rate["value"] - rate["null_mean"]) < 0.2
 
 
 def test_rates_stand_beside_their_null() -> None:

@@ -137,3 +137,15 @@ def test_without_the_rank_test_its_tables_are_empty(planted) -> None:
 def test_layer_stages_need_a_layer(planted) -> None:
     with pytest.raises(ValueError, match="one layer"):
         CATALOG.function(planted.run, None, Silent())
+
+
+def test_the_published_protocol_is_carried_by_tables_and_rates(planted) -> None:
+    run = planted.run
+    run.config = run.config.model_copy(update={"protocol": "published"})
+    execute(run, (CATALOG, STABILITY, ANNOTATE, MODULES, HIGHWAYS))
+    for table in ("top_genes", "annotations", "labels", "cofiring", "modules", "members", "highways"):
+        assert run.notes(table, 0)["protocol"] == "published", table
+    for suffix in ("_annotation", "_modules", "_highways"):
+        assert set(run.read("rates", 0, suffix=suffix)["protocol"]) == {"published"}
+    assert run.read("annotations", 0)["overlap"].min() >= 2
+    assert run.read("cofiring", 0)["pmi"].min() >= 2

@@ -11,6 +11,7 @@ from cellprism.stats.confidence import lower_bound
 
 if TYPE_CHECKING:
     from cellprism.codes.reduce import GeneSums
+    from cellprism.runs.config import Protocol
 
 BINS = 24
 RARE_CELLS = 10
@@ -34,7 +35,9 @@ def feature_table(sums: GeneSums, n_donors: np.ndarray | None = None) -> pd.Data
     })
 
 
-def top_genes(sums: GeneSums, symbols: np.ndarray, *, min_firings: int, n_top: int) -> pd.DataFrame:
+def top_genes(
+    sums: GeneSums, symbols: np.ndarray, *, min_firings: int, n_top: int, protocol: Protocol = "calibrated",
+) -> pd.DataFrame:
     """The genes that stand for each feature (table ``top_genes``).
 
     Genes are ranked by the one-sided lower 95 % confidence bound of the feature's mean activation over all positions of
@@ -51,14 +54,18 @@ def top_genes(sums: GeneSums, symbols: np.ndarray, *, min_firings: int, n_top: i
         Firings that a gene needs.
     n_top
         Genes per feature, at most.
+    protocol
+        ``published`` ranks by the mean activation over the firings alone and asks for no number of firings, so that the
+        genes of rare features are noise; genes seen once, which have no bound, are left out all the same.
     """
     pairs = sums.fired.tocoo()
     fired = pairs.data.astype(np.int64)
     seen = sums.seen[pairs.row]
-    keep = np.flatnonzero((fired >= min_firings) & (seen >= 2))
+    keep = np.flatnonzero((fired >= (min_firings if protocol == "calibrated" else 1)) & (seen >= 2))
     gene, feature, seen, fired = pairs.row[keep], pairs.col[keep], seen[keep], fired[keep]
     mean, sd, lower = lower_bound(sums.total.data[keep], sums.squares.data[keep], seen)
-    order = np.lexsort((gene, -lower, feature))
+    score = lower if protocol == "calibrated" else mean * seen / fired
+    order = np.lexsort((gene, -score, feature))
     rank = _running(feature[order])
     order, rank = order[rank < n_top], rank[rank < n_top]
     return pd.DataFrame({

@@ -69,12 +69,13 @@ def alignment(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]
         rates = room.alignment_rates(
             table, run.read("labels", layer)["feature"].to_numpy(), dimensions=vectors.shape[1], n_axes=len(vectors),
             permutations=permutations, rng=np.random.default_rng([run.config.seed, layer, _ALIGNMENT]),
+            protocol=run.config.protocol,
         )
         done(permutations)
-    notes = {"axes": len(vectors), "thresholds": room.THRESHOLDS}
+    notes = {"axes": len(vectors), "thresholds": room.THRESHOLDS, "protocol": run.config.protocol}
     run.write("alignment", table, layer, notes=notes)
     run.write("rates", rates, layer, suffix="_alignment", notes=notes)
-    return {"aligned": int((table["cosine"] >= room.THRESHOLDS["calibrated"]).sum())}
+    return {"aligned": int((table["cosine"] >= room.THRESHOLDS[run.config.protocol]).sum())}
 
 
 def tracking(run: Run, _layer: int | None, progress: Progress) -> dict[str, Any]:
@@ -155,7 +156,7 @@ ALIGNMENT = Stage(
     "alignment", alignment, per_layer=True,
     inputs=("{layer}/axes.npy", "{layer}/sae.safetensors", "{layer}/features.parquet", "{layer}/labels.parquet"),
     outputs=("{layer}/alignment.parquet", "{layer}/rates_alignment.parquet"),
-    config=("annotation.permutations", "seed"),
+    config=("annotation.permutations", "protocol", "seed"),
 )
 TRACKING = Stage(
     "tracking", tracking,

@@ -18,9 +18,11 @@ from cellprism.stats.hypergeometric import upper_tail
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from cellprism.runs.config import Protocol
     from cellprism.stats.firings import CellFirings, Firings, FiringSource, Pattern
 
 LEVEL = 0.05
+PUBLISHED_PMI = 2.0
 MAX_PERMUTATIONS = 5
 """Permutations of the co-firing null: each counts all positions again, and its rates vary little."""
 
@@ -48,15 +50,17 @@ class Partition:
 
 
 def cofiring_edges(
-    firings: FiringSource, done: Callable[[int], None], *, min_count: int,
+    firings: FiringSource, done: Callable[[int], None], *, min_count: int, protocol: Protocol = "calibrated",
 ) -> tuple[pd.DataFrame, Cofiring]:
     """Pairs of features that fire together (table ``cofiring``), and the test behind them.
 
-    An edge has q < 0.05 in the family of all pairs of live features, PMI above 0 and at least ``min_count`` positions.
+    An edge has q < 0.05 in the family of all pairs of live features, PMI above 0 and at least ``min_count`` positions;
+    under the published protocol PMI of 2 or more instead of the test.
     """
     tested = cofiring_test(firings, done)
     q = bh(tested.p, tested.n_tests)
-    keep = (q < LEVEL) & (tested.count >= min_count)
+    enough = q < LEVEL if protocol == "calibrated" else tested.pmi >= PUBLISHED_PMI
+    keep = enough & (tested.count >= min_count)
     columns = {"a": tested.a, "b": tested.b, "count": tested.count, "pmi": tested.pmi, "p": tested.p, "q": q}
     return pd.DataFrame({name: column[keep] for name, column in columns.items()}), tested
 
@@ -128,7 +132,7 @@ def member_table(part: Partition) -> pd.DataFrame:
 
 
 def module_rates(
-    observed: tuple[float, float], null: np.ndarray, *, n_pairs: int, n_alive: int,
+    observed: tuple[float, float], null: np.ndarray, *, n_pairs: int, n_alive: int, protocol: Protocol = "calibrated",
 ) -> pd.DataFrame:
     """Shares of pairs with an edge and of live features in a module, beside their null (table ``rates``).
 
@@ -138,7 +142,7 @@ def module_rates(
     return pd.DataFrame([
         {
             "rate": rate, "value": observed[i], "n": n, "unit": unit, "null_mean": null[:, i].mean(),
-            "null_q95": np.quantile(null[:, i], 0.95), "n_permutations": len(null), "protocol": "calibrated",
+            "null_q95": np.quantile(null[:, i], 0.95), "n_permutations": len(null), "protocol": protocol,
             "null": "firings of each feature shifted around by its own number of positions; keeps its frequency and "
             "burstiness, breaks the alignment between features",
         }
