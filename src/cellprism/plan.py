@@ -61,12 +61,13 @@ class Workload:
         }
 
     def memory(self) -> float:
-        """Bytes of memory at the peak: model, batch and all dictionaries; or training; or counting co-firing."""
+        """Bytes of memory at the peak: model, batch and all dictionaries; training; or one of the reductions."""
         atoms = self.n_features * self.d_model
         model = 4.0 * (12 * self.model_layers * self.d_model**2 + self.vocabulary * self.d_model)
         encoding = model + self.token_budget * (80.0 * self.d_model + 8 * self.n_features) + 8.0 * self.layers * atoms
         training = 2.0 * self.sampled * self.d_model + 32.0 * atoms + 16.0 * self.sae.batch_size * self.n_features
-        return BASE_MEMORY + max(encoding, training, 48.0 * self.n_features**2)
+        reducing = self.n_features * max(48.0 * self.n_features, 30.0 * self.vocabulary, 12.0 * self.cells)
+        return BASE_MEMORY + max(encoding, training, reducing)
 
     def operations(self) -> float:
         """Floating-point operations: two passes of the model, one matrix product a training step, one encoding."""
