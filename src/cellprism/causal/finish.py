@@ -143,7 +143,7 @@ def _fdr(seen: _Seen, n_edges: int, level: float) -> list[dict[str, object]]:
     at_half = sum(int((p <= half).sum()) for p in seen.half_edge_p)
     rules: list[tuple[str, float, np.ndarray]] = [
         ("calibrated", n_edges, _below(total["null_ranks"].sum(axis=0), level * flips)),
-        ("thresholds:half", total["half_passing"], total["half_null"]),
+        ("thresholds:half", float(total["half_passing"]), total["half_null"]),
         ("calibrated:half", at_half, _below(total["half_null_ranks"], half * flips)),
     ]
     theirs, null_theirs = total["published_counts"].sum(), total["null_published"].sum(axis=1)
