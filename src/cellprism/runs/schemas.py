@@ -228,6 +228,22 @@ RATES = Table("rates", 1, {
     "null": (STR, "what the null keeps and what it breaks"),
     "protocol": (STR, "calibrated or published"),
 })
+CONTROLS = Table("controls", 1, {
+    "layer": (I32, "layer of the run"),
+    "rate": (STR, "name of the rate"),
+    "value": (F64, "rate of the run"),
+    "n": (I64, "units in its denominator"),
+    "unit": (STR, "what is counted"),
+    "null_mean": (F64, "mean of the run's rate under its null"),
+    "null_q95": (F64, "95 % quantile of the run's rate under its null"),
+    "control": (STR, "what the control's model lacks: random_weights or static_embedding"),
+    "control_layer": (I32, "layer of the control; static embeddings have one"),
+    "control_value": (F64, "rate of the control"),
+    "control_n": (I64, "units in its denominator"),
+    "control_null_mean": (F64, "mean of the control's rate under its null"),
+    "control_null_q95": (F64, "95 % quantile of the control's rate under its null"),
+    "protocol": (STR, "calibrated or published"),
+})
 
 _EDGE = {
     "source": (I32, "feature of the source layer"),
@@ -302,6 +318,7 @@ TABLES = {table.name: table for table in (
     MODULES, MEMBERS, CELLTYPES, MAP, NEIGHBOURS, STRING_DENSITY, EXPLAINED,
     ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, UNLABELLED, RATES,
     EDGES, PUBLISHED_EDGES, SOURCES, FDR, TRACE_RATES,
+    CONTROLS,
 )}
 
 
