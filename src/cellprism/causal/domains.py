@@ -10,9 +10,12 @@ from cellprism.stats.fdr import bh
 from cellprism.stats.permutation import permutation_p
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
-PERMUTATIONS = 200
+PERMUTATIONS, RANKED = 1000, 200
+"""Permutations of the labels, and those of which the PageRank is computed too."""
 DAMPING = 0.85
 
 
@@ -41,53 +44,47 @@ def domain_graph(
     import pandas as pd
 
     every = pd.Index(sorted({*source_labels, *(label for part in target_labels.values() for label in part)}))
-    known = _labelled(edges, source_labels, target_labels)
-    part = edges[known]
     n = len(every)
-    layers = {int(layer): rows for layer, rows in part.groupby("target_layer")}
-    order = pd.concat(layers.values()) if layers else part
+    head, source_code = source_labels.index, every.get_indexer(pd.Index(source_labels))
+    parts, ends = [], []
+    for layer, labels in sorted(target_labels.items()):
+        part = edges[(edges["target_layer"] == layer) & edges["source"].isin(head) & edges["target"].isin(labels.index)]
+        parts.append(part)
+        ends.append((
+            head.get_indexer(pd.Index(part["source"])), labels.index.get_indexer(pd.Index(part["target"])),
+            every.get_indexer(pd.Index(labels)),
+        ))
+    order = pd.concat(parts)
 
-    def pairs(shuffle: bool) -> np.ndarray:
-        head = _codes(source_labels, every, rng if shuffle else None)
-        found = []
-        for layer, rows in layers.items():
-            tail = _codes(target_labels[layer], every, rng if shuffle else None)
-            found.append(head.loc[rows["source"]].to_numpy() * n + tail.loc[rows["target"]].to_numpy())
-        return np.concatenate([np.empty(0, np.int64), *found])
+    def pairs(mix: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        given = mix(source_code)
+        return np.concatenate([given[source] * n + mix(code)[target] for source, target, code in ends])
 
-    seen = pairs(shuffle=False)
-    keys, place, counts = np.unique(seen, return_inverse=True, return_counts=True)
+    keys, place, counts = np.unique(pairs(np.asarray), return_inverse=True, return_counts=True)
     rank = _pagerank(keys, counts, n)
-    null = np.empty((PERMUTATIONS, len(keys)))
-    null_rank = np.empty((PERMUTATIONS, n))
-    for b in range(PERMUTATIONS):
-        other, many = np.unique(pairs(shuffle=True), return_counts=True)
-        null[b] = np.where(np.isin(keys, other), many[np.searchsorted(other, keys).clip(max=len(other) - 1)], 0)
-        null_rank[b] = _pagerank(other, many, n)
+    null, null_rank = np.zeros((PERMUTATIONS, len(keys)), np.int32), np.empty((RANKED, n))
+    for b in range(PERMUTATIONS if len(keys) else 0):
+        other, many = np.unique(pairs(rng.permutation), return_counts=True)
+        at = np.searchsorted(keys, other).clip(max=len(keys) - 1)
+        known = keys[at] == other
+        null[b, at[known]] = many[known]
+        if b < RANKED:
+            null_rank[b] = _pagerank(other, many, n)
     p = permutation_p(counts, null)
     table = pd.DataFrame({
-        "source_term": every[keys // n], "target_term": every[keys % n], "n_edges": counts,
-        "expected": null.mean(axis=0), "null_q95": np.quantile(null, 0.95, axis=0), "p": p, "q": bh(p),
+        "source_term": every[keys // max(n, 1)], "target_term": every[keys % max(n, 1)], "n_edges": counts,
+        "expected": null.mean(axis=0), "null_q95": np.quantile(null, 0.95, axis=0), "p": p,
+        "q": bh(p, _possible(source_labels, target_labels)),
         "mean_g": np.bincount(place, order["g"], len(keys)) / counts,
         "supports": np.bincount(place, order["sign"] > 0, len(keys)) / counts,
     })
-    return table.sort_values(["p", "n_edges"], ascending=[True, False], ignore_index=True), _domains(
-        every, table, rank, null_rank,
-    )
+    table = table.sort_values(["p", "n_edges"], ascending=[True, False], ignore_index=True)
+    return table, _domains(every, table, rank, null_rank)
 
 
-def _labelled(edges: pd.DataFrame, source_labels: pd.Series, target_labels: dict[int, pd.Series]) -> np.ndarray:
-    ends = np.zeros(len(edges), bool)
-    for layer, labels in target_labels.items():
-        ends |= ((edges["target_layer"] == layer) & edges["target"].isin(labels.index)).to_numpy()
-    return np.asarray(ends & edges["source"].isin(source_labels.index).to_numpy())
-
-
-def _codes(labels: pd.Series, every: pd.Index, rng: np.random.Generator | None) -> pd.Series:
-    import pandas as pd
-
-    codes = every.get_indexer(pd.Index(labels))
-    return pd.Series(codes if rng is None else rng.permutation(codes), labels.index)
+def _possible(source_labels: pd.Series, target_labels: dict[int, pd.Series]) -> int:
+    targets = {label for labels in target_labels.values() for label in labels}
+    return source_labels.nunique() * len(targets)
 
 
 def _pagerank(keys: np.ndarray, counts: np.ndarray, n: int) -> np.ndarray:

@@ -10,7 +10,8 @@ from cellprism.causal import published
 from cellprism.causal.calibration import DEFAULT
 from cellprism.causal.edge_rule import AGREEMENT, AGREEMENT_GRID, G_GRID, G, Q
 from cellprism.causal.rates import rate_row
-from cellprism.runs.schemas import EDGES, FDR, PUBLISHED_EDGES, SOURCES, TABLES, TRACE_RATES, write_table
+from cellprism.runs.causal_schemas import EDGES, FDR, PUBLISHED_EDGES, SOURCES, TRACE_RATES
+from cellprism.runs.schemas import TABLES, write_table
 from cellprism.stats.fdr import bh
 
 if TYPE_CHECKING:

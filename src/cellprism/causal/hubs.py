@@ -33,9 +33,11 @@ def degree_residuals(degree: np.ndarray, frequency: np.ndarray, n_cells: np.ndar
 
     Returns
     -------
-    ``expected`` (back on the scale of edges), ``residual`` (of the logarithm), ``z``, ``p`` and ``q`` over all features.
+    ``expected`` (back on the scale of edges), ``residual`` (of the logarithm), ``z``, ``p``, ``q`` over all features.
     """
     y = np.log1p(degree)
+    if not len(y):
+        return dict.fromkeys(("expected", "residual", "z", "p", "q"), y)
     columns = [np.ones(len(y))]
     for covariate in (np.log(frequency), np.log(n_cells)):
         spread = covariate.std()
@@ -57,7 +59,9 @@ def degree_residuals(degree: np.ndarray, frequency: np.ndarray, n_cells: np.ndar
     return {"expected": np.maximum(np.expm1(fitted), 0.0), "residual": residual, "z": z, "p": p, "q": bh(p)}
 
 
-def degree_rates(table: pd.DataFrame, side: str, rng: np.random.Generator) -> list[dict[str, object]]:
+def degree_rates(
+    table: pd.DataFrame, side: str, rng: np.random.Generator, *, target_layer: int = -1,
+) -> list[dict[str, object]]:
     """How much of the degree is firing: rank correlations, and how many of the top features are hubs by residual too.
 
     Parameters
@@ -68,6 +72,8 @@ def degree_rates(table: pd.DataFrame, side: str, rng: np.random.Generator) -> li
         Prefix of the names of the rates, ``out`` or ``in``.
     rng
         Source of the permutations.
+    target_layer
+        The layer of the targets, -1 for all together.
 
     Returns
     -------
@@ -85,10 +91,15 @@ def degree_rates(table: pd.DataFrame, side: str, rng: np.random.Generator) -> li
         if np.ptp(ranks) and np.ptp(degree):
             null = np.array([np.corrcoef(ranks, one)[0, 1] for one in permuted])
             value = float(spearmanr(table["degree"], table[covariate]).statistic)
-            rows.append(rate_row(f"{side}_degree_by_{covariate}", value, n, "feature", null, sentence))
+            rows.append(rate_row(
+                f"{side}_degree_by_{covariate}", value, n, "feature", null, sentence, target_layer=target_layer,
+            ))
     k = min(TOP, n // 2)
     by_residual = rankdata(-table["residual"].to_numpy(), method="ordinal") <= k
     top = rankdata(-table["degree"].to_numpy(), method="ordinal") <= k
     null = np.array([by_residual[rankdata(-one, method="ordinal") <= k].mean() for one in permuted])
-    rows.append(rate_row(f"{side}_top_by_residual", float(by_residual[top].mean()), k, "feature", null, sentence))
-    return rows
+    value = float(by_residual[top].mean())
+    return [
+        *rows,
+        rate_row(f"{side}_top_by_residual", value, k, "feature", null, sentence, target_layer=target_layer),
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,23 +47,24 @@ def strongest_paths(edges: pd.DataFrame, start: Node, end: Node, *, k: int = 10)
     import pandas as pd
 
     heads, tails = _nodes(edges)
-    nodes = pd.MultiIndex.from_tuples(sorted({*heads, *tails}), names=["layer", "feature"])
+    nodes = sorted({*heads, *tails})
+    place = {node: number for number, node in enumerate(nodes)}
     for layer, feature in (start, end):
-        if (layer, feature) not in nodes:
-            msg = f"feature {feature} of layer {layer} has no edge in these traces: choose a source or target of an edge."
+        if (layer, feature) not in place:
+            msg = f"feature {feature} of layer {layer} has no edge in these traces: choose one of the table of edges."
             raise UserError(msg)
-    ends = np.stack([nodes.get_indexer(heads), nodes.get_indexer(tails)], axis=1)
+    ends = np.array([[place[head] for head in heads], [place[tail] for tail in tails]]).T
     graph = igraph.Graph(n=len(nodes), edges=ends.tolist(), directed=True)
     resistance = 1 / np.abs(edges["g"].to_numpy())
     at = dict(zip(map(tuple, ends.tolist()), range(len(edges)), strict=True))
     with_ends = graph.get_k_shortest_paths(
-        nodes.get_loc(start), nodes.get_loc(end), k=k, weights=resistance.tolist(), output="vpath",
+        place[start], place[end], k=k, weights=resistance.tolist(), output="vpath",
     )
     rows = []
     for path in with_ends:
-        steps = [at[step] for step in zip(path[:-1], path[1:], strict=True)]
+        steps = [at[step] for step in pairwise(path)]
         rows.append({
-            "path": [(int(layer), int(feature)) for layer, feature in nodes[path]],
+            "path": [nodes[number] for number in path],
             "resistance": float(resistance[steps].sum()),
             "sign": int(edges["sign"].to_numpy()[steps].prod()), "weakest": float(1 / resistance[steps].max()),
         })

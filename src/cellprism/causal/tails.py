@@ -104,7 +104,7 @@ def power_law(alpha: float, x_min: int, n: int, rng: np.random.Generator) -> np.
         middle = np.floor((low + high) / 2)
         reaches = zeta(alpha, middle) / total >= wanted
         low, high = np.where(open_ & reaches, middle, low), np.where(open_ & ~reaches, middle, high)
-    return np.minimum(low, 2.0**53).astype(np.int64)
+    return np.asarray(np.minimum(low, 2.0**53), dtype=np.int64)
 
 
 def compare(degree: np.ndarray, fit: Tail) -> list[dict[str, object]]:
