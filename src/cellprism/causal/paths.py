@@ -57,6 +57,8 @@ def strongest_paths(edges: pd.DataFrame, start: Node, end: Node, *, k: int = 10)
     graph = igraph.Graph(n=len(nodes), edges=ends.tolist(), directed=True)
     resistance = 1 / np.abs(edges["g"].to_numpy())
     at = dict(zip(map(tuple, ends.tolist()), range(len(edges)), strict=True))
+    if place[end] not in graph.subcomponent(place[start], mode="out"):
+        return pd.DataFrame(columns=["path", "resistance", "sign", "weakest"])
     with_ends = graph.get_k_shortest_paths(
         place[start], place[end], k=k, weights=resistance.tolist(), output="vpath",
     )
