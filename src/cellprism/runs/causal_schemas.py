@@ -117,5 +117,19 @@ TRACE_RATES = Table("trace_rates", 1, {
     "null": (STR, "what the null keeps and what it breaks"),
     "protocol": (STR, "calibrated or published"),
 })
+DIRECTION_CONTROLS = Table("direction_controls", 1, {
+    "control": (STR, "none: the trace itself; random: random directions; feature: atoms of other features"),
+    "replicate": (I32, "number of the control of that kind"),
+    "target_layer": (I32, "a later layer"),
+    "sources": (I32, "sources that are in both"),
+    "edges": (I64, "their edges"),
+    "supports": (I64, "those of sign 1"),
+    "passing": (I64, "targets that pass the thresholds of size and agreement, whatever their q"),
+    "null_passing": (F64, "the same under sign flips, mean"),
+    "published": (I64, "targets that pass the rule of the published work"),
+    "more": (I32, "sources with more edges in the trace itself than here"),
+    "fewer": (I32, "sources with fewer"),
+    "p": (F64, "two-sided sign test over sources of more against fewer; missing where all are equal"),
+})
 
-CAUSAL = (EDGES, PUBLISHED_EDGES, SOURCES, FDR, DEGREES, TAILS, DOMAIN_EDGES, DOMAINS, TRACE_RATES)
+CAUSAL = (EDGES, PUBLISHED_EDGES, SOURCES, FDR, DEGREES, TAILS, DOMAIN_EDGES, DOMAINS, TRACE_RATES, DIRECTION_CONTROLS)
