@@ -29,7 +29,7 @@ NULL = (
 HALF = "effect found by the thresholds in one half of the cells"
 
 
-def finish(results: Iterable[SourceResult]) -> dict[str, pd.DataFrame]:
+def finish(results: Iterable[SourceResult], *, amplified: bool = False) -> dict[str, pd.DataFrame]:
     """Adjust the p-values over all live tests of the trace and make the tables.
 
     Parameters
@@ -37,6 +37,8 @@ def finish(results: Iterable[SourceResult]) -> dict[str, pd.DataFrame]:
     results
         What `calibration.calibrate` gave for each source, all with the same flips, seed and target layers; at least
         one. They are read once, one at a time.
+    amplified
+        The edit made the source stronger, so that an edge supports where the target rose.
 
     Returns
     -------
@@ -49,22 +51,23 @@ def finish(results: Iterable[SourceResult]) -> dict[str, pd.DataFrame]:
     by = ["source", "target_layer", "target"]
     edges = pd.concat(seen.edges, ignore_index=True)
     edges["q"] = cut.q(edges["p"].to_numpy())
-    edges["sign"] = np.where(edges["effect"] < 0, 1, -1)
+    edges["sign"] = np.where((edges["effect"] < 0) != amplified, 1, -1)
     edges = edges.loc[edges["q"] < Q, list(EDGES.columns)].sort_values(by, ignore_index=True)
     kept = pd.concat(seen.published, ignore_index=True)[list(PUBLISHED_EDGES.columns)]
+    rates = _rates(seen, edges, cut.level, side=int(amplified))
     return {
         "edges": edges,
         "published_edges": kept.sort_values(by, ignore_index=True),
         "sources": _sources(seen, edges),
         "fdr": pd.DataFrame(_fdr(seen, len(edges), cut.level), columns=list(FDR.columns)),
-        "trace_rates": pd.DataFrame(_rates(seen, edges, cut.level), columns=list(TRACE_RATES.columns)),
+        "trace_rates": pd.DataFrame(rates, columns=list(TRACE_RATES.columns)),
     }
 
 
 def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     """Write the tables of a trace into its folder, each atomically."""
     for name, table in tables.items():
-        write_table(folder / f"{name}.parquet", TABLES[name], table)
+        write_table(folder / f"{name}.parquet", TABLES[name], table, notes={"protocol": "calibrated"})
 
 
 class _Seen:
@@ -170,10 +173,10 @@ def _fdr_row(rule: str, g: float, agreement: float, edges: float, null: np.ndarr
     }
 
 
-def _rates(seen: _Seen, edges: pd.DataFrame, level: float) -> list[dict[str, object]]:
+def _rates(seen: _Seen, edges: pd.DataFrame, level: float, *, side: int) -> list[dict[str, object]]:
     total, n = seen.total, len(seen.sources)
     signs, split, null_split = total["published_counts"].sum(axis=0), total["split"], total["null_split"]
-    supports, theirs = _share((edges["sign"] > 0).sum(), len(edges)), _share(signs[0], signs.sum())
+    supports, theirs = _share((edges["sign"] > 0).sum(), len(edges)), _share(signs[side], signs.sum())
     again, kept = _share(split[1], split[0]), _share(split[3], split[2])
     null_edges = [_below(ranks, level * seen.flips) for ranks in total["null_ranks"]]
     by_layer = edges["target_layer"].value_counts()
@@ -186,17 +189,18 @@ def _rates(seen: _Seen, edges: pd.DataFrame, level: float) -> list[dict[str, obj
             )
             for layer, live, null in zip(seen.layers, total["live"], null_edges, strict=True)
         ),
-        rate_row("supports", supports, len(edges), "edge", _shares(total["null_signs"]), NULL),
+        rate_row("supports", supports, len(edges), "edge", _of_side(total["null_signs"], side), NULL),
         rate_row(
-            "supports", theirs, int(signs.sum()), "edge", _shares(total["null_published"]), NULL, protocol="published",
+            "supports", theirs, int(signs.sum()), "edge", _of_side(total["null_published"], side), NULL,
+            protocol="published",
         ),
         rate_row("found_again", again, int(split[0]), HALF, _ratio(null_split[:, 1], null_split[:, 0]), NULL),
         rate_row("size_kept", kept, int(split[0]), HALF, _ratio(null_split[:, 3], null_split[:, 2]), NULL),
     ]
 
 
-def _shares(counts: np.ndarray) -> np.ndarray:
-    return _ratio(counts[:, 0], counts.sum(axis=1))
+def _of_side(counts: np.ndarray, side: int) -> np.ndarray:
+    return _ratio(counts[:, side], counts.sum(axis=1))
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
