@@ -11,6 +11,7 @@ from cellprism.runs.directory import open_directory
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cellprism.causal.reading import TraceReader
     from cellprism.codes.store import CodeStore
     from cellprism.runs.config import Config
     from cellprism.runs.directory import Run
@@ -210,6 +211,28 @@ class RunReader:
 
         table: pd.DataFrame = self.run.read("controls") if self.run.config.controls else empty(TABLES["controls"])
         return table
+
+    def traces(self) -> pd.DataFrame:
+        """One row per trace of circuits: its name, layers, features, cells, method, control, and whether it is done."""
+        from cellprism.causal.reading import trace_table
+
+        return trace_table(self.run)
+
+    def trace(self, name: str) -> TraceReader:
+        """The tables of one trace."""
+        from cellprism.causal.reading import TraceReader
+
+        return TraceReader(self.run, name)
+
+    def edges(self, trace: str | None = None) -> pd.DataFrame:
+        """What features cause in later layers: the edges of one trace, or of all by ablation that are no controls.
+
+        Beside the columns of the table ``edges``: ``trace`` and ``source_layer``. `cellprism.causal.paths` finds paths
+        and neighbourhoods in them.
+        """
+        from cellprism.causal.reading import all_edges, named_edges
+
+        return all_edges(self.run) if trace is None else named_edges(self.run, trace)
 
     def codes(self, layer: int) -> CodeStore:
         """Which features fire at every position of a layer."""
