@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from cellprism.causal.masking import answers
-from cellprism.causal.rows import last_at, moved, strengths, take
+from cellprism.causal.rows import last_at, moved, packed, strengths, take
 
 if TYPE_CHECKING:
     from cellprism.models.base import Batch, CellModel
@@ -85,7 +85,7 @@ def _changes(
     n, width = wanted.shape
     states = [h, *(moved(h, strength, d.expand(n, 1, -1)) for d in directions)]
     everyone = torch.arange(n, device=h.device).repeat(len(states))
-    places, there = _packed(wanted)
+    places, there = packed(wanted)
     out = last_at(model, torch.cat(states), take(seen, everyone), places[everyone], after=layer)
     at = torch.stack([everyone[:, None].expand(-1, places.shape[1]), places[everyone]], dim=2)[there[everyone]]
     said = answers(model, out[there[everyone]], seen, truth, at)
@@ -93,11 +93,3 @@ def _changes(
     number = torch.arange(len(states), device=h.device).repeat_interleave(int(there.sum()))
     found[number, :, at[:, 0], at[:, 1]] = torch.stack([said.score, said.raw], dim=1)
     return (found[1:] - found[0]).flatten(0, 1)
-
-
-def _packed(wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Places of each row's true entries, padded with place 0, and which of them are not padding; both ``(B, P)``."""
-    order = wanted.to(torch.int8).argsort(dim=1, descending=True, stable=True)
-    places = order[:, : int(wanted.sum(dim=1).max())]
-    there = wanted.gather(1, places)
-    return places.where(there, 0), there

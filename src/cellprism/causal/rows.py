@@ -73,3 +73,11 @@ def last_at(
     for layer in range(after + 1, last):
         h = model.block(layer, h, batch)
     return model.block_at(last, h, batch, places)
+
+
+def packed(wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Places of each row's true entries, padded with place 0, and which of them are not padding; both ``(B, P)``."""
+    order = wanted.to(torch.int8).argsort(dim=1, descending=True, stable=True)
+    places = order[:, : int(wanted.sum(dim=1).max())]
+    there = wanted.gather(1, places)
+    return places.where(there, 0), there
