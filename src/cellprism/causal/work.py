@@ -42,7 +42,7 @@ class Work:
 
     def put(self, name: str, **arrays: np.ndarray) -> None:
         with atomic_path(self.folder / f"{name}.npz") as temporary, temporary.open("wb") as handle:
-            np.savez(handle, **arrays)
+            np.savez(handle, allow_pickle=False, **arrays)
 
     def remove(self) -> None:
         shutil.rmtree(self.folder)
