@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +13,7 @@ from cellprism.errors import UserError
 from cellprism.models import configured_model
 from cellprism.models.stages import choose_cells, chosen_layers, read_cells
 from cellprism.runs.files import size
+from cellprism.runs.machine import free_memory, in_bytes, multiplication_rate
 from cellprism.sae.topk import code_width
 
 if TYPE_CHECKING:
@@ -85,12 +84,12 @@ def describe(config: Config) -> str:
         len(model.vocabulary), config.model.token_budget, config.sae,
     )
     disk, free = work.disk(), shutil.disk_usage(_existing_parent(Path(config.out))).free
-    minutes = (FIXED_SECONDS + work.operations() / (EFFICIENCY * _multiplication_rate())) / 60
+    minutes = (FIXED_SECONDS + work.operations() / (EFFICIENCY * multiplication_rate())) / 60
     return "\n".join([
         f"{work.positions:,} positions x {work.layers} layers of width {work.d_model}, {work.n_features} features each",
-        *(f"disk    {name:<32} {_bytes(n):>9}" for name, n in disk.items()),
-        f"disk    {'in all':<32} {_bytes(sum(disk.values())):>9} of {_bytes(free)} free",
-        f"memory  {'at the peak':<32} {_bytes(work.memory()):>9} of {_bytes(_free_memory())} free",
+        *(f"disk    {name:<32} {in_bytes(n):>9}" for name, n in disk.items()),
+        f"disk    {'in all':<32} {in_bytes(sum(disk.values())):>9} of {in_bytes(free)} free",
+        f"memory  {'at the peak':<32} {in_bytes(work.memory()):>9} of {in_bytes(free_memory())} free",
         f"time    {'on this machine, about':<32} {minutes:5.1f} min",
     ])
 
@@ -111,13 +110,13 @@ def check_fit(run: Run) -> None:
     needs, free = sum(work.disk().values()) - size(run.path), shutil.disk_usage(run.path).free
     if needs > free:
         msg = (
-            f"the run needs {_bytes(needs)} more disk and {run.path} has {_bytes(free)} free: free some space, lower "
-            "`cells.max_cells` or `sae.positions`, or choose another disk with `--out`."
+            f"the run needs {in_bytes(needs)} more disk and {run.path} has {in_bytes(free)} free: free some space, "
+            "lower `cells.max_cells` or `sae.positions`, or choose another disk with `--out`."
         )
         raise UserError(msg)
-    if work.memory() > _free_memory():
+    if work.memory() > free_memory():
         msg = (
-            f"the run needs {_bytes(work.memory())} of memory and {_bytes(_free_memory())} are free: lower "
+            f"the run needs {in_bytes(work.memory())} of memory and {in_bytes(free_memory())} are free: lower "
             "`sae.positions`, `sae.expansion`, `sae.batch_size` or `model.token_budget`."
         )
         raise UserError(msg)
@@ -129,35 +128,5 @@ def _positions_at_most(config: Config, max_length: int) -> np.ndarray:
     return lengths[: config.cells.max_cells]
 
 
-def _multiplication_rate() -> float:
-    """Floating-point operations per second of a float32 matrix product on this machine, measured in a moment."""
-    import torch
-
-    a = torch.randn(1024, 1024)
-    seconds = []
-    for _ in range(4):
-        started = time.perf_counter()
-        torch.mm(a, a)
-        seconds.append(time.perf_counter() - started)
-    return 2 * 1024**3 / min(seconds)
-
-
-def _free_memory() -> float:
-    """Bytes that can be had without swapping."""
-    meminfo = Path("/proc/meminfo")
-    if meminfo.exists():
-        available = next(line for line in meminfo.read_text().splitlines() if line.startswith("MemAvailable"))
-        return float(available.split()[1]) * 1024
-    return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-
-
 def _existing_parent(path: Path) -> Path:
     return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
-
-
-def _bytes(n: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if n < 1000:
-            return f"{n:.1f} {unit}"
-        n /= 1000
-    return f"{n:.1f} TB"

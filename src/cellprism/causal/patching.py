@@ -76,7 +76,7 @@ class Changes:
 
 def usable_cells(tokens: TokenizedCells, matched: MatchedGenes) -> np.ndarray:
     """Cells that read a held-out gene and one of its controls."""
-    there = _there(tokens, np.arange(len(tokens)), matched)
+    there = _there(tokens, matched)
     return np.flatnonzero(np.isfinite(per_cell(contrasts(there, matched.group), matched.held_out)))
 
 
@@ -196,7 +196,7 @@ def compare(
     return row, null
 
 
-def _there(tokens: TokenizedCells, cells: np.ndarray, matched: MatchedGenes) -> np.ndarray:
+def _there(tokens: TokenizedCells, matched: MatchedGenes) -> np.ndarray:
     """0 where a cell reads a member, else NaN; ``(cells, members)``."""
     member_of = np.full(len(tokens.genes), -1)
     member_of[matched.gene] = np.arange(len(matched.gene))
@@ -204,11 +204,11 @@ def _there(tokens: TokenizedCells, cells: np.ndarray, matched: MatchedGenes) -> 
     read = member >= 0
     there = np.full((len(tokens), len(matched.gene)), np.nan)
     there[tokens.cell[read], member[read]] = 0
-    return there[cells]
+    return there
 
 
 def _filled(sizes: np.ndarray, room: int) -> list[int]:
-    """Put things of these sizes, in order, into boxes with ``room``; a thing that is too large gets a box of its own."""
+    """Box of each of these sizes, filled in order; what exceeds ``room`` gets a box of its own."""
     boxes: list[int] = []
     number, used = 0, 0
     for size in sizes.tolist():

@@ -51,7 +51,7 @@ def read_causal(run: Run, name: str, which: str, *, command: str) -> pd.DataFram
     notes = read_notes(path)
     layers: Any = notes["layers"]
     if notes["key"] != run_key(run, layers):
-        msg = f"{path} rests on another model, other cells or other autoencoders than the run has now: `{command}` again."
+        msg = f"{path} rests on a model, cells or autoencoders that the run has no more: make it anew with `{command}`."
         raise UserError(msg)
     return frame
 

@@ -297,6 +297,21 @@ TRACE_RATES = Table("trace_rates", 1, {
     "protocol": (STR, "calibrated or published"),
 })
 
+CONTROLS = Table("controls", 1, {
+    "control": (STR, "none: the trace itself; random: random directions; feature: atoms of other features"),
+    "replicate": (I32, "number of the control of that kind"),
+    "target_layer": (I32, "a later layer"),
+    "sources": (I32, "sources that are in both"),
+    "edges": (I64, "their edges"),
+    "supports": (I64, "those of sign 1"),
+    "passing": (I64, "targets that pass the thresholds of size and agreement, whatever their q"),
+    "null_passing": (F64, "the same under sign flips, mean"),
+    "published": (I64, "targets that pass the rule of the published work"),
+    "more": (I32, "sources with more edges in the trace itself than here"),
+    "fewer": (I32, "sources with fewer"),
+    "p": (F64, "two-sided sign test over sources of more against fewer; missing where all are equal"),
+})
+
 PATCHING = Table("patching", 1, {
     **_FEATURE, **_TERM,
     "n_genes": (I32, "held-out genes: of the term, not among the feature's top genes, with a control"),
@@ -311,11 +326,11 @@ PATCHING = Table("patching", 1, {
     "random": (F64, "the effect of moving as far, at the same positions, along a random direction"),
     "change_held_out": (F64, "mean change of the score at held-out genes"),
     "change_control": (F64, "mean change of the score at controls"),
-    "level_held_out": (F64, "mean expression of the held-out genes: value, or 1 at a cell's first position, 0 at its last"),
+    "level_held_out": (F64, "mean expression of the held-out genes: value, or 1 for a cell's first gene, 0 for its last"),
     "level_control": (F64, "the same of the controls"),
     "activation_held_out": (F64, "mean activation of the feature at hidden held-out genes"),
     "activation_control": (F64, "the same at hidden controls"),
-    "published_target": (F64, "protocol published: mean change of the logit at the feature's own top genes, not hidden"),
+    "published_target": (F64, "protocol published: mean change of the logit at its own top genes, not hidden"),
     "published_other": (F64, "the same at all other genes on which it fires"),
     "published_ratio": (F64, "the ratio of the absolute values of these two: the papers' specificity"),
     "published_random": (F64, "that ratio for a random direction in place of the feature's"),
@@ -382,7 +397,7 @@ TABLES = {table.name: table for table in (
     CELLS, CELL_LABELS, GENES, TRAINING, METRICS, FEATURES, TOP_GENES, HISTOGRAMS, ANNOTATIONS, LABELS, COFIRING,
     MODULES, MEMBERS, CELLTYPES, MAP, NEIGHBOURS, STRING_DENSITY, EXPLAINED,
     ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, UNLABELLED, RATES,
-    EDGES, PUBLISHED_EDGES, SOURCES, FDR, TRACE_RATES,
+    EDGES, PUBLISHED_EDGES, SOURCES, FDR, TRACE_RATES, CONTROLS,
     PATCHING, COMBINATIONS, INTERACTIONS, DAMAGE, DAMAGE_ARMS,
 )}
 
