@@ -19,9 +19,8 @@ from cellprism.stats.signflip import shared_signs, signflip_p
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cellprism.cells.tokens import TokenizedCells
+    from cellprism.causal.setting import Site
     from cellprism.models.base import Batch, CellModel
-    from cellprism.sae.topk import SparseAutoencoder
 
 MASKED_SHARE = 0.15
 METRICS = ("loss", "hit")
@@ -86,20 +85,20 @@ def choose_arms(
 
 
 def measure_damage(
-    model: CellModel, tokens: TokenizedCells, sae: SparseAutoencoder, features: np.ndarray, cells: np.ndarray, *,
-    layer: int, token_budget: int, rng: np.random.Generator, advance: Callable[[int], None],
+    site: Site, features: np.ndarray, cells: np.ndarray, *, rng: np.random.Generator, advance: Callable[[int], None],
 ) -> Damage:
     """Hide 15 % of the genes of each cell, once, and ablate each of the distinct ``features`` in turn.
 
     ``advance`` is told the cells done.
     """
+    model, sae = site.model, site.sae
     change = np.zeros((2, len(cells), len(features)))
     fires = np.zeros((len(cells), len(features)), bool)
     clean = np.zeros((2, len(cells)))
     n_hidden = np.zeros(len(cells), np.int64)
     wanted = torch.from_numpy(features).to(model.device)
     for i, cell in enumerate(cells):
-        truth = model.pad(tokens, np.array([cell]))
+        truth = model.pad(site.tokens, np.array([cell]))
         genes = truth.gene[0].nonzero()[:, 0]
         n_hidden[i] = max(1, round(MASKED_SHARE * len(genes)))
         at = genes[torch.from_numpy(np.sort(rng.choice(len(genes), n_hidden[i], replace=False))).to(genes.device)]
@@ -107,15 +106,15 @@ def measure_damage(
         places[0, at] = True
         seen = hide(model, truth, places)
         with torch.inference_mode():
-            h = next(h for number, h in model.residuals(seen) if number == layer)[0]
+            h = next(h for number, h in model.residuals(seen) if number == site.layer)[0]
             codes = sae.encode(h[genes])
             fires[i] = torch.isin(wanted, codes.index[codes.value > 0]).cpu().numpy()
-            clean[:, i] = _read(model, h[None], seen, truth, at, layer)[:, 0]
-            own, step = np.flatnonzero(fires[i]), max(1, token_budget // len(h))
+            clean[:, i] = _read(model, h[None], seen, truth, at, site.layer)[:, 0]
+            own, step = np.flatnonzero(fires[i]), max(1, site.token_budget // len(h))
             for start in range(0, len(own), step):
                 part = own[start : start + step]
                 rows = edited(h, scale_features(sae, codes, genes, wanted[part]))
-                change[:, i, part] = _read(model, rows, seen, truth, at, layer) - clean[:, i, None]
+                change[:, i, part] = _read(model, rows, seen, truth, at, site.layer) - clean[:, i, None]
         advance(1)
     return Damage(change, fires, clean, n_hidden)
 
@@ -124,9 +123,9 @@ def compare_arms(damage: Damage, features: np.ndarray, arms: Arms, cells: np.nda
     """The chosen features against the others, on the same cells.
 
     In every cell the mean damage over the chosen features less that over the others: one number per cell, whose mean
-    has a bootstrap interval and a sign-flip ``p`` over cells: do these features differ? ``p_features`` asks whether such
-    features do, and takes the feature as the unit: labels swapped within matched pairs, or permuted over chosen and
-    random features.
+    has a bootstrap interval and a sign-flip ``p`` over cells: do these features differ? ``p_features`` takes the
+    feature as the unit and asks whether such features do: labels are swapped within matched pairs, or permuted over
+    chosen and random features.
 
     Returns
     -------

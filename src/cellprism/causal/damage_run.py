@@ -10,12 +10,10 @@ import pandas as pd
 
 from cellprism.causal.damage import MASKED_SHARE, METRICS, choose_arms, compare_arms, measure_damage
 from cellprism.causal.requests import choose_features
-from cellprism.causal.setting import float32_model, needs_layer
+from cellprism.causal.setting import needs_layer, run_site
 from cellprism.causal.tables import write_causal
 from cellprism.errors import UserError
-from cellprism.models.stages import run_tokens
 from cellprism.runs.progress import Silent
-from cellprism.sae.files import load
 
 if TYPE_CHECKING:
     from cellprism.runs.directory import Run
@@ -59,13 +57,10 @@ def damage_run(run: Run, request: DamageRequest, progress: Progress | None = Non
     rng = np.random.default_rng([request.seed, layer, 31])
     arms = choose_arms(chosen, alive, table["frequency"].to_numpy(), rng)
     features = np.unique(np.concatenate([arms.chosen, arms.matched, arms.random]))
-    model, tokens = float32_model(run), run_tokens(run)
-    cells = np.sort(rng.permutation(len(tokens))[: request.cells])
+    site = run_site(run, layer)
+    cells = np.sort(rng.permutation(len(site.tokens))[: request.cells])
     with (progress or Silent()).bar(f"ablating {len(features)} features", len(cells), "cell") as advance:
-        damage = measure_damage(
-            model, tokens, load(run.file("sae.safetensors", layer)).to(model.device), features, cells, layer=layer,
-            token_budget=run.config.model.token_budget, rng=rng, advance=advance,
-        )
+        damage = measure_damage(site, features, cells, rng=rng, advance=advance)
     means = pd.DataFrame({
         "feature": features, "frequency": table["frequency"].to_numpy()[features],
         "n_cells": damage.fires.sum(axis=0), **dict(zip(METRICS, damage.change.mean(axis=1), strict=True)),

@@ -223,7 +223,7 @@ def _measure(
 
 def _packed(cells: list[list[int]], found: list[list[JointEffects]]) -> dict[str, np.ndarray]:
     """Combinations of a block as named arrays."""
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for i, (own, effects) in enumerate(zip(cells, found, strict=True)):
         combination = combine(
             np.array(own), np.stack([e.effect for e in effects]), np.stack([e.published for e in effects]),

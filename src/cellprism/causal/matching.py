@@ -15,9 +15,8 @@ from cellprism.sae.stages import batch_positions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cellprism.causal.setting import Site
     from cellprism.cells.tokens import TokenizedCells
-    from cellprism.models.base import CellModel
-    from cellprism.sae.topk import SparseAutoencoder
 
 ROUNDS = 7
 """Every gene of a cell is hidden in one of so many passes: 14 % at a time, as in training."""
@@ -61,8 +60,7 @@ def expression_level(tokens: TokenizedCells) -> tuple[np.ndarray, np.ndarray]:
 
 
 def hidden_activation(
-    model: CellModel, tokens: TokenizedCells, cells: np.ndarray, sae: SparseAutoencoder, features: np.ndarray, *,
-    layer: int, token_budget: int, rng: np.random.Generator, advance: Callable[[int], None],
+    site: Site, cells: np.ndarray, features: np.ndarray, *, rng: np.random.Generator, advance: Callable[[int], None],
 ) -> np.ndarray:
     """Mean activation of features at each gene's positions while the gene is hidden.
 
@@ -72,18 +70,19 @@ def hidden_activation(
     -------
     Shape ``(genes, len(features))``; 0 for a gene that is in none of the cells.
     """
+    model, tokens = site.model, site.tokens
     total = np.zeros((len(tokens.genes), len(features)))
     turn = torch.from_numpy(rng.integers(0, ROUNDS, len(tokens.gene)))
     wanted = torch.from_numpy(features).to(model.device)
-    for batch in model.batches(tokens, cells, token_budget=token_budget):
+    for batch in model.batches(tokens, cells, token_budget=site.token_budget):
         positions = batch_positions(batch, tokens)
         for number in range(ROUNDS):
             places = torch.zeros_like(batch.gene)
             places[batch.gene] = (turn[positions] == number).to(places.device)
             hidden = hide(model, batch, places)
             with torch.inference_mode():
-                h = next(h for at, h in model.residuals(hidden) if at == layer)
-                codes = sae.encode(h[places])
+                h = next(h for at, h in model.residuals(hidden) if at == site.layer)
+                codes = site.sae.encode(h[places])
                 value = torch.stack([(codes.value * (codes.index == f)).sum(dim=1) for f in wanted], dim=1)
             np.add.at(total, tokens.gene[positions[turn[positions] == number]], value.cpu().numpy())
             advance(len(batch.cells))
@@ -128,7 +127,7 @@ def match_genes(
 def matching_covariates(level: np.ndarray, share: np.ndarray, activation: np.ndarray) -> np.ndarray:
     """Expression, logarithm of the share of cells, and activation while hidden, shape ``(genes, 3)``.
 
-    The activation, 0 for most genes and large for few, enters as ``asinh(a / m)`` with ``m`` its mean where it is not 0.
+    The activation, 0 for most genes and large for few, enters as ``asinh(a / m)``, ``m`` being its mean where not 0.
     """
     some = activation[activation > 0]
     unit = some.mean() if len(some) else 1.0

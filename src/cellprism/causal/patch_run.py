@@ -28,24 +28,19 @@ from cellprism.causal.patching import (
     usable_cells,
 )
 from cellprism.causal.requests import choose_features, run_key
-from cellprism.causal.setting import firing_cells, float32_model, needs_layer
+from cellprism.causal.setting import Site, firing_cells, needs_layer, run_site
 from cellprism.causal.subjects import MIN_GENES, Subject, find_subjects
 from cellprism.causal.tables import write_causal
 from cellprism.causal.work import Work
 from cellprism.errors import UserError
-from cellprism.models.stages import run_tokens
 from cellprism.runs.progress import Silent
-from cellprism.sae.files import load
 from cellprism.stats.fdr import bh
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cellprism.cells.tokens import TokenizedCells
-    from cellprism.models.base import CellModel
     from cellprism.runs.directory import Run
     from cellprism.runs.progress import Progress
-    from cellprism.sae.topk import SparseAutoencoder
 
 CONTROLS = 5
 MIN_CELLS = 10
@@ -64,15 +59,6 @@ class PatchRequest:
 
 
 @dataclass(frozen=True)
-class _World:
-    model: CellModel
-    tokens: TokenizedCells
-    sae: SparseAutoencoder
-    request: PatchRequest
-    token_budget: int
-
-
-@dataclass(frozen=True)
 class _Job:
     """What will be measured for one feature; ``balance`` says how well its genes are matched on expression."""
 
@@ -84,7 +70,7 @@ class _Job:
 
 
 def patch_run(run: Run, request: PatchRequest, progress: Progress | None = None) -> pd.DataFrame:
-    """Test whether features carry the genes of their terms; write ``patching_LL`` and ``rates_patching_LL`` in ``causal/``.
+    """Test whether features carry the genes of their terms, and write the tables in ``causal/``.
 
     Interrupted, it goes on with the features that are not measured yet.
 
@@ -106,15 +92,13 @@ def patch_run(run: Run, request: PatchRequest, progress: Progress | None = None)
             "take more features, or gene sets with larger terms."
         )
         raise UserError(msg)
-    model = float32_model(run)
-    sae = load(run.file("sae.safetensors", layer)).to(model.device)
-    world = _World(model, run_tokens(run), sae, request, run.config.model.token_budget)
+    site = run_site(run, layer)
     work = Work(run.file("causal") / f"patching_{layer:02d}.work", {
         "key": run_key(run, [layer]), "asked": asdict(request), "terms": [[s.feature, s.term] for s in subjects],
     })
-    jobs = _jobs(run, world, subjects, _activation(world, subjects, work, progress))
+    jobs = _jobs(run, site, request, subjects, _activation(site, request, subjects, work, progress))
     with progress.bar(f"patching layer {layer}", sum(map(_passes, jobs)), "pass") as advance:
-        results = [_result(world, job, work, advance) for job in jobs]
+        results = [_result(site, request.seed, job, work, advance) for job in jobs]
     rows, nulls = [row for row, _ in results], np.array([null for _, null in results])
     table = pd.DataFrame(rows).assign(q=lambda frame: bh(frame["p"].to_numpy()))
     table = table.sort_values(["p", "effect"], ignore_index=True)
@@ -156,39 +140,42 @@ def patching_rates(table: pd.DataFrame, nulls: np.ndarray) -> pd.DataFrame:
     }])
 
 
-def _activation(world: _World, subjects: list[Subject], work: Work, progress: Progress) -> np.ndarray:
+def _activation(
+    site: Site, request: PatchRequest, subjects: list[Subject], work: Work, progress: Progress,
+) -> np.ndarray:
     """Mean activation of each subject's feature at each gene while it is hidden, ``(genes, subjects)``."""
     kept = work.get("activation")
     if kept is None:
-        rng = np.random.default_rng([world.request.seed, world.request.layer, 11])
-        cells = np.sort(rng.permutation(len(world.tokens))[: world.request.cells])
+        rng = np.random.default_rng([request.seed, request.layer, 11])
+        cells = np.sort(rng.permutation(len(site.tokens))[: request.cells])
         with progress.bar("activation at hidden genes", ROUNDS * len(cells), "pass") as advance:
             found = hidden_activation(
-                world.model, world.tokens, cells, world.sae, np.array([s.feature for s in subjects]),
-                layer=world.request.layer, token_budget=world.token_budget, rng=rng, advance=advance,
+                site, cells, np.array([s.feature for s in subjects]), rng=rng, advance=advance,
             )
         work.put("activation", mean=found)
         return found
     return kept["mean"]
 
 
-def _jobs(run: Run, world: _World, subjects: list[Subject], activation: np.ndarray) -> list[_Job]:
+def _jobs(
+    run: Run, site: Site, request: PatchRequest, subjects: list[Subject], activation: np.ndarray,
+) -> list[_Job]:
     """Match genes and choose cells; features that fire in too few usable cells are left out."""
-    level, share = expression_level(world.tokens)
+    level, share = expression_level(site.tokens)
     features = np.unique([s.feature for s in subjects])
-    fires = firing_cells(run, world.request.layer, features, len(world.tokens))
+    fires = firing_cells(run, request.layer, features, len(site.tokens))
     jobs = []
     for i, subject in enumerate(subjects):
         covariates = matching_covariates(level, share, activation[:, i])
         matched = match_genes(subject.held_out, subject.pool, covariates, controls=CONTROLS)
         own = fires[:, np.searchsorted(features, subject.feature)]
-        cells = np.intersect1d(usable_cells(world.tokens, matched), np.flatnonzero(own))
+        cells = np.intersect1d(usable_cells(site.tokens, matched), np.flatnonzero(own))
         if len(cells) >= MIN_CELLS:
-            rng = np.random.default_rng([world.request.seed, world.request.layer, 12, subject.feature])
-            cells = np.sort(rng.permutation(cells)[: world.request.cells])
+            rng = np.random.default_rng([request.seed, request.layer, 12, subject.feature])
+            cells = np.sort(rng.permutation(cells)[: request.cells])
             held_out, control = matched.gene[matched.held_out], np.delete(matched.gene, matched.held_out)
             balance = {"level_held_out": level[held_out].mean(), "level_control": level[control].mean()}
-            jobs.append(_Job(subject, matched, cells, plan_rows(world.tokens, cells, matched, rng), balance))
+            jobs.append(_Job(subject, matched, cells, plan_rows(site.tokens, cells, matched, rng), balance))
     if not jobs:
         msg = f"no feature fires in {MIN_CELLS} cells that read a held-out gene and a control: take more features."
         raise UserError(msg)
@@ -200,31 +187,29 @@ def _passes(job: _Job) -> int:
 
 
 def _result(
-    world: _World, job: _Job, work: Work, advance: Callable[[int], None],
+    site: Site, seed: int, job: _Job, work: Work, advance: Callable[[int], None],
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Row of the table and permuted effects of one feature, measured now or in an earlier call."""
-    feature, layer = job.subject.feature, world.request.layer
-    rng = np.random.default_rng([world.request.seed, layer, 13, feature])
+    feature, layer = job.subject.feature, site.layer
+    rng = np.random.default_rng([seed, layer, 13, feature])
     name = f"feature_{feature}"
     kept = work.get(name)
     if kept is None:
-        direction = torch.from_numpy(rng.standard_normal(world.model.d_model).astype(np.float32))
-        unit = torch.nn.functional.normalize(direction, dim=0).to(world.model.device)
-        source = Source(world.sae, layer, feature, unit)
+        direction = torch.from_numpy(rng.standard_normal(site.model.d_model).astype(np.float32))
+        unit = torch.nn.functional.normalize(direction, dim=0).to(site.model.device)
+        source = Source(feature, unit)
         changes = measure(
-            world.model, world.tokens, source, job.rows, cells=job.cells, n_members=len(job.matched.gene),
-            token_budget=world.token_budget, advance=advance,
+            site, source, job.rows, cells=job.cells, n_members=len(job.matched.gene), advance=advance,
         )
         published = measure_published(
-            world.model, world.tokens, source, job.cells, top_genes=job.subject.top_genes,
-            token_budget=world.token_budget, advance=advance,
+            site, source, job.cells, top_genes=job.subject.top_genes, advance=advance,
         )
         kept = {**vars(changes), **{key: np.array(value) for key, value in published.items()}}
         work.put(name, **kept)
     else:
         advance(_passes(job))
     changes = Changes(*(kept[key] for key in ("score", "raw", "random", "activation")))
-    rng = np.random.default_rng([world.request.seed, layer, 14, feature])
+    rng = np.random.default_rng([seed, layer, 14, feature])
     row, null = compare(changes, job.matched, rng, permutations=PERMUTATIONS)
     published = {key: float(value) for key, value in kept.items() if key.startswith("published_")}
     return {

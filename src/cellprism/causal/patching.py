@@ -1,4 +1,4 @@
-"""Does a feature carry the genes of its term? Ablate it and ask for hidden genes of the term and for genes like them."""
+"""Does a feature carry the genes of its term? Ablate it, and ask for hidden genes of the term and for their like."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from cellprism.causal.masking import hide
 from cellprism.causal.responses import respond
 from cellprism.stats.bootstrap import bootstrap_means, interval
 from cellprism.stats.matched_sets import contrasts, per_cell, permuted
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from cellprism.causal.matching import MatchedGenes
+    from cellprism.causal.setting import Site
     from cellprism.cells.tokens import TokenizedCells
-    from cellprism.models.base import CellModel
-    from cellprism.sae.topk import SparseAutoencoder
 
 MASKED_SHARE = 0.15
 """Share of a cell's genes that are hidden at a time, at most, as in the training of masked models."""
@@ -29,18 +29,8 @@ STATES = 3
 
 @dataclass(frozen=True)
 class Source:
-    """The feature that is ablated.
+    """The feature that is ablated, and a unit vector ``(d_model,)`` along which the residual moves for comparison."""
 
-    Attributes
-    ----------
-    sae, layer, feature
-        Autoencoder, its layer, and the feature.
-    direction
-        Unit vector ``(d_model,)`` along which the residual moves for comparison.
-    """
-
-    sae: SparseAutoencoder
-    layer: int
     feature: int
     direction: torch.Tensor
 
@@ -109,21 +99,20 @@ def plan_rows(
 
 
 def measure(
-    model: CellModel, tokens: TokenizedCells, source: Source, rows: Sequence[Row], *, cells: np.ndarray,
-    n_members: int, token_budget: int, advance: Callable[[int], None],
+    site: Site, source: Source, rows: Sequence[Row], *, cells: np.ndarray, n_members: int,
+    advance: Callable[[int], None],
 ) -> Changes:
     """Ablate the feature in every row and read the hidden genes; ``advance`` is told the rows done."""
-    from cellprism.causal.masking import hide
-
+    model = site.model
     found = np.full((4, len(cells), n_members), np.nan)
     line = {cell: i for i, cell in enumerate(cells.tolist())}
-    for chunk in _chunks(rows, tokens, token_budget):
-        truth = model.pad(tokens, np.array([row.cell for row in chunk]))
+    for chunk in _chunks(rows, site):
+        truth = model.pad(site.tokens, np.array([row.cell for row in chunk]))
         places = torch.zeros_like(truth.gene)
         for at, row in enumerate(chunk):
             places[at, truth.gene[at].nonzero()[row.place, 0]] = True
         got = respond(
-            model, source.sae, hide(model, truth, places), truth, layer=source.layer, feature=source.feature,
+            model, site.sae, hide(model, truth, places), truth, layer=site.layer, feature=source.feature,
             direction=source.direction, places=places,
         )
         # positions ascend within a row in both
@@ -136,20 +125,20 @@ def measure(
 
 
 def measure_published(
-    model: CellModel, tokens: TokenizedCells, source: Source, cells: np.ndarray, *, top_genes: np.ndarray,
-    token_budget: int, advance: Callable[[int], None],
+    site: Site, source: Source, cells: np.ndarray, *, top_genes: np.ndarray, advance: Callable[[int], None],
 ) -> dict[str, float]:
     """The papers' specificity, for the feature and for a random direction of the same strength.
 
     Nothing is hidden: at the positions where the feature fires, the change of the logit of the gene that is there.
     ``published_ratio = |mean over the feature's own top genes| / |mean over all other genes|``, over positions.
     """
+    tokens = site.tokens
     raw: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     alone = [Row(int(cell), np.empty(0, np.int64), np.empty(0, np.int64)) for cell in cells]
-    for chunk in _chunks(alone, tokens, token_budget):
-        batch = model.pad(tokens, np.array([row.cell for row in chunk]))
+    for chunk in _chunks(alone, site):
+        batch = site.model.pad(tokens, np.array([row.cell for row in chunk]))
         got = respond(
-            model, source.sae, batch, batch, layer=source.layer, feature=source.feature, direction=source.direction,
+            site.model, site.sae, batch, batch, layer=site.layer, feature=source.feature, direction=source.direction,
         )
         number = torch.cumsum(batch.gene, dim=1)[got.row, got.place].cpu().numpy() - 1
         gene = tokens.gene[tokens.offsets[batch.cells[got.row.cpu().numpy()]] + number]
@@ -219,13 +208,14 @@ def _filled(sizes: np.ndarray, room: int) -> list[int]:
     return boxes
 
 
-def _chunks(rows: Sequence[Row], tokens: TokenizedCells, token_budget: int) -> Iterator[list[Row]]:
+def _chunks(rows: Sequence[Row], site: Site) -> Iterator[list[Row]]:
     """Rows of similar length together, with room for every state."""
-    order = sorted(rows, key=lambda row: -int(tokens.lengths[row.cell]))
+    lengths = site.tokens.lengths
+    order = sorted(rows, key=lambda row: -int(lengths[row.cell]))
     start = 0
     while start < len(order):
-        width = STATES * (int(tokens.lengths[order[start].cell]) + 2)
-        stop = start + max(1, token_budget // width)
+        width = STATES * (int(lengths[order[start].cell]) + 2)
+        stop = start + max(1, site.token_budget // width)
         yield order[start:stop]
         start = stop
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,10 +11,42 @@ from cellprism.causal.requests import PRECISION
 from cellprism.codes.store import CodeStore
 from cellprism.errors import UserError
 from cellprism.models import configured_model
+from cellprism.models.stages import run_tokens
+from cellprism.sae.files import load
 
 if TYPE_CHECKING:
+    from cellprism.cells.tokens import TokenizedCells
     from cellprism.models.base import CellModel
     from cellprism.runs.directory import Run
+    from cellprism.sae.topk import SparseAutoencoder
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where features are edited.
+
+    Attributes
+    ----------
+    model, tokens
+        The model and its cells.
+    layer, sae
+        A layer and its autoencoder, on the model's device.
+    token_budget
+        Padded tokens that go through the model together.
+    """
+
+    model: CellModel
+    tokens: TokenizedCells
+    layer: int
+    sae: SparseAutoencoder
+    token_budget: int
+
+
+def run_site(run: Run, layer: int) -> Site:
+    """The site of a layer of a run."""
+    model = float32_model(run)
+    sae = load(run.file("sae.safetensors", layer)).to(model.device)
+    return Site(model, run_tokens(run), layer, sae, run.config.model.token_budget)
 
 
 def float32_model(run: Run) -> CellModel:

@@ -326,7 +326,7 @@ PATCHING = Table("patching", 1, {
     "random": (F64, "the effect of moving as far, at the same positions, along a random direction"),
     "change_held_out": (F64, "mean change of the score at held-out genes"),
     "change_control": (F64, "mean change of the score at controls"),
-    "level_held_out": (F64, "mean expression of the held-out genes: value, or 1 for a cell's first gene, 0 for its last"),
+    "level_held_out": (F64, "mean expression of the held-out genes: value, or rank from 1 (first) to 0 (last)"),
     "level_control": (F64, "the same of the controls"),
     "activation_held_out": (F64, "mean activation of the feature at hidden held-out genes"),
     "activation_control": (F64, "the same at hidden controls"),
