@@ -13,6 +13,7 @@ from cellprism.causal.requests import choose_features
 from cellprism.causal.setting import needs_layer, run_site
 from cellprism.causal.tables import write_causal
 from cellprism.errors import UserError
+from cellprism.runs.lock import exclusive
 from cellprism.runs.progress import Silent
 
 if TYPE_CHECKING:
@@ -42,6 +43,11 @@ def damage_run(run: Run, request: DamageRequest, progress: Progress | None = Non
     UserError
         The run lacks what is asked for, the model cannot hide genes, or no features are left to compare with.
     """
+    with exclusive(run.path):
+        return _damage(run, request, progress or Silent())
+
+
+def _damage(run: Run, request: DamageRequest, progress: Progress) -> pd.DataFrame:
     layer = request.layer
     needs_layer(run, layer)
     chosen = choose_features(run, layer, request.features, request.seed)
@@ -59,7 +65,7 @@ def damage_run(run: Run, request: DamageRequest, progress: Progress | None = Non
     features = np.unique(np.concatenate([arms.chosen, arms.matched, arms.random]))
     site = run_site(run, layer)
     cells = np.sort(rng.permutation(len(site.tokens))[: request.cells])
-    with (progress or Silent()).bar(f"ablating {len(features)} features", len(cells), "cell") as advance:
+    with progress.bar(f"ablating {len(features)} features", len(cells), "cell") as advance:
         damage = measure_damage(site, features, cells, rng=rng, advance=advance)
     means = pd.DataFrame({
         "feature": features, "frequency": table["frequency"].to_numpy()[features],

@@ -26,6 +26,7 @@ from cellprism.causal.tables import write_causal
 from cellprism.causal.work import Work
 from cellprism.errors import UserError
 from cellprism.models.stages import run_tokens
+from cellprism.runs.lock import exclusive
 from cellprism.runs.progress import Silent
 from cellprism.sae.files import load
 
@@ -94,6 +95,11 @@ def interact_run(run: Run, request: InteractRequest, progress: Progress | None =
     UserError
         The run lacks what is asked for, or no combination fires together in ten cells.
     """
+    with exclusive(run.path):
+        return _interact(run, request, progress or Silent())
+
+
+def _interact(run: Run, request: InteractRequest, progress: Progress) -> tuple[str, pd.DataFrame]:
     layers, target = _layers(run, request)
     tokens = run_tokens(run)
     drawn = draw(run, request, layers, len(tokens))
@@ -102,7 +108,7 @@ def interact_run(run: Run, request: InteractRequest, progress: Progress | None =
     work = Work(run.file("causal") / f"interactions_{name}.work", {
         "key": run_key(run, rests_on), "asked": asdict(request), "combinations": [list(one.combo) for one in drawn],
     })
-    measured = _measure(run, tokens, drawn, target, work, progress or Silent())
+    measured = _measure(run, tokens, drawn, target, work, progress)
     tests = interaction_table(measured, seed=request.seed)
     table = pd.DataFrame([
         _row(i, one, target, combination, tests[tests["combination"] == i], request.seed)

@@ -33,6 +33,7 @@ from cellprism.causal.subjects import MIN_GENES, Subject, find_subjects
 from cellprism.causal.tables import write_causal
 from cellprism.causal.work import Work
 from cellprism.errors import UserError
+from cellprism.runs.lock import exclusive
 from cellprism.runs.progress import Silent
 from cellprism.stats.fdr import bh
 
@@ -83,7 +84,12 @@ def patch_run(run: Run, request: PatchRequest, progress: Progress | None = None)
     UserError
         The run lacks what is asked for, the model cannot hide genes, or no feature has enough genes to hold out.
     """
-    progress, layer = progress or Silent(), request.layer
+    with exclusive(run.path):
+        return _patch(run, request, progress or Silent())
+
+
+def _patch(run: Run, request: PatchRequest, progress: Progress) -> pd.DataFrame:
+    layer = request.layer
     needs_layer(run, layer)
     subjects = find_subjects(run, layer, choose_features(run, layer, request.features, request.seed))
     if not subjects:

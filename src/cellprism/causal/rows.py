@@ -68,11 +68,12 @@ def last_at(
     With ``after`` the last layer nothing is run.
     """
     last = model.n_layers - 1
-    if after == last:
-        return gather(h, places)
-    for layer in range(after + 1, last):
-        h = model.block(layer, h, batch)
-    return model.block_at(last, h, batch, places)
+    with torch.inference_mode():
+        if after == last:
+            return gather(h, places)
+        for layer in range(after + 1, last):
+            h = model.block(layer, h, batch)
+        return model.block_at(last, h, batch, places)
 
 
 def packed(wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -45,7 +45,7 @@ def read_causal(run: Run, name: str, which: str, *, command: str) -> pd.DataFram
     """
     path = table_path(run, name, which)
     if not path.exists():
-        msg = f"{run.path} has no {path.name}: make it with `{command}`."
+        msg = f"{run.path} has no table {name} in causal/: make it with `{command}`."
         raise UserError(msg)
     frame = read_table(path, TABLES[name])
     notes = read_notes(path)
