@@ -19,6 +19,7 @@ from cellprism.atlas.files import FORMAT, is_atlas
 from cellprism.atlas.flow import CHAINS_PER_FILE, by_feature, chains, lasting
 from cellprism.atlas.geneindex import gene_index, module_list
 from cellprism.atlas.highwayfiles import highway_files
+from cellprism.atlas.morecolumns import more_columns
 from cellprism.atlas.packing import pack_json
 from cellprism.atlas.shards import feature_shards
 from cellprism.atlas.summary import summary
@@ -107,6 +108,9 @@ def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:
         columns = map_columns(features, dictionary, rng)
         _write(folder / "map" / f"L{layer:02d}.bin", pack_columns(columns))
         _write(folder / "mini" / f"L{layer:02d}.bin", pack_columns(mini_columns(columns)))
+        for name, values in more_columns(reader, layer).items():
+            data = pack_columns({name: values[columns["feature"]]})
+            _write(folder / "cols" / f"L{layer:02d}" / f"{name}.bin", data)
         _write(folder / "modules" / f"L{layer:02d}.jz", pack_json(module_list(reader, layer, dictionary)))
         top = top_columns(features, reader.top_genes(layer), dictionary)
         _write(folder / "top" / f"L{layer:02d}.bin", pack_columns(top))

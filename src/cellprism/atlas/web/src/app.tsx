@@ -10,6 +10,7 @@ import { RunContext } from "./lib/run";
 import { toggleTheme, useTheme } from "./lib/theme";
 
 const Overview = lazy("overview", () => import("./pages/overview"));
+const Layers = lazy("layers", () => import("./pages/layers"));
 const Layer = lazy("layer", () => import("./pages/layer"));
 const Feature = lazy("feature", () => import("./pages/feature"));
 const Genes = lazy("genes", () => import("./pages/genes"));
@@ -22,7 +23,7 @@ function Header({ atlas, entry, page }: { atlas: AtlasIndex; entry: RunEntry; pa
   const theme = useTheme();
   const links: [name: string, path: string, pages: string[]][] = [
     ["Overview", paths.overview(entry.id), [""]],
-    ["Layers", paths.layer(entry.id, entry.layers[0] ?? 0), ["layer", "feature"]],
+    ["Layers", paths.layers(entry.id), ["layers", "layer", "feature"]],
     ["Genes", paths.genes(entry.id), ["genes"]],
     ["Gene list", paths.list(entry.id), ["list"]],
     ["Modules", paths.modules(entry.id), ["modules"]],
@@ -67,6 +68,7 @@ function Pages({ atlas, entry }: { atlas: AtlasIndex; entry: RunEntry }) {
         <RunContext.Provider value={{ id: entry.id, atlas, summary }}>
           <Switch>
             <Route path="/:run"><Overview /></Route>
+            <Route path="/:run/layers"><Layers /></Route>
             <Route path="/:run/layer/:layer">{({ layer }) => <Layer layer={whole(layer)} />}</Route>
             <Route path="/:run/feature/:layer/:feature">{({ layer, feature }) => <Feature layer={whole(layer)} feature={whole(feature)} />}</Route>
             <Route path="/:run/genes"><Genes /></Route>

@@ -1,8 +1,9 @@
 // The same table in a notebook.
 import type { Groups, Summary } from "../data/types";
 import type { SortKey } from "../map/select";
-import type { Mode } from "../map/colouring";
 import { TELLS_APART } from "../map/colouring";
+import type { Range } from "../map/filter";
+import type { NumberColumn } from "../map/numbers";
 
 const quoted = (text: string) => JSON.stringify(text);
 
@@ -19,7 +20,7 @@ const columns: Record<SortKey, string> = {
   module: "module", frequency: "n_fired", max: "max_value",
 };
 
-function picked(mode: Mode, pick: string, groups: Groups): string | null {
+function picked(mode: string, pick: string, groups: Groups): string | null {
   const none = pick === "none";
   const strong = `(table["group_auroc"] >= ${TELLS_APART})`;
   switch (mode) {
@@ -37,13 +38,29 @@ function picked(mode: Mode, pick: string, groups: Groups): string | null {
 export interface Choice {
   layer: number;
   text: string;
-  mode: Mode;
+  mode: string;
   pick: string;
+  ranges: [NumberColumn, Range][];
+  /** the features within an outline */
+  features: number[] | null;
   sort: SortKey;
   down: boolean;
 }
 
-export function layerCode(summary: Summary, groups: Groups, { layer, text, mode, pick, sort, down }: Choice): string {
+function ranged(layer: number, ranges: [NumberColumn, Range][]): string[] {
+  const lines: string[] = [];
+  for (const [{ python, from }, [least, largest]] of ranges) {
+    if (from) lines.push(`more = ${from(layer)}`, `table = table.merge(more[["feature", "${python}"]], on="feature", how="left")`);
+    const column = `table["${python}"]`;
+    const parts = [
+      ...(least === null ? [] : [`(${column} >= ${least})`]), ...(largest === null ? [] : [`(${column} < ${largest})`]), ...(python === "n_terms" ? [`(${column} > 0)`] : []),
+    ];
+    lines.push(`table = table[${parts.join(" & ")} & ~table["dead"]]`);
+  }
+  return lines;
+}
+
+export function layerCode(summary: Summary, groups: Groups, { layer, text, mode, pick, ranges, features, sort, down }: Choice): string {
   const lines = [...opening(summary), `table = run.features(${layer})`];
   if (text.trim()) {
     const contains = (column: string) => `table["${column}"].str.contains(text, case=False, regex=False, na=False)`;
@@ -51,6 +68,8 @@ export function layerCode(summary: Summary, groups: Groups, { layer, text, mode,
   }
   const condition = pick && picked(mode, pick, groups);
   if (condition) lines.push(`table = table[${condition}]`);
+  lines.push(...ranged(layer, ranges));
+  if (features) lines.push("# the features within the outline on the map, of those that pass", `table = table[table["feature"].isin([${features.join(", ")}])]`);
   if (sort === "max") lines.push('table["max_value"] = table["max_value"].mask(table["dead"])');
   const by = sort === "feature" ? '"feature"' : `["${columns[sort]}", "feature"]`;
   const order = down ? `, ascending=${sort === "feature" ? "False" : "[False, True]"}` : "";
@@ -65,6 +84,7 @@ export function featureCode(summary: Summary, layer: number, feature: number): s
     `gene_sets = ${of("annotations")}.sort_values("p")`,
     `groups = ${of("celltypes")}.sort_values("auroc", ascending=False)`,
     `neighbours = ${of("neighbours")}.sort_values(["kind", "rank"])`,
+    `highways = ${of("highways")}.sort_values("pmi", ascending=False)`,
     `histogram = ${of("histograms")}.sort_values("bin")`,
     "",
   ].join("\n");

@@ -44,6 +44,7 @@ const address = (run: string, page: string, query: Query = {}) => `/${encodeURIC
 
 export const paths = {
   overview: (run: string) => address(run, ""),
+  layers: (run: string, query?: Query) => address(run, "/layers", query),
   layer: (run: string, layer: number, query?: Query) => address(run, `/layer/${layer}`, query),
   feature: (run: string, layer: number, feature: number) => address(run, `/feature/${layer}/${feature}`),
   genes: (run: string, gene = "") => address(run, "/genes", { gene }),
