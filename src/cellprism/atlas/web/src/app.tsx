@@ -17,6 +17,7 @@ const Genes = lazy("genes", () => import("./pages/genes"));
 const GeneList = lazy("gene list", () => import("./pages/gene-list"));
 const Modules = lazy("modules", () => import("./pages/modules"));
 const Flow = lazy("flow", () => import("./pages/flow"));
+const Compare = lazy("compare", () => import("./pages/compare"));
 const Methods = lazy("methods", () => import("./pages/methods"));
 
 function Header({ atlas, entry, page }: { atlas: AtlasIndex; entry: RunEntry; page: string }) {
@@ -28,6 +29,7 @@ function Header({ atlas, entry, page }: { atlas: AtlasIndex; entry: RunEntry; pa
     ["Gene list", paths.list(entry.id), ["list"]],
     ["Modules", paths.modules(entry.id), ["modules"]],
     ["Flow", paths.flow(entry.id), ["flow"]],
+    ["Compare", paths.compare(entry.id), ["compare"]],
     ["Methods", paths.methods(entry.id), ["methods"]],
   ];
   return (
@@ -75,6 +77,7 @@ function Pages({ atlas, entry }: { atlas: AtlasIndex; entry: RunEntry }) {
             <Route path="/:run/list"><GeneList /></Route>
             <Route path="/:run/modules"><Modules /></Route>
             <Route path="/:run/flow"><Flow /></Route>
+            <Route path="/:run/compare"><Compare /></Route>
             <Route path="/:run/methods"><Methods /></Route>
             <Route><NotFound /></Route>
           </Switch>

@@ -109,3 +109,34 @@ export function highwayCode(summary: Summary, from: number, to: number): string 
     "",
   ].join("\n");
 }
+
+export function compareCode([one, a]: [Summary, number], [other, b]: [Summary, number]): string {
+  const named = (summary: Summary) => (summary.background.min_seen === null
+    ? 'pd.concat(run.top_genes(layer) for layer in [at])["symbol"]'
+    : `run.genes().query("n_seen >= ${summary.background.min_seen}")["symbol"]`);
+  return [
+    "import cellprism as cp", "import numpy as np", "import pandas as pd", "from scipy.stats import false_discovery_control, hypergeom", "",
+    `sides = [(cp.open_run(${quoted(directory(one))}), ${a}), (cp.open_run(${quoted(directory(other))}), ${b})]  # runs' directories`,
+    "possible = []",
+    ...[one, other].map((summary, i) => `run, at = sides[${i}]; possible.append(set(${named(summary)}.str.upper()))`),
+    "background = possible[0] & possible[1]", "",
+    "def lists(run, layer):",
+    "    top = run.top_genes(layer)",
+    "    top = top.assign(symbol=top[\"symbol\"].str.upper())",
+    "    return top[top[\"symbol\"].isin(background)].groupby(\"feature\")[\"symbol\"].agg(set)", "",
+    "left, right = (lists(run, layer) for run, layer in sides)",
+    "overlap = np.array([[len(x & y) for y in right] for x in left])",
+    "sizes = left.map(len).to_numpy()[:, None], right.map(len).to_numpy()[None, :]",
+    "p = np.where(overlap > 0, hypergeom.sf(overlap - 1, len(background), *sizes), 1.0)",
+    "q = false_discovery_control(np.minimum(p, 1.0), axis=None).reshape(p.shape)",
+    "best = p.argmin(axis=1)",
+    "mutual = p.argmin(axis=0)[best] == np.arange(len(left))",
+    "rows = np.arange(len(left))",
+    "keep = mutual & (q[rows, best] < 0.05)",
+    "matches = pd.DataFrame({",
+    '    "feature_a": left.index[keep], "feature_b": right.index[best[keep]],',
+    '    "overlap": overlap[rows, best][keep], "p": p[rows, best][keep], "q": q[rows, best][keep],',
+    '}).sort_values(["p", "feature_a"])',
+    "",
+  ].join("\n");
+}
