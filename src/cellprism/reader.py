@@ -163,8 +163,7 @@ class RunReader:
         """Quality of the layer's sparse autoencoder on held-out cells."""
         import pandas as pd
 
-        paths = sorted(self.run.layer_folder(self._known(layer)).glob("metrics_*.parquet"))
-        suffixes = ["", *(path.stem.removeprefix("metrics") for path in paths)]
+        suffixes = self.run.suffixes("metrics", self._known(layer)) or [""]
         return pd.concat([self.run.read("metrics", layer, suffix=suffix) for suffix in suffixes], ignore_index=True)
 
     def rates(self, layer: int | None = None) -> pd.DataFrame:
@@ -174,8 +173,7 @@ class RunReader:
         layers = self.layers if layer is None else (self._known(layer),)
         tables = []
         for one in layers:
-            paths = sorted(self.run.layer_folder(one).glob("rates*.parquet"))
-            suffixes = sorted((path.stem.removeprefix("rates") for path in paths), key=_later)
+            suffixes = sorted(self.run.suffixes("rates", one), key=_later)
             tables += [self.run.read("rates", one, suffix=suffix).assign(layer=one) for suffix in suffixes]
         tables = [table for table in tables if len(table)]
         if not tables:
@@ -183,6 +181,14 @@ class RunReader:
             raise UserError(msg)
         table = pd.concat(tables, ignore_index=True)
         return table[["layer", *table.columns.drop("layer")]]
+
+    def controls(self) -> pd.DataFrame:
+        """Headline rates beside their nulls and beside the same rates of the run's controls; empty without controls."""
+
+        from cellprism.runs.schemas import TABLES, empty
+
+        table: pd.DataFrame = self.run.read("controls") if self.run.config.controls else empty(TABLES["controls"])
+        return table
 
     def codes(self, layer: int) -> CodeStore:
         """Which features fire at every position of a layer."""
