@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellprism._version import __version__
+from cellprism.atlas.circuits import circuit_files
 from cellprism.atlas.columns import pack_columns
 from cellprism.atlas.dictionaries import dictionaries
 from cellprism.atlas.featuremap import map_columns, mini_columns
@@ -101,6 +102,8 @@ def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:
         _write(folder / "gene" / f"{i:02x}.jz", pack_json(genes))
     lasted = chains(reader, dictionary)
     _write_flow(reader, dictionary, lasted, folder)
+    for name, data in circuit_files(reader, dictionary):
+        _write(folder / name, data)
     chained = by_feature(reader, lasted)
     for layer in reader.layers:
         rng = np.random.default_rng([reader.config.seed, layer])

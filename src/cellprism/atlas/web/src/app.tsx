@@ -17,6 +17,7 @@ const Genes = lazy("genes", () => import("./pages/genes"));
 const GeneList = lazy("gene list", () => import("./pages/gene-list"));
 const Modules = lazy("modules", () => import("./pages/modules"));
 const Flow = lazy("flow", () => import("./pages/flow"));
+const Circuits = lazy("circuits", () => import("./pages/circuits"));
 const Compare = lazy("compare", () => import("./pages/compare"));
 const Methods = lazy("methods", () => import("./pages/methods"));
 
@@ -29,6 +30,7 @@ function Header({ atlas, entry, page }: { atlas: AtlasIndex; entry: RunEntry; pa
     ["Gene list", paths.list(entry.id), ["list"]],
     ["Modules", paths.modules(entry.id), ["modules"]],
     ["Flow", paths.flow(entry.id), ["flow"]],
+    ["Circuits", paths.circuits(entry.id), ["circuits"]],
     ["Compare", paths.compare(entry.id), ["compare"]],
     ["Methods", paths.methods(entry.id), ["methods"]],
   ];
@@ -77,6 +79,7 @@ function Pages({ atlas, entry }: { atlas: AtlasIndex; entry: RunEntry }) {
             <Route path="/:run/list"><GeneList /></Route>
             <Route path="/:run/modules"><Modules /></Route>
             <Route path="/:run/flow"><Flow /></Route>
+            <Route path="/:run/circuits"><Circuits /></Route>
             <Route path="/:run/compare"><Compare /></Route>
             <Route path="/:run/methods"><Methods /></Route>
             <Route><NotFound /></Route>

@@ -52,6 +52,7 @@ export const paths = {
   modules: (run: string, layer?: number) =>
     address(run, "/modules", layer === undefined ? {} : { layer: String(layer) }),
   flow: (run: string, query?: Query) => address(run, "/flow", query),
+  circuits: (run: string, query?: Query) => address(run, "/circuits", query),
   compare: (run: string, query?: Query) => address(run, "/compare", query),
   methods: (run: string) => address(run, "/methods"),
 };

@@ -25,6 +25,15 @@ const dead = (map: FeatureMap, i: number) => (map.flags[i]! & DEAD) !== 0;
 const whole = (x: number) => count(x);
 const two = (x: number) => x.toFixed(2);
 
+const edges = (at: string, of: string, name: string) => (layer: number) =>
+  [
+    'pd.concat(pd.read_parquet(path.parent / "edges.parquet").assign(source_layer=about["source"])',
+    '    for path in sorted((run.path / "causal").glob("*/trace.json"))',
+    '    for about in [json.loads(path.read_text())] if about["method"] == "ablation" and about["control"] == "none")',
+    'more = more.drop_duplicates(["source_layer", "source", "target_layer", "target"])',
+    `more = more.query("${at} == ${layer}").groupby("${of}").size().rename("${name}").rename_axis("feature").reset_index()`,
+  ].join("\n");
+
 export const numberColumns: NumberColumn[] = [
   {
     key: "frequency", title: "Firing frequency", unit: "share of positions, log scale", none: "never fires", log: true,
@@ -59,6 +68,8 @@ export const numberColumns: NumberColumn[] = [
   { key: "axis_cosine", title: "Nearest axis", unit: "absolute cosine with the nearest principal axis", none: "not known", log: false, show: two, python: "axis_cosine", from: (layer) => `run.alignment(${layer}).rename(columns={"cosine": "axis_cosine"})` },
   { key: "n_layers", title: "Layers it lasts", unit: "layers of its chain", none: "not known", log: false, show: whole, python: "n_layers", from: (layer) => `run.chain_members().query("layer == ${layer}").merge(run.chains()[["chain", "n_layers"]], on="chain")` },
   { key: "highway_pmi", title: "Strongest highway", unit: "PMI (log2) with a feature of a later layer", none: "no highway", log: false, show: number, python: "highway_pmi", from: (layer) => `run.highways(${layer}).groupby("feature")["pmi"].max().rename("highway_pmi").reset_index()` },
+  { key: "out_degree", title: "Edges out", unit: "features that it changes, log scale", none: "none", log: true, show: whole, python: "out_degree", from: edges("source_layer", "source", "out_degree") },
+  { key: "in_degree", title: "Edges in", unit: "features that change it, log scale", none: "none", log: true, show: whole, python: "in_degree", from: edges("target_layer", "target", "in_degree") },
 ];
 
 /** Values by column, in the order of the map's rows. */

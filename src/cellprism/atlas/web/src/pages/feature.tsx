@@ -1,5 +1,6 @@
 // One feature: what it does, how sure that is, what else is like it.
 import { useEffect } from "preact/hooks";
+import { Causes } from "../components/causes";
 import { GoesOn } from "../components/chains";
 import { AnnotationTable, GroupTable } from "../components/evidence";
 import { GeneTable } from "../components/gene-bars";
@@ -144,6 +145,7 @@ function Body({ data, about, words }: { data: Data; about: LayerSummary; words: 
           ? <Neighbours rows={near} layer={layer} words={words} />
           : <p class="empty">{why || lacks("neighbours") || "No neighbour was stored for this feature."}</p>}
       </section>
+      {!feature.dead && <Causes layer={layer} feature={feature.feature} words={words} />}
       <PythonCell code={featureCode(summary, layer, feature.feature)} />
     </>
   );
