@@ -82,6 +82,7 @@ def _layer(run: Run, layer: int, rng: np.random.Generator, symbols: list[str], n
     alive = features[fired > 0]
     _write(run, "features", {
         "feature": features, "n_fired": fired, "frequency": fired / (N_CELLS * 50), "n_cells": np.minimum(fired, 40),
+        "n_donors": None,
         "n_genes": np.minimum(fired, 30), "mean_value": np.where(fired > 0, 1.25, np.nan),
         "max_value": np.where(fired > 0, rng.uniform(2, 9, n), 0), "dead": fired == 0,
         "rare": (fired > 0) & (fired < 10),
