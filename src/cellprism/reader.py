@@ -48,7 +48,7 @@ class RunReader:
         self.run = run
 
     def __repr__(self) -> str:
-        return f"RunReader({str(self.path)!r})"
+        return f"RunReader({self.run.name!r})"
 
     @property
     def path(self) -> Path:
@@ -62,7 +62,7 @@ class RunReader:
     def layers(self) -> tuple[int, ...]:
         """Layers that the run takes apart, counted from 0."""
         if not self.run.file("model.json").exists():
-            msg = f"{self.path} has no layers yet: see `cellprism status {self.path}`."
+            msg = f"{self.run.name} has no layers yet: see `cellprism status {self.path}`."
             raise UserError(msg)
         return self.run.layers
 
@@ -163,8 +163,7 @@ class RunReader:
         """Quality of the layer's sparse autoencoder on held-out cells."""
         import pandas as pd
 
-        paths = sorted(self.run.layer_folder(self._known(layer)).glob("metrics_*.parquet"))
-        suffixes = ["", *(path.stem.removeprefix("metrics") for path in paths)]
+        suffixes = self.run.suffixes("metrics", self._known(layer)) or [""]
         return pd.concat([self.run.read("metrics", layer, suffix=suffix) for suffix in suffixes], ignore_index=True)
 
     def rates(self, layer: int | None = None) -> pd.DataFrame:
@@ -174,12 +173,11 @@ class RunReader:
         layers = self.layers if layer is None else (self._known(layer),)
         tables = []
         for one in layers:
-            paths = sorted(self.run.layer_folder(one).glob("rates*.parquet"))
-            suffixes = sorted((path.stem.removeprefix("rates") for path in paths), key=_later)
+            suffixes = sorted(self.run.suffixes("rates", one), key=_later)
             tables += [self.run.read("rates", one, suffix=suffix).assign(layer=one) for suffix in suffixes]
         tables = [table for table in tables if len(table)]
         if not tables:
-            msg = f"no rates in {self.path}: the run has not come so far; see `cellprism status {self.path}`."
+            msg = f"no rates in {self.run.name}: the run has not come so far; see `cellprism status {self.path}`."
             raise UserError(msg)
         table = pd.concat(tables, ignore_index=True)
         return table[["layer", *table.columns.drop("layer")]]
@@ -224,7 +222,7 @@ class RunReader:
     def _known(self, layer: int) -> int:
         if layer not in self.layers:
             names = ", ".join(map(str, self.layers))
-            msg = f"{self.path} has no layer {layer}: choose one of {names}."
+            msg = f"{self.run.name} has no layer {layer}: choose one of {names}."
             raise UserError(msg)
         return layer
 

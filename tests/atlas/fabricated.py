@@ -54,7 +54,8 @@ def write_run(path: Path, *, title: str = "Fabricated", seed: int = 0, n_feature
         _codes(run, layer, rng, positions, n_features)
     (path / "stages").mkdir()
     for i, name in enumerate(["tokens", "catalog.00", "catalog.02"]):
-        marker = {"key": "k", "started": f"2026-01-01T00:00:0{i}Z", "seconds": 1.5, "outputs": {"features": "ab" * 32},
+        outputs = {} if name == "tokens" else {f"layers/{name[-2:]}/features.parquet": "ab" * 32}
+        marker = {"key": "k", "started": f"2026-01-01T00:00:0{i}Z", "seconds": 1.5, "outputs": outputs,
                   "sizes": {}, "inputs": [], "facts": {}, "environment": {}}
         (path / "stages" / f"{name}.json").write_text(json.dumps(marker))
     write_manifest(path, seed)

@@ -20,6 +20,7 @@ from cellprism.atlas.geneindex import gene_index, module_list
 from cellprism.atlas.packing import pack_json
 from cellprism.atlas.shards import feature_shards
 from cellprism.atlas.summary import summary
+from cellprism.atlas.tables import copy_tables
 from cellprism.atlas.topgenes import top_columns
 from cellprism.errors import UserError
 from cellprism.reader import RunReader, open_run
@@ -65,10 +66,11 @@ def export(runs: Sequence[Path], out: Path) -> Path:
         entries = []
         for identifier, reader in zip(identifiers, readers, strict=True):
             _write_run(reader, identifier, folder / "runs" / identifier)
-            _copy_tables(reader, folder / "download" / identifier)
+            listing = copy_tables(reader, folder / "download" / identifier)
+            _write(folder / "runs" / identifier / "tables.jz", pack_json(listing))
             entries.append(_entry(reader, identifier))
-        index = {"format": FORMAT, "generator": f"cellprism {__version__}", "mode": "export", "capabilities": [],
-                 "runs": entries}
+        index = {"format": FORMAT, "generator": f"cellprism {__version__}", "mode": "export",
+                 "capabilities": ["tables"], "runs": entries}
         (folder / "atlas.json").write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return Path(out)
 
@@ -104,13 +106,6 @@ def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:
         _write(folder / "top" / f"L{layer:02d}.bin", pack_columns(top))
         for i, shard in feature_shards(reader, layer, dictionary):
             _write(folder / "feat" / f"L{layer:02d}" / f"{i}.jz", pack_json(shard))
-
-
-def _copy_tables(reader: RunReader, folder: Path) -> None:
-    for path in [*sorted(reader.path.glob("*.parquet")), *sorted(reader.path.glob("layers/*/*.parquet"))]:
-        target = folder / path.relative_to(reader.path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
 
 
 def _entry(reader: RunReader, identifier: str) -> dict[str, Any]:

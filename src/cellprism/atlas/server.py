@@ -63,7 +63,8 @@ def create_app(path: Path, *, host: str = "127.0.0.1") -> FastAPI:
         description="What the features of a single-cell foundation model mean. Read-only.",
     )
     app.include_router(routes(atlas))
-    index = json.dumps({**atlas.index, "mode": "serve", "capabilities": ["api"]}, ensure_ascii=False).encode()
+    served = {**atlas.index, "mode": "serve", "capabilities": [*atlas.index["capabilities"], "api"]}
+    index = json.dumps(served, ensure_ascii=False).encode()
     tag = f'"{hashlib.sha256(index).hexdigest()[:32]}"'
 
     @app.get("/atlas.json", include_in_schema=False)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from cellprism.atlas.packing import clean, number
+from cellprism.atlas.public import public
 from cellprism.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,17 +37,6 @@ def summary(reader: RunReader, identifier: str, dictionary: Dictionaries) -> dic
         "findings": _findings(reader, dictionary),
         "provenance": _provenance(reader),
     }
-
-
-def public(value: Any) -> Any:
-    """Config values as they may be published: absolute paths are cut to their last part."""
-    if isinstance(value, dict):
-        return {key: public(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [public(item) for item in value]
-    if isinstance(value, str) and PurePath(value).is_absolute():
-        return PurePath(value).name
-    return value
 
 
 def _cells(reader: RunReader, facts: dict[str, Any]) -> dict[str, Any]:

@@ -31,11 +31,18 @@ def serve(
 
 def export(
     runs: Runs, out: Annotated[Path, typer.Option(help="directory to write")] = Path("atlas"),
+    as_zip: Annotated[bool, typer.Option("--zip", help="write one zip file, `atlas.zip`, instead")] = False,
 ) -> None:
     """Write the atlas as plain files for any static host.
 
     Example: `cellprism export runs/demo --out atlas`
     """
+    if as_zip:
+        from cellprism.atlas.archive import export_zip
+
+        archive = export_zip(runs, out if out.suffix == ".zip" else out.with_name(f"{out.name}.zip"))
+        typer.echo(f"wrote {archive}: unpack it where it is to be published.")
+        return
     from cellprism.atlas.export import export as write
 
     atlas = write(runs, out)

@@ -36,7 +36,12 @@ class Run:
         self.config = config
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r})"
+        return f"Run({self.name!r})"
+
+    @property
+    def name(self) -> str:
+        """Where the run is, for people."""
+        return str(self.path)
 
     def file(self, name: str, layer: int | None = None) -> Path:
         """Path of a file of the run, or of one of its layers."""
@@ -78,6 +83,10 @@ class Run:
         if self.absent(name, layer) is not None:
             return empty(TABLES[name])
         return read_table(self._table(name, layer, suffix), TABLES[name])
+
+    def suffixes(self, name: str, layer: int) -> list[str]:
+        """What follows ``name`` in the file names of a layer's tables of that layout, such as ``_annotation``."""
+        return sorted(path.stem.removeprefix(name) for path in self.layer_folder(layer).glob(f"{name}*.parquet"))
 
     def notes(self, name: str, layer: int | None = None, *, suffix: str = "") -> dict[str, object]:
         return read_notes(self._table(name, layer, suffix))
