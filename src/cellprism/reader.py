@@ -123,6 +123,12 @@ class RunReader:
         """The features of each chain, layer by layer."""
         return self.run.read("chain_members")
 
+    def remarks(self) -> pd.DataFrame:
+        """Labels and notes of readers that were merged into the run; no rows where there are none."""
+        from cellprism.runs.schemas import TABLES, empty
+
+        return self.run.read("remarks") if self.run.file("remarks.parquet").exists() else empty(TABLES["remarks"])
+
     def unlabelled(self, layer: int) -> pd.DataFrame:
         """Features without a label, the most lasting and reliable first, with their company."""
         return self._read("unlabelled", layer).sort_values("rank", ignore_index=True)

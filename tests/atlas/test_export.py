@@ -54,7 +54,7 @@ def records(folder: Path) -> dict[int, dict[int, dict]]:
         found[layer] = {}
         for path in sorted((folder / f"feat/L{layer:02d}").iterdir()):
             for name, record in jz(path).items():
-                assert int(name) // 64 == int(path.stem)
+                assert int(name) // 32 == int(path.stem)
                 assert record["feature"] == int(name)
                 assert int(name) not in found[layer]
                 found[layer][int(name)] = record

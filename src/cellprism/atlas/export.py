@@ -17,10 +17,12 @@ from cellprism.atlas.dictionaries import dictionaries
 from cellprism.atlas.featuremap import map_columns, mini_columns
 from cellprism.atlas.files import FORMAT, is_atlas
 from cellprism.atlas.geneindex import gene_index, module_list
+from cellprism.atlas.groupindex import group_index
 from cellprism.atlas.packing import pack_json
 from cellprism.atlas.shards import feature_shards
 from cellprism.atlas.summary import summary
 from cellprism.atlas.tables import copy_tables
+from cellprism.atlas.termindex import term_index
 from cellprism.atlas.topgenes import top_columns
 from cellprism.errors import UserError
 from cellprism.reader import RunReader, open_run
@@ -95,6 +97,12 @@ def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:
         _write(folder / "dict" / f"{name}.jz", pack_json(content))
     for i, genes in enumerate(gene_index(reader, dictionary)):
         _write(folder / "gene" / f"{i:02x}.jz", pack_json(genes))
+    for i, terms in enumerate(term_index(reader, dictionary)):
+        _write(folder / "term" / f"{i:02x}.jz", pack_json(terms))
+    rows, matrix = group_index(reader, dictionary)
+    _write(folder / "groups" / "matrix.jz", pack_json(matrix))
+    for i, own in enumerate(rows):
+        _write(folder / "groups" / f"{i}.jz", pack_json(own))
     for layer in reader.layers:
         rng = np.random.default_rng([reader.config.seed, layer])
         features = reader.features(layer)

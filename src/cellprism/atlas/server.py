@@ -139,6 +139,8 @@ def _kept(run: Path) -> Path | None:
     if not manifest.exists():
         return None
     parts = [__version__, str(FORMAT), sha256(STATIC), sha256(manifest), sha256(run / "run.yaml")]
+    remarks = run / "remarks.parquet"
+    parts += [sha256(remarks)] if remarks.exists() else []
     key = "\n".join(parts) + "\n"
     try:
         if not (is_atlas(cache / "atlas") and (cache / "atlas.key").read_text(encoding="utf-8") == key):

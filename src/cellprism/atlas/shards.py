@@ -1,10 +1,11 @@
-"""Everything about each feature, in files of 64 features."""
+"""Everything about each feature, in files of 32 features."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from cellprism.atlas.geneindex import label_terms
+from cellprism.atlas.moreabout import more_about
 from cellprism.atlas.packing import number, whole
 
 if TYPE_CHECKING:
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from cellprism.atlas.dictionaries import Dictionaries
     from cellprism.reader import RunReader
 
-SIZE = 64
+SIZE = 32
+MOST_TESTS = 80
+"""Gene sets and groups of a feature at most; the Parquet tables have all."""
 BINS = 24
 KINDS = ("atom", "cofiring", "previous", "next")
 
@@ -41,6 +44,7 @@ def _records(reader: RunReader, layer: int, dictionary: Dictionaries) -> Iterato
     groups = _group_rows(reader.celltypes(layer), dictionary)
     neighbours = _neighbour_rows(reader, layer, dictionary)
     histograms = _histogram_rows(reader.histograms(layer))
+    more = more_about(reader, layer, dictionary)
     nothing = [] if reader.run.absent("histograms", layer) else [0] * BINS
     for row in reader.features(layer).to_dict("records"):
         feature = int(row["feature"])
@@ -63,6 +67,7 @@ def _records(reader: RunReader, layer: int, dictionary: Dictionaries) -> Iterato
             "groups": groups.get(feature, []),
             "neighbours": neighbours.get(feature, []),
             "histogram": histograms.get(feature, nothing),
+            **{name: values[feature] for name, values in more.items() if feature in values},
         }
 
 
@@ -73,7 +78,7 @@ def _gene_rows(top: pd.DataFrame) -> Rows:
 def _annotation_rows(table: pd.DataFrame, top: pd.DataFrame, dictionary: Dictionaries) -> Rows:
     """The table names the overlapping genes by symbol; they are among the feature's top genes, which have indices."""
     index = dict(zip(zip(top["feature"], top["symbol"], strict=True), top["gene"], strict=True))
-    table = table.sort_values(["feature", "p", "q", "source", "term"])
+    table = table.sort_values(["feature", "p", "q", "source", "term"]).groupby("feature").head(MOST_TESTS)
     counts = _by_feature(table, ["overlap", "n_genes", "term_size"], ["effect", "p", "q"])
     texts = _by_feature(table, ["source", "term", "genes"], [])
     for feature, rows in counts.items():
@@ -85,6 +90,7 @@ def _annotation_rows(table: pd.DataFrame, top: pd.DataFrame, dictionary: Diction
 
 def _group_rows(table: pd.DataFrame, dictionary: Dictionaries) -> Rows:
     table = table.sort_values(["feature", "auroc", "key", "value"], ascending=[True, False, True, True])
+    table = table.groupby("feature").head(MOST_TESTS)
     table = table.assign(group=[dictionary.groups[pair] for pair in zip(table["key"], table["value"], strict=True)])
     return _by_feature(table, ["group", "n_units", "unit"], ["auroc", "log_ratio", "p", "q"])
 

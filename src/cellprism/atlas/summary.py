@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellprism.atlas.packing import clean, number
 from cellprism.atlas.public import public
+from cellprism.atlas.stories import stories
 from cellprism.errors import UserError
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def summary(reader: RunReader, identifier: str, dictionary: Dictionaries) -> dic
         "background": {"min_seen": None if reader.run.absent("n_seen") else config.annotation.min_firings},
         "layers": [_layer(reader, layer) for layer in reader.layers],
         "findings": _findings(reader, dictionary),
+        "stories": stories(reader, dictionary),
         "provenance": _provenance(reader),
     }
 

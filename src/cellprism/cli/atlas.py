@@ -1,4 +1,4 @@
-"""serve, export."""
+"""serve, export, merge-notes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ Runs = Annotated[list[Path], typer.Argument(help="run directories", metavar="RUN
 def register(app: typer.Typer) -> None:
     app.command()(serve)
     app.command()(export)
+    app.command("merge-notes")(merge_notes)
 
 
 def serve(
@@ -47,6 +48,19 @@ def export(
 
     atlas = write(runs, out)
     typer.echo(f"wrote {atlas}: publish it anywhere, or look at it with `cellprism serve {atlas}`.")
+
+
+def merge_notes(
+    run: Annotated[Path, typer.Argument(help="run directory")],
+    files: Annotated[list[Path], typer.Argument(help="JSON files that the atlas saved", metavar="FILE...")],
+) -> None:
+    """Add readers' own labels and notes to a run, so that its atlas shows them to everybody.
+
+    Example: `cellprism merge-notes runs/demo demo-notes.json`
+    """
+    from cellprism.atlas.remarks import merge_remarks
+
+    typer.echo(f"{run} has {merge_remarks(run, files)} notes now: serve or export it again to show them.")
 
 
 def serve_until_interrupted(paths: Sequence[Path], *, port: int | None) -> None:

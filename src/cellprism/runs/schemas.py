@@ -217,6 +217,14 @@ UNLABELLED = Table("unlabelled", 1, {
     "nearest_term": (STR, "its label"),
     "cosine": (F64, "that cosine"),
 })
+REMARKS = Table("remarks", 1, {
+    "layer": (I32, "layer of the feature"),
+    **_FEATURE,
+    "label": (STR, "a reader's own name for it, if any"),
+    "note": (STR, "what the reader has to say, if anything"),
+    "author": (STR, "who wrote it, if they said"),
+    "written": (STR, "when, as ISO 8601"),
+})
 RATES = Table("rates", 1, {
     "rate": (STR, "name of the rate"),
     "value": (F64, "observed rate"),
@@ -232,7 +240,7 @@ RATES = Table("rates", 1, {
 TABLES = {table.name: table for table in (
     CELLS, CELL_LABELS, GENES, TRAINING, METRICS, FEATURES, TOP_GENES, HISTOGRAMS, ANNOTATIONS, LABELS, COFIRING,
     MODULES, MEMBERS, CELLTYPES, MAP, NEIGHBOURS, STRING_DENSITY, EXPLAINED,
-    ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, UNLABELLED, RATES,
+    ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, UNLABELLED, REMARKS, RATES,
 )}
 
 

@@ -4,7 +4,7 @@ import { DataError, readJson } from "./read";
 import type { AtlasIndex, Feature, GeneHit, Genes, Groups, Module, Summary, Terms } from "./types";
 
 const FORMAT = 1;
-const SHARD = 64;
+const SHARD = 32;
 const cache = new Map<string, Promise<unknown>>();
 
 function once<T>(key: string, load: () => Promise<T>): Promise<T> {
