@@ -290,6 +290,7 @@ class TableFile(BaseModel):
     table: str | None = None
     rows: int | None = None
     stage: str | None = None
+    names: list[str] | None = None
     notes: dict[str, Any] = {}
 
 

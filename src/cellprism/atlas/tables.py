@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from cellprism.reader import RunReader
 
+NAMES = {"rates": "rate", "metrics": "metric"}
+"""Tables of which a layer has several files, and the column by which a number is found in one of them."""
+
 
 def copy_tables(reader: RunReader, folder: Path) -> dict[str, Any]:
     """Copy every Parquet table of a run, with the few files that make ``folder`` a run directory for reading.
@@ -83,9 +86,12 @@ def _entry(path: Path, name: str, stage: str | None) -> dict[str, Any]:
     metadata = pq.read_metadata(path)
     own = metadata.metadata or {}
     header = json.loads(own.get(b"cellprism", b"{}"))
+    table = header.get("table", path.stem)
+    named = NAMES.get(table)
+    held = {} if named is None else {"names": pq.read_table(path, columns=[named])[named].to_pylist()}
     return {
-        "file": name, "table": header.get("table", path.stem), "rows": metadata.num_rows, **_content(path),
-        "stage": stage, "notes": clean(public(json.loads(own.get(b"notes", b"{}")))),
+        "file": name, "table": table, "rows": metadata.num_rows, **held, **_content(path), "stage": stage,
+        "notes": clean(public(json.loads(own.get(b"notes", b"{}")))),
     }
 
 

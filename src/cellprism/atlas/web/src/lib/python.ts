@@ -6,13 +6,11 @@ import { TELLS_APART } from "../map/colouring";
 
 const quoted = (text: string) => JSON.stringify(text);
 
-/** Name of the run's directory, as its configuration has it. */
-function directory(summary: Summary): string {
-  const { out } = (summary.provenance.config ?? {}) as { out?: unknown };
-  return typeof out === "string" ? out : summary.id;
-}
-
-const opening = (summary: Summary) => ["import cellprism as cp", "", `run = cp.open_run(${quoted(directory(summary))})  # the run's directory`];
+/** The client reads the very atlas that the page is part of; it takes the run's directory as well. */
+const opening = (summary: Summary) => [
+  "import cellprism as cp", "",
+  `run = cp.atlas.open(${quoted(new URL(".", document.baseURI).href)}, run=${quoted(summary.id)})`,
+];
 
 const columns: Record<SortKey, string> = {
   feature: "feature", label: "label", q: "label_q", terms: "n_terms", group: "group_value", auroc: "group_auroc",
@@ -68,6 +66,44 @@ export function featureCode(summary: Summary, layer: number, feature: number): s
     `histogram = ${of("histograms")}.sort_values("bin")`,
     "",
   ].join("\n");
+}
+
+export function termCode(summary: Summary, source: string, term: string): string {
+  return [
+    "import pandas as pd", ...opening(summary),
+    "tests = pd.concat([run.annotations(layer).assign(layer=layer) for layer in run.layers], ignore_index=True)",
+    `found = tests[(tests["source"] == ${quoted(source)}) & (tests["term"] == ${quoted(term)})]`,
+    'found = found.sort_values(["q", "layer", "feature"])',
+    "",
+  ].join("\n");
+}
+
+export function groupCode(summary: Summary, key: string, value: string): string {
+  return [
+    "import pandas as pd", ...opening(summary),
+    "tests = pd.concat([run.celltypes(layer).assign(layer=layer) for layer in run.layers], ignore_index=True)",
+    `found = tests[(tests["key"] == ${quoted(key)}) & (tests["value"] == ${quoted(value)})]`,
+    'found = found[(found["q"] < 0.05) & (found["auroc"] > 0.5)].sort_values(["auroc", "layer", "feature"], ascending=[False, True, True])',
+    "",
+  ].join("\n");
+}
+
+export function modulesCode(summary: Summary, layer: number): string {
+  return [...opening(summary), `modules = run.modules(${layer})`, `members = run.members(${layer}).sort_values("feature")`, ""].join("\n");
+}
+
+export function overviewCode(summary: Summary): string {
+  return [
+    "import pandas as pd", ...opening(summary), "rates = run.rates()",
+    "metrics = pd.concat([run.metrics(layer).assign(layer=layer) for layer in run.layers], ignore_index=True)",
+    "findings = run.findings()", "",
+  ].join("\n");
+}
+
+/** Everything that the client can be asked, for the page about it. */
+export function clientCode(summary: Summary): string {
+  const layer = summary.layers[0]?.layer ?? 0;
+  return [...opening(summary), "run.layers", `run.features(${layer}).head()`, "run.rates()", ""].join("\n");
 }
 
 export function geneCode(summary: Summary, gene: number, symbol: string): string {
