@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellprism.codes.stages import ENCODE
+from cellprism.compare.controls import control_table, create_controls
 from cellprism.features.context_stages import HIGHWAYS, VARIANCE
 from cellprism.features.geometry_stages import ALIGNMENT, AXES, TRACKING, UNLABELLED
 from cellprism.features.stages import ANNOTATE, CATALOG, CELLTYPES, LAYOUT, MODULES, NEIGHBOURS, STRING_DENSITY
@@ -26,6 +27,8 @@ STAGES = (
     TOKENIZE, RESIDUALS, TRAIN, AXES, ENCODE, FIDELITY, CATALOG, ANNOTATE, STRING_DENSITY, MODULES, CELLTYPES, LAYOUT,
     NEIGHBOURS, ALIGNMENT, TRACKING, UNLABELLED, VARIANCE, HIGHWAYS,
 )
+CONTROL_STAGES = tuple(stage for stage in STAGES if stage is not FIDELITY)
+"""A control's model predicts nothing that reconstructions could spoil."""
 
 
 def run(config: Config, progress: Progress | None = None) -> Run:
@@ -42,4 +45,8 @@ def run(config: Config, progress: Progress | None = None) -> Run:
         run_stages(STAGES[:1], target, progress or Silent())
         check_fit(target)
         run_stages(STAGES, target, progress or Silent())
+        controls = create_controls(config)
+        for control in controls.values():
+            run_stages(CONTROL_STAGES, control, progress or Silent())
+        target.write("controls", control_table(target, controls))
     return target

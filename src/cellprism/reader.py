@@ -188,6 +188,14 @@ class RunReader:
         table = pd.concat(tables, ignore_index=True)
         return table[["layer", *table.columns.drop("layer")]]
 
+    def controls(self) -> pd.DataFrame:
+        """Headline rates beside their nulls and beside the same rates of the run's controls; empty without controls."""
+
+        from cellprism.runs.schemas import TABLES, empty
+
+        table: pd.DataFrame = self.run.read("controls") if self.run.config.controls else empty(TABLES["controls"])
+        return table
+
     def codes(self, layer: int) -> CodeStore:
         """Which features fire at every position of a layer."""
         from cellprism.codes.store import CodeStore

@@ -15,7 +15,7 @@ from cellprism.cells.expression import read_expression
 from cellprism.cells.tokenised import TokenLists
 from cellprism.errors import UserError
 from cellprism.models import load_model
-from cellprism.models.base import pick_dtype
+from cellprism.models.base import gather, pick_dtype
 from cellprism.models.checkpoints import find_checkpoint
 from cellprism.models.dictionaries import find_vocabulary, read_dictionary
 from cellprism.models.geneformer import Geneformer
@@ -45,8 +45,11 @@ def test_every_layer_and_the_logits_equal_transformers(small_cells: Expression, 
     assert batch.padded
     with torch.inference_mode():
         whole = bert(input_ids=batch.tokens, attention_mask=batch.mask.long(), output_hidden_states=True)
-        readout = None
+        readout, previous = None, model.embed(batch)
+        places = torch.tensor([[1, 4, 9], [2, 3, 5], [0, 8, 7]])
         for layer, h in model.residuals(batch):
+            assert torch.allclose(model.block_at(layer, previous, batch, places), gather(h, places), atol=1e-5)
+            previous = h
             assert torch.allclose(h[batch.mask], whole.hidden_states[layer + 1][batch.mask], atol=1e-5)
             readout = model.readout(h, batch)
         assert readout is not None

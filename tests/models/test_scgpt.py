@@ -25,7 +25,8 @@ import cellprism.models
 from cellprism.codes.store import CodeStore
 from cellprism.errors import UserError
 from cellprism.models import load_model
-from cellprism.models.base import Batch
+from cellprism.models.base import Batch, gather
+from cellprism.models.controls import as_control
 from cellprism.models.scgpt import ScGPT, load_scgpt
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ def test_starting_from_a_cached_layer_equals_the_full_run_bit_for_bit(folder: Pa
     whole = [h for _, h in model.residuals(batch)]
     with torch.inference_mode():
         assert torch.equal(model.block(2, model.block(1, whole[0], batch), batch), whole[2])
+        places = torch.tensor([[1, 4, 9], [2, 3, 5], [0, 8, 7], [1, 2, 3], [6, 5, 1]])
+        assert torch.allclose(model.block_at(2, whole[1], batch, places), gather(whole[2], places), atol=1e-5)
 
 
 def test_bfloat16_follows_float32_with_embeddings_kept_exact(folder: Path, small_cells: Expression) -> None:
@@ -281,3 +284,18 @@ def write_cells(expression: Expression, path: Path) -> None:
     var = pd.DataFrame(index=[names[0] for names in expression.genes])
     obs = expression.obs.set_axis(expression.names)
     anndata.AnnData(expression.counts, obs=obs, var=var).write_h5ad(path)
+
+
+def test_controls_of_scgpt(folder: Path) -> None:
+    model = load_model(str(folder), kind="scgpt", device="cpu")
+    tokens = torch.tensor([[38, 3, 5, 3]])
+    batch = Batch(
+        tokens=tokens, mask=tokens >= 0, gene=tokens < 37, cells=np.array([0]), padded=False,
+        values=torch.tensor([[-2.0, 1.0, 7.0, 9.0]]),
+    )
+    h = as_control(model, "static_embedding", seed=0).embed(batch)
+    assert torch.equal(h[0, 1], h[0, 3])
+    assert not torch.equal(h[0, 1], h[0, 2])
+    before = [h for _, h in model.residuals(batch)]
+    after = [h for _, h in as_control(model, "random_weights", seed=0).residuals(batch)]
+    assert not torch.allclose(before[-1], after[-1])

@@ -152,16 +152,12 @@ class Nearest(BaseModel):
     reliability: float | None
 
 
-class Link(BaseModel):
-    layer: int
-    feature: int
-    cosine: float | None
-
-
 class Highway(BaseModel):
+    """A feature of a later layer that fires at the same positions."""
+
     layer: int
     feature: int
-    count: int
+    count: int | None
     pmi: float | None
     q: float | None
     label: GeneSet | None
@@ -172,6 +168,15 @@ class Remark(BaseModel):
     note: str | None
     author: str | None
     written: str | None
+
+
+class Link(BaseModel):
+    """A feature of a chain, and its cosine with the one before."""
+
+    layer: int
+    feature: int
+    cosine: float | None
+    label: GeneSet | None
 
 
 class Feature(BaseModel):
@@ -191,13 +196,13 @@ class Feature(BaseModel):
     annotations: list[Annotation]
     groups: list[GroupTest]
     neighbours: list[Neighbour]
+    highways: list[Highway]
+    chain: list[Link]
     histogram: list[int]
     variance: Variance | None = None
     axis: Axis | None = None
     string: Density | None = None
     nearest: Nearest | None = None
-    chain: list[Link]
-    highways: list[Highway]
     remarks: list[Remark]
 
 

@@ -147,10 +147,12 @@ class AtlasRun:
                 for row in record["neighbours"]
             ],
             **{name: _named(columns, record[name]) for name, columns in PARTS.items() if name in record},
-            "chain": [_named(("layer", "feature", "cosine"), row) for row in record.get("chain", [])],
-            "highways": [_named(("layer", "feature", "count", "pmi", "q"), row[:-1]) | {"label": self._term(row[-1])}
-                         for row in record.get("highways", [])],
             "remarks": [_named(("label", "note", "author", "written"), row) for row in record.get("remarks", [])],
+            "highways": [
+                _named(("layer", "feature", "count", "pmi", "q"), row[:-1]) | {"label": self._term(row[-1])}
+                for row in record["highways"]
+            ],
+            "chain": self._chain(record["chain"]),
         }
 
     def find_genes(self, text: str) -> list[dict[str, Any]]:
@@ -237,6 +239,15 @@ class AtlasRun:
             "module": row["module"] if row["module"] < 65535 else None,
             "group": group,
         }
+
+    def _chain(self, chain: list[Any] | None) -> list[dict[str, Any]]:
+        """The features of a chain, one per layer, with the cosine of each to the one before."""
+        if chain is None:
+            return []
+        first, features, cosines, terms = chain
+        layers = self.layers[self.layers.index(first) :]
+        rows = zip(layers, features, [None, *cosines], terms, strict=False)
+        return [{"layer": la, "feature": f, "cosine": c, "label": self._term(t)} for la, f, c, t in rows]
 
     def _known(self, layer: int) -> int:
         if layer not in self.layers:

@@ -81,9 +81,21 @@ class CellModel(ABC):
     def block(self, layer: int, h: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Output of block ``layer`` given its input ``h``; both ``(B, T, d_model)``."""
 
+    def block_at(self, layer: int, h: torch.Tensor, batch: Batch, places: torch.Tensor) -> torch.Tensor:
+        """Output of block ``layer`` at ``places (B, P)`` alone, ``(B, P, d_model)``; a model may spare the others."""
+        return gather(self.block(layer, h, batch), places)
+
     @abstractmethod
     def readout(self, h: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Predictions from the output of the last block: gene logits ``(B, T, vocabulary)``, or expression."""
+
+    def gene_embedding(self, batch: Batch) -> torch.Tensor:
+        """What is known of each gene before the cell is seen, ``(B, T, d_model)``; optional, wanted by a control."""
+        raise NotImplementedError
+
+    def block_module(self, layer: int) -> torch.nn.Module:
+        """The module with the weights of block ``layer``; optional, wanted by a control that shuffles them."""
+        raise NotImplementedError
 
     def batches(self, tokens: TokenizedCells, cells: np.ndarray, *, token_budget: int) -> Iterator[Batch]:
         """Batches of the given cells, similar lengths together, at most ``token_budget`` padded tokens each."""
@@ -103,6 +115,11 @@ class CellModel(ABC):
             with torch.inference_mode():
                 h = self.block(layer, h, batch)
             yield layer, h
+
+
+def gather(h: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Positions ``places (B, P)`` of ``h (B, T, d)``, shape ``(B, P, d)``."""
+    return h.gather(1, places[:, :, None].expand(-1, -1, h.shape[-1]))
 
 
 def pick_device(name: str) -> torch.device:

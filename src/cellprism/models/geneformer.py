@@ -10,7 +10,7 @@ import torch
 
 from cellprism.cells.rank_tokens import GeneVocabulary, adopt_tokens, rank_tokens
 from cellprism.errors import UserError
-from cellprism.models.base import Batch, CellModel, pick_dtype
+from cellprism.models.base import Batch, CellModel, gather, pick_dtype
 from cellprism.models.checkpoints import find_checkpoint, weight_files
 from cellprism.models.dictionaries import find_vocabulary
 
@@ -86,9 +86,33 @@ class Geneformer(CellModel):
         out: torch.Tensor = self.bert.bert.encoder.layer[layer](h, attention_mask=attend)
         return out
 
+    def block_at(self, layer: int, h: torch.Tensor, batch: Batch, places: torch.Tensor) -> torch.Tensor:
+        """As `block`, with queries and everything after attention at ``places`` alone."""
+        part = self.bert.bert.encoder.layer[layer]
+        attention, here = part.attention.self, gather(h, places)
+
+        def heads(x: torch.Tensor) -> torch.Tensor:
+            return torch.unflatten(x, -1, (attention.num_attention_heads, -1)).transpose(1, 2)
+
+        attended = torch.nn.functional.scaled_dot_product_attention(
+            heads(attention.query(here)), heads(attention.key(h)), heads(attention.value(h)),
+            attn_mask=batch.mask[:, None, None, :] if batch.padded else None,
+        )
+        joined = part.attention.output(attended.transpose(1, 2).flatten(-2), here)
+        out: torch.Tensor = part.output(part.intermediate(joined), joined)
+        return out
+
     def readout(self, h: torch.Tensor, batch: Batch) -> torch.Tensor:
         logits: torch.Tensor = self.bert.cls(h)
         return logits
+
+    def gene_embedding(self, batch: Batch) -> torch.Tensor:
+        h: torch.Tensor = self.bert.bert.embeddings.word_embeddings(batch.tokens)
+        return h
+
+    def block_module(self, layer: int) -> torch.nn.Module:
+        module: torch.nn.Module = self.bert.bert.encoder.layer[layer]
+        return module
 
 
 def load_geneformer(

@@ -11,7 +11,7 @@ import torch
 
 from cellprism.cells.binned_tokens import SymbolVocabulary, binned_tokens, raw_value_tokens
 from cellprism.errors import UserError
-from cellprism.models.base import Batch, CellModel, pick_dtype
+from cellprism.models.base import Batch, CellModel, gather, pick_dtype
 from cellprism.models.scgpt_network import Network, Sizes
 
 if TYPE_CHECKING:
@@ -104,10 +104,24 @@ class ScGPT(CellModel):
         out: torch.Tensor = self.layers[layer](h, batch.mask[:, None, None, :] if batch.padded else None)
         return out
 
+    def block_at(self, layer: int, h: torch.Tensor, batch: Batch, places: torch.Tensor) -> torch.Tensor:
+        """As `block`, with queries and everything after attention at ``places`` alone."""
+        mask = batch.mask[:, None, None, :] if batch.padded else None
+        out: torch.Tensor = self.layers[layer](h, mask, gather(h, places))
+        return out
+
     def readout(self, h: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Expression that the model predicts at every position, in bins, shape ``(B, T)``."""
         expression: torch.Tensor = self.network.decoder["fc"](h)[..., 0]
         return expression
+
+    def gene_embedding(self, batch: Batch) -> torch.Tensor:
+        h: torch.Tensor = self.network.encoder(batch.tokens)
+        return h.to(self.dtype)
+
+    def block_module(self, layer: int) -> torch.nn.Module:
+        module: torch.nn.Module = self.layers[layer]
+        return module
 
 
 def load_scgpt(

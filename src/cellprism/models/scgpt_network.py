@@ -58,9 +58,17 @@ class _Attention(nn.Module):
         self.in_proj_bias = nn.Parameter(torch.empty(3 * d_model))
         self.out_proj = nn.Linear(d_model, d_model)
 
-    def forward(self, h: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        projected = functional.linear(h, self.in_proj_weight, self.in_proj_bias)
-        q, k, v = projected.unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
+    def forward(self, h: torch.Tensor, mask: torch.Tensor | None, here: torch.Tensor | None = None) -> torch.Tensor:
+        """Attention of ``here``, by default of every position of ``h``, to ``h``."""
+        if here is None:
+            projected = functional.linear(h, self.in_proj_weight, self.in_proj_bias)
+            q, k, v = projected.unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
+        else:
+            d = h.shape[-1]
+            q = functional.linear(here, self.in_proj_weight[:d], self.in_proj_bias[:d])
+            q = q.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
+            projected = functional.linear(h, self.in_proj_weight[d:], self.in_proj_bias[d:])
+            k, v = projected.unflatten(-1, (2, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
         attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         out: torch.Tensor = self.out_proj(attended.transpose(1, 2).flatten(-2))
         return out
@@ -77,8 +85,9 @@ class _Block(nn.Module):
         self.norm1 = nn.LayerNorm(sizes.d_model)
         self.norm2 = nn.LayerNorm(sizes.d_model)
 
-    def forward(self, h: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        h = self.norm1(h + self.self_attn(h, mask))
+    def forward(self, h: torch.Tensor, mask: torch.Tensor | None, here: torch.Tensor | None = None) -> torch.Tensor:
+        """Output at the positions of ``here``, by default at every position of ``h``."""
+        h = self.norm1((h if here is None else here) + self.self_attn(h, mask, here))
         out: torch.Tensor = self.norm2(h + self.linear2(functional.relu(self.linear1(h))))
         return out
 

@@ -84,10 +84,6 @@ class Run:
             return empty(TABLES[name])
         return read_table(self._table(name, layer, suffix), TABLES[name])
 
-    def suffixes(self, name: str, layer: int) -> list[str]:
-        """What follows ``name`` in the file names of a layer's tables of that layout, such as ``_annotation``."""
-        return sorted(path.stem.removeprefix(name) for path in self.layer_folder(layer).glob(f"{name}*.parquet"))
-
     def notes(self, name: str, layer: int | None = None, *, suffix: str = "") -> dict[str, object]:
         return read_notes(self._table(name, layer, suffix))
 
@@ -96,6 +92,12 @@ class Run:
         notes: dict[str, object] | None = None,
     ) -> None:
         write_table(self._table(name, layer, suffix), TABLES[name], frame, notes=notes)
+
+    def suffixes(self, name: str, layer: int) -> list[str]:
+        """The suffixes of the files with the layout ``name`` that a layer has, in alphabetical order."""
+        files = self.layer_folder(layer).glob(f"{name}*.parquet")
+        found = (path.stem.removeprefix(name) for path in files)
+        return sorted(suffix for suffix in found if suffix == "" or suffix.startswith("_"))
 
     def _table(self, name: str, layer: int | None, suffix: str) -> Path:
         return self.file(f"{name}{suffix}.parquet", layer)

@@ -236,11 +236,97 @@ RATES = Table("rates", 1, {
     "null": (STR, "what the null keeps and what it breaks"),
     "protocol": (STR, "calibrated or published"),
 })
+CONTROLS = Table("controls", 1, {
+    "layer": (I32, "layer of the run"),
+    "rate": (STR, "name of the rate"),
+    "value": (F64, "rate of the run"),
+    "n": (I64, "units in its denominator"),
+    "unit": (STR, "what is counted"),
+    "null_mean": (F64, "mean of the run's rate under its null"),
+    "null_q95": (F64, "95 % quantile of the run's rate under its null"),
+    "control": (STR, "what the control's model lacks: random_weights or static_embedding"),
+    "control_layer": (I32, "layer of the control; static embeddings have one"),
+    "control_value": (F64, "rate of the control"),
+    "control_n": (I64, "units in its denominator"),
+    "control_null_mean": (F64, "mean of the control's rate under its null"),
+    "control_null_q95": (F64, "95 % quantile of the control's rate under its null"),
+    "protocol": (STR, "calibrated or published"),
+})
+
+_EDGE = {
+    "source": (I32, "feature of the source layer"),
+    "target_layer": (I32, "a later layer"),
+    "target": (I32, "feature of that layer"),
+}
+_EFFECT = {
+    "effect": (F64, "mean over cells of edited minus clean activation at the positions where the source fires"),
+    "sd": (F64, "standard deviation of the same over cells"),
+}
+EDGES = Table("edges", 1, {
+    **_EDGE, **_EFFECT,
+    "g": (F64, "Hedges' g of the effect over cells"),
+    "agreement": (F64, "share of the cells with an effect other than 0 that have the sign of the mean"),
+    "n_cells": (I32, "cells in which the source fires"),
+    "n_nonzero": (I32, "cells with an effect other than 0"),
+    "p": (F64, "sign-flip p-value"),
+    "q": (F64, "Benjamini-Hochberg adjusted p within all live tests of the trace"),
+    "sign": (I32, "1: supports, taking the source away lowers the target; -1: opposes"),
+    "published": (BOOL, "passes the rule of the published work as well"),
+    "replicated": (BOOL, "same sign and |g| above the threshold in each half of the cells"),
+})
+PUBLISHED_EDGES = Table("published_edges", 1, {
+    **_EDGE,
+    "d": (F64, "effect over its standard deviation"),
+    "consistency": (F64, "larger share of cells above 0 or not above 0"),
+    **_EFFECT,
+    "n_cells": (I32, "cells in which the source fires"),
+})
+SOURCES = Table("sources", 1, {
+    "source": (I32, "feature of the source layer"),
+    "target_layer": (I32, "a later layer"),
+    "n_cells": (I32, "cells in which the source fires"),
+    "live": (I64, "targets of that layer with any effect other than 0: the tests"),
+    "edges": (I64, "edges to that layer"),
+    "supports": (I64, "those of sign 1"),
+    "passing": (I64, "targets that pass the thresholds of size and agreement, whatever their q"),
+    "null_passing": (F64, "the same under sign flips, mean"),
+    "published": (I64, "targets that pass the rule of the published work"),
+    "published_negative": (I64, "those that the edit lowers"),
+})
+FDR = Table("fdr", 1, {
+    "rule": (STR, "thresholds; calibrated: with q < 0.05; published; `:half`: with half of the cells"),
+    "g": (F64, "|g| above; |d| for the published rule"),
+    "agreement": (F64, "agreement above, or reaching 1; consistency for the published rule"),
+    "edges": (I64, "effects that pass"),
+    "null_mean": (F64, "mean number under sign flips"),
+    "null_low": (F64, "5 % quantile of that number over flips"),
+    "null_high": (F64, "95 % quantile of that number over flips"),
+    "fdr": (F64, "null_mean over edges"),
+    "fdr_low": (F64, "null_low over edges"),
+    "fdr_high": (F64, "null_high over edges"),
+    "n_permutations": (I32, "flips, each a whole null graph"),
+})
+TRACE_RATES = Table("trace_rates", 1, {
+    "rate": (STR, "name of the rate"),
+    "target_layer": (I32, "the layer of the targets; -1 for all together"),
+    "value": (F64, "observed rate"),
+    "n": (I64, "units in the denominator"),
+    "unit": (STR, "what is counted"),
+    "null_mean": (F64, "mean of the rate under the null"),
+    "null_q05": (F64, "5 % quantile of the rate under the null"),
+    "null_q95": (F64, "95 % quantile of the rate under the null"),
+    "p": (F64, "one-sided p-value of a rate that large under the null"),
+    "n_permutations": (I32, "permutations of the null"),
+    "null": (STR, "what the null keeps and what it breaks"),
+    "protocol": (STR, "calibrated or published"),
+})
 
 TABLES = {table.name: table for table in (
     CELLS, CELL_LABELS, GENES, TRAINING, METRICS, FEATURES, TOP_GENES, HISTOGRAMS, ANNOTATIONS, LABELS, COFIRING,
     MODULES, MEMBERS, CELLTYPES, MAP, NEIGHBOURS, STRING_DENSITY, EXPLAINED,
     ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, UNLABELLED, REMARKS, RATES,
+    EDGES, PUBLISHED_EDGES, SOURCES, FDR, TRACE_RATES,
+    CONTROLS,
 )}
 
 

@@ -16,6 +16,7 @@ const Feature = lazy("feature", () => import("./pages/feature"));
 const Genes = lazy("genes", () => import("./pages/genes"));
 const GeneList = lazy("gene list", () => import("./pages/gene-list"));
 const Modules = lazy("modules", () => import("./pages/modules"));
+const Flow = lazy("flow", () => import("./pages/flow"));
 const Ontology = lazy("ontology", () => import("./pages/ontology"));
 const Cells = lazy("cells", () => import("./pages/cells"));
 const Data = lazy("data", () => import("./pages/data"));
@@ -32,6 +33,7 @@ function Header({ atlas, entry, page }: { atlas: AtlasIndex; entry: RunEntry; pa
     ["Ontology", paths.terms(entry.id), ["ontology"]],
     ["Cell types", paths.groups(entry.id), ["cells"]],
     ["Modules", paths.modules(entry.id), ["modules"]],
+    ["Flow", paths.flow(entry.id), ["flow"]],
     ["Data", paths.data(entry.id), ["data"]],
     ["Methods", paths.methods(entry.id), ["methods"]],
     ["Help", paths.help(entry.id), ["help"]],
@@ -80,6 +82,7 @@ function Pages({ atlas, entry }: { atlas: AtlasIndex; entry: RunEntry }) {
             <Route path="/:run/genes"><Genes /></Route>
             <Route path="/:run/list"><GeneList /></Route>
             <Route path="/:run/modules"><Modules /></Route>
+            <Route path="/:run/flow"><Flow /></Route>
             <Route path="/:run/ontology"><Ontology /></Route>
             <Route path="/:run/cells"><Cells /></Route>
             <Route path="/:run/data"><Data /></Route>

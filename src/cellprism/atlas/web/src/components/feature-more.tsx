@@ -1,8 +1,8 @@
-// What else is known of a feature: where its activation comes from, through which layers it lasts, what fires with it later.
+// What else is known of a feature: where its activation comes from and what is near it.
 import type { Feature } from "../data/types";
-import { count, fixed, MISSING, number, percent, plural, probability, shortTerm } from "../lib/format";
+import { count, fixed, MISSING, number, percent, plural, probability } from "../lib/format";
 import { paths } from "../lib/route";
-import { useRun, type Words } from "../lib/run";
+import { useRun } from "../lib/run";
 import { from } from "../lib/source";
 import { SourceButton } from "./source";
 
@@ -32,42 +32,6 @@ function Variance({ shares }: { shares: NonNullable<Feature["variance"]> }) {
   );
 }
 
-function Chain({ chain, layer }: { chain: NonNullable<Feature["chain"]>; layer: number }) {
-  const { id } = useRun();
-  return (
-    <div>
-      <div class="part-head"><h3>The same in other layers</h3><SourceButton table="chain_members" what="the layers" /></div>
-      <p class="small muted">matched atoms from layer to layer, with their absolute cosine</p>
-      <ol class="chain">
-        {chain.map(([at, feature, cosine]) => (
-          <li key={at}>
-            {cosine !== null && <span class="small muted num" {...from("chain_members.cosine")}>{fixed(cosine)}</span>}
-            {at === layer ? <span class="chip num" aria-current="true">{at}·{feature}</span> : <a class="chip num" href={`#${paths.feature(id, at, feature)}`}>{at}·{feature}</a>}
-          </li>
-        ))}
-      </ol>
-    </div>
-  );
-}
-
-function Highways({ rows, words }: { rows: NonNullable<Feature["highways"]>; words: Words }) {
-  const { id } = useRun();
-  return (
-    <div>
-      <div class="part-head"><h3>Fires with it in the next layer</h3><SourceButton table="highways" what="these partners" /></div>
-      <p class="small muted">pointwise mutual information (log₂) above 3, each pair passed its test; positions at which both fire</p>
-      <ol class="partners">
-        {rows.map(([at, feature, both, pmi, , term]) => (
-          <li key={feature}>
-            <a href={`#${paths.feature(id, at, feature)}`}><span class="num">{at}·{feature}</span> <span class="quiet">{term === null ? "not annotated" : shortTerm(words.terms.term[term] ?? "")}</span></a>
-            <span class="num small" {...from("highways.pmi")}>{fixed(pmi)}</span><span class="num small muted" {...from("highways.count")}>{count(both)}</span>
-          </li>
-        ))}
-      </ol>
-    </div>
-  );
-}
-
 function Rest({ axis, string, nearest, layer }: { axis: Feature["axis"]; string: Feature["string"]; nearest: Feature["nearest"]; layer: number }) {
   const { id } = useRun();
   return (
@@ -80,15 +44,13 @@ function Rest({ axis, string, nearest, layer }: { axis: Feature["axis"]; string:
   );
 }
 
-export function MoreAbout({ feature, layer, words }: { feature: Feature; layer: number; words: Words }) {
-  const { variance, chain, highways, axis, string, nearest } = feature;
-  if (!variance && !chain && !highways && !axis && !string && !nearest) return null;
+export function MoreAbout({ feature, layer }: { feature: Feature; layer: number }) {
+  const { variance, axis, string, nearest } = feature;
+  if (!variance && !axis && !string && !nearest) return null;
   return (
     <section class="panel" aria-label="More about it">
       <div class="neighbours">
         {variance && <Variance shares={variance} />}
-        {chain && <Chain chain={chain} layer={layer} />}
-        {highways && <Highways rows={highways} words={words} />}
         {(axis || string || nearest) && <div><h3>Its place</h3><Rest {...{ axis, string, nearest, layer }} /></div>}
       </div>
     </section>

@@ -127,14 +127,16 @@ export interface Feature {
   annotations: AnnotationRow[];
   groups: GroupRow[];
   neighbours: NeighbourRow[];
+  /** features of later layers that fire at the same positions */
+  highways: [layer: number, feature: number, count: Maybe, pmi: Maybe, q: Maybe, term: Maybe][];
+  /** the features that it goes on as, layer by layer */
+  chain: [firstLayer: number, features: number[], cosines: number[], terms: Maybe[]] | null;
   histogram: number[];
   /** parts that not every run and not every feature has */
   variance?: [gene: Maybe, cell: Maybe, rest: Maybe, fixed: boolean];
   axis?: [axis: Maybe, cosine: Maybe];
   string?: [nInNetwork: Maybe, edges: Maybe, expected: Maybe, effect: Maybe, p: Maybe, q: Maybe];
   nearest?: [feature: Maybe, cosine: Maybe, reliability: Maybe];
-  chain?: [layer: number, feature: number, cosine: Maybe][];
-  highways?: [layer: number, feature: number, count: number, pmi: Maybe, q: Maybe, term: Maybe][];
   remarks?: [label: string | null, note: string | null, author: string | null, written: string | null][];
 }
 

@@ -54,6 +54,7 @@ export const paths = {
   help: (run: string) => address(run, "/help"),
   modules: (run: string, layer?: number) =>
     address(run, "/modules", layer === undefined ? {} : { layer: String(layer) }),
+  flow: (run: string, query?: Query) => address(run, "/flow", query),
   methods: (run: string) => address(run, "/methods"),
 };
 
