@@ -90,8 +90,9 @@ class PublishedRun(Run):
 
     def suffixes(self, name: str, layer: int) -> list[str]:
         start = f"layers/{layer:02d}/{name}"
-        return sorted(file.removeprefix(start).removesuffix(".parquet") for file in self._hashes
-                      if file.startswith(start) and file.endswith(".parquet"))
+        found = (file.removeprefix(start).removesuffix(".parquet") for file in self._hashes
+                 if file.startswith(start) and file.endswith(".parquet"))
+        return sorted(suffix for suffix in found if suffix == "" or suffix.startswith("_"))
 
     def _fetch(self, name: str) -> None:
         target = self.path / name

@@ -40,7 +40,7 @@ function Endpoint({ path, operation, schemas }: { path: string; operation: Opera
   const answer = operation.responses["200"]?.content?.["application/json"]?.schema;
   const fields = answer?.$ref ? schemas[named(answer.$ref)]?.properties : undefined;
   return (
-    <details class="panel fold endpoint">
+    <details class="fold endpoint">
       <summary><code>GET {path}</code> <span class="muted">{operation.summary}</span></summary>
       <dl class="source-columns">
         {operation.parameters?.map(({ name, in: place, required, description, schema }) => (
@@ -59,7 +59,7 @@ export function Endpoints() {
       {({ paths, components }) => (
         <div class="stack-tight" data-testid="endpoints">
           <p>Read-only, lists in pages of up to 500 rows, faults as one sentence under <code>detail</code>. The description for programs is <a href="openapi.json">openapi.json</a>; for instance <a href="api/runs">api/runs</a>.</p>
-          {Object.entries(paths).map(([path, methods]) => methods["get"] && <Endpoint key={path} path={path} operation={methods["get"]} schemas={components?.schemas ?? {}} />)}
+          <div class="panel fold-list">{Object.entries(paths).map(([path, methods]) => methods["get"] && <Endpoint key={path} path={path} operation={methods["get"]} schemas={components?.schemas ?? {}} />)}</div>
         </div>
       )}
     </Load>

@@ -55,7 +55,7 @@ export function layerCode(summary: Summary, groups: Groups, { layer, text, mode,
   return [...lines, `table = table.sort_values(${by}${order})`, ""].join("\n");
 }
 
-export function featureCode(summary: Summary, layer: number, feature: number): string {
+export function featureCode(summary: Summary, layer: number, feature: number, highways: boolean): string {
   const of = (table: string) => `run.${table}(${layer}).query("feature == ${feature}")`;
   return [
     ...opening(summary),
@@ -63,6 +63,7 @@ export function featureCode(summary: Summary, layer: number, feature: number): s
     `gene_sets = ${of("annotations")}.sort_values("p")`,
     `groups = ${of("celltypes")}.sort_values("auroc", ascending=False)`,
     `neighbours = ${of("neighbours")}.sort_values(["kind", "rank"])`,
+    ...(highways ? [`highways = ${of("highways")}.sort_values("pmi", ascending=False)`] : []),
     `histogram = ${of("histograms")}.sort_values("bin")`,
     "",
   ].join("\n");

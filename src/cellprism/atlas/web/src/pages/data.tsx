@@ -19,7 +19,7 @@ function TableCard({ name, tables, files }: { name: string; tables: Tables; file
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
   const columns = tables.tables[name]?.columns ?? [];
   return (
-    <details class="panel fold" onToggle={(event) => setOpen(event.currentTarget.open)}>
+    <details class="fold" onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary><b>{title(name)}</b> <span class="muted num">{plural(files.length, "file")}, {plural(rows, "row")}, {size(bytes)}</span></summary>
       {open && (
         <div class="stack-tight">
@@ -52,7 +52,7 @@ function TableList({ tables }: { tables: Tables }) {
         {plural(byName.size, "table")} as Parquet, {size(total)} together, for pandas, polars, DuckDB or R; all digits are in them. Made by <code>{tables.command}</code> with{" "}
         <a href={`download/${id}/run.yaml`} download>run.yaml</a>, seed {count(tables.seed)}. Layer NN of a run is in <code>layers/NN/</code>.
       </p>
-      {[...byName].sort(([a], [b]) => a.localeCompare(b)).map(([name, files]) => <TableCard key={name} name={name} tables={tables} files={files} />)}
+      <div class="panel fold-list">{[...byName].sort(([a], [b]) => a.localeCompare(b)).map(([name, files]) => <TableCard key={name} name={name} tables={tables} files={files} />)}</div>
     </div>
   );
 }

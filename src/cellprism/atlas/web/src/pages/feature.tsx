@@ -146,7 +146,7 @@ function Body({ data, about, words }: { data: Data; about: LayerSummary; words: 
       </section>
       <MoreAbout feature={feature} layer={layer} />
       <Remarks feature={feature} layer={layer} />
-      <PythonCell code={featureCode(summary, layer, feature.feature)} />
+      <PythonCell code={featureCode(summary, layer, feature.feature, feature.highways.length > 0)} />
     </>
   );
 }
