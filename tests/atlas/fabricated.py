@@ -49,7 +49,6 @@ def write_run(path: Path, *, title: str = "Fabricated", seed: int = 0, n_feature
         "id": [f"ENSG{i:011d}" for i in range(N_GENES)], "symbol": symbols, "n_seen": rng.integers(1, 40, N_GENES),
     })
     positions = _positions(run, rng)
-    _chains(run)
     for layer in LAYERS:
         _layer(run, layer, rng, symbols, n_features)
         _codes(run, layer, rng, positions, n_features)
@@ -117,20 +116,6 @@ def _layer(run: Run, layer: int, rng: np.random.Generator, symbols: list[str], n
         }), layer, suffix=suffix)
 
 
-def _chains(run: Run) -> None:
-    """Feature f of the first layer goes on as f + 1 in the second, for f from 10 to 14; feature 20 is alone."""
-    firsts = [*range(10, 15), 20]
-    lengths = [2] * 5 + [1]
-    _write(run, "chains", {
-        "chain": np.arange(6), "first_layer": LAYERS[0], "last_layer": [LAYERS[n - 1] for n in lengths],
-        "n_layers": lengths, "mean_cosine": [0.9, 0.8, 0.95, 0.75, 0.85, np.nan],
-    })
-    rows = [(chain, layer, first + step, 0.8 if step else np.nan)
-            for chain, (first, n) in enumerate(zip(firsts, lengths, strict=True))
-            for step, layer in enumerate(LAYERS[:n])]
-    run.write("chain_members", pd.DataFrame(rows, columns=list(TABLES["chain_members"].columns)))
-
-
 def _more(run: Run, layer: int, rng: np.random.Generator, alive: np.ndarray) -> None:
     n = len(alive)
     gene = rng.uniform(0, 0.9, n)
@@ -148,11 +133,6 @@ def _more(run: Run, layer: int, rng: np.random.Generator, alive: np.ndarray) -> 
         "reliability": rng.uniform(0, 1, len(bare)),
         "module": pd.array([None] * len(bare), "Int32"), "labelled_in_module": 0, "nearest": 1,
         "nearest_term": TERMS[0][1], "cosine": 0.4,
-    }, layer)
-    some = alive[:12] if layer == LAYERS[0] else alive[:0]
-    _write(run, "highways", {
-        "feature": some, "partner_layer": LAYERS[1], "partner": some, "count": 60, "pmi": 3.5 + some / 100, "p": 1e-9,
-        "q": 1e-8,
     }, layer)
 
 
