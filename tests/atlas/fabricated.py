@@ -132,6 +132,7 @@ def _more(run: Run, layer: int, rng: np.random.Generator, alive: np.ndarray) -> 
     _write(run, "unlabelled", {
         "feature": bare, "rank": np.arange(len(bare)), "n_layers": 1 + bare % 2,
         "reliability": rng.uniform(0, 1, len(bare)),
+        "stability": rng.uniform(0, 1, len(bare)), "gene_cluster": pd.array([None] * len(bare), "Int32"),
         "module": pd.array([None] * len(bare), "Int32"), "labelled_in_module": 0, "nearest": 1,
         "nearest_term": TERMS[0][1], "cosine": 0.4,
     }, layer)
