@@ -11,7 +11,7 @@ import numpy as np
 
 from cellprism.errors import UserError
 from cellprism.models import configured_model
-from cellprism.models.sources import choose_cells, read_cells
+from cellprism.models.sources import sampled_cells
 from cellprism.models.stages import chosen_layers, run_sources
 from cellprism.runs.files import size
 from cellprism.runs.machine import free_memory, in_bytes, multiplication_rate
@@ -86,7 +86,7 @@ class Workload:
 def describe(config: Config) -> str:
     """Read the model and the cells; say what disk, memory and time the run will take and what is free."""
     model = configured_model(config.model)
-    lengths = [_positions_at_most(source, model.max_length) for source in config.cells.sources.values()]
+    lengths = [_positions_at_most(source, config.seed, model.max_length) for source in config.cells.sources.values()]
     positions = [int(own.sum()) for own in lengths]
     work = Workload(
         sum(map(len, lengths)), sum(positions), _sampled(config, positions),
@@ -146,10 +146,10 @@ def _disk(works: Sequence[Workload]) -> dict[str, float]:
     return {kind: sum(work.disk()[kind] for work in works) for kind in works[0].disk()}
 
 
-def _positions_at_most(source: CellsConfig, max_length: int) -> np.ndarray:
-    """Positions of each cell if the model knows all its genes."""
-    lengths: np.ndarray = np.minimum(choose_cells(read_cells(source), source.where).lengths, max_length)
-    return lengths[: source.max_cells]
+def _positions_at_most(source: CellsConfig, seed: int, max_length: int) -> np.ndarray:
+    """Positions of each cell of the run if the model knows all its genes."""
+    lengths: np.ndarray = np.minimum(sampled_cells(source, seed).lengths, max_length)
+    return lengths
 
 
 def _sampled(config: Config, positions: list[int]) -> int:
