@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,8 @@ from cellprism.runs.machine import free_memory, in_bytes, multiplication_rate
 from cellprism.sae.topk import code_width
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cellprism.runs.config import Config, SAEConfig
     from cellprism.runs.directory import Run
 
@@ -55,16 +57,17 @@ class Workload:
         return {
             "codes": self.positions * (self.layers * 4.0 * width + 8),
             "residual sample, while it runs": self.layers * self.sampled * 2.0 * self.d_model,
-            "autoencoders and tables": self.layers * self.n_features * (8.0 * self.d_model + 4000),
+            "autoencoders and tables": self.layers * self.n_features * (8.0 * self.sae.seeds * self.d_model + 4000),
         }
 
     def memory(self) -> float:
-        """Bytes of memory at the peak: model, batch and all dictionaries; or training; or counting co-firing."""
+        """Bytes of memory at the peak: model, batch and all dictionaries; training; or one of the reductions."""
         atoms = self.n_features * self.d_model
         model = 4.0 * (12 * self.model_layers * self.d_model**2 + self.vocabulary * self.d_model)
         encoding = model + self.token_budget * (80.0 * self.d_model + 8 * self.n_features) + 8.0 * self.layers * atoms
         training = 2.0 * self.sampled * self.d_model + 32.0 * atoms + 16.0 * self.sae.batch_size * self.n_features
-        return BASE_MEMORY + max(encoding, training, 48.0 * self.n_features**2)
+        reducing = self.n_features * max(48.0 * self.n_features, 30.0 * self.vocabulary, 12.0 * self.cells)
+        return BASE_MEMORY + max(encoding, training, reducing)
 
     def operations(self) -> float:
         """Floating-point operations: two passes of the model, one matrix product a training step, one encoding."""
@@ -72,7 +75,13 @@ class Workload:
         block = 24.0 * d * d + 4.0 * d * self.positions / self.cells
         training = 2.0 * self.sae.steps * min(self.sae.batch_size, self.sampled) * d * features
         encoding = 2.0 * self.positions * d * features
-        return 2 * self.positions * self.model_layers * block + self.layers * (training + encoding)
+        return 2 * self.positions * self.model_layers * block + self.layers * (self.sae.seeds * training + encoding)
+
+    def with_controls(self, controls: Sequence[str]) -> list[Workload]:
+        """The work of a run and that of its controls, one after the other."""
+        once = replace(self, sae=self.sae.model_copy(update={"seeds": 1}))
+        static = replace(once, layers=1, model_layers=0)
+        return [self, *(static if control == "static_embedding" else once for control in controls)]
 
 
 def describe(config: Config) -> str:
@@ -83,10 +92,13 @@ def describe(config: Config) -> str:
         len(lengths), int(lengths.sum()), len(chosen_layers(config, model.n_layers)), model.n_layers, model.d_model,
         len(model.vocabulary), config.model.token_budget, config.sae,
     )
-    disk, free = work.disk(), shutil.disk_usage(_existing_parent(Path(config.out))).free
-    minutes = (FIXED_SECONDS + work.operations() / (EFFICIENCY * multiplication_rate())) / 60
+    works = work.with_controls(config.controls)
+    disk, free = _disk(works), shutil.disk_usage(_existing_parent(Path(config.out))).free
+    operations = sum(one.operations() for one in works)
+    minutes = (FIXED_SECONDS + operations / (EFFICIENCY * multiplication_rate())) / 60
     return "\n".join([
-        f"{work.positions:,} positions x {work.layers} layers of width {work.d_model}, {work.n_features} features each",
+        f"{work.positions:,} positions x {work.layers} layers of width {work.d_model}, {work.n_features} features each"
+        + (f"; and {len(works) - 1} control{'s' if len(works) > 2 else ''}" if len(works) > 1 else ""),
         *(f"disk    {name:<32} {in_bytes(n):>9}" for name, n in disk.items()),
         f"disk    {'in all':<32} {in_bytes(sum(disk.values())):>9} of {in_bytes(free)} free",
         f"memory  {'at the peak':<32} {in_bytes(work.memory()):>9} of {in_bytes(free_memory())} free",
@@ -107,7 +119,8 @@ def check_fit(run: Run) -> None:
         len(cells), int(cells["n_tokens"].sum()), len(run.layers), model["n_layers"], model["d_model"],
         model.get("vocabulary", 0), run.config.model.token_budget, run.config.sae,
     )
-    needs, free = sum(work.disk().values()) - size(run.path), shutil.disk_usage(run.path).free
+    needs = sum(_disk(work.with_controls(run.config.controls)).values()) - size(run.path)
+    free = shutil.disk_usage(run.path).free
     if needs > free:
         msg = (
             f"the run needs {in_bytes(needs)} more disk and {run.path} has {in_bytes(free)} free: free some space, "
@@ -120,6 +133,11 @@ def check_fit(run: Run) -> None:
             "`sae.positions`, `sae.expansion`, `sae.batch_size` or `model.token_budget`."
         )
         raise UserError(msg)
+
+
+def _disk(works: Sequence[Workload]) -> dict[str, float]:
+    """Bytes on disk by kind, summed over ``works``."""
+    return {kind: sum(work.disk()[kind] for work in works) for kind in works[0].disk()}
 
 
 def _positions_at_most(config: Config, max_length: int) -> np.ndarray:

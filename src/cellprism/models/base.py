@@ -89,6 +89,14 @@ class CellModel(ABC):
     def readout(self, h: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Predictions from the output of the last block: gene logits ``(B, T, vocabulary)``, or expression."""
 
+    def gene_embedding(self, batch: Batch) -> torch.Tensor:
+        """What is known of each gene before the cell is seen, ``(B, T, d_model)``; optional, wanted by a control."""
+        raise NotImplementedError
+
+    def block_module(self, layer: int) -> torch.nn.Module:
+        """The module with the weights of block ``layer``; optional, wanted by a control that shuffles them."""
+        raise NotImplementedError
+
     def batches(self, tokens: TokenizedCells, cells: np.ndarray, *, token_budget: int) -> Iterator[Batch]:
         """Batches of the given cells, similar lengths together, at most ``token_budget`` padded tokens each."""
         order = cells[np.argsort(tokens.lengths[cells], kind="stable")[::-1]]

@@ -106,6 +106,14 @@ class Geneformer(CellModel):
         logits: torch.Tensor = self.bert.cls(h)
         return logits
 
+    def gene_embedding(self, batch: Batch) -> torch.Tensor:
+        h: torch.Tensor = self.bert.bert.embeddings.word_embeddings(batch.tokens)
+        return h
+
+    def block_module(self, layer: int) -> torch.nn.Module:
+        module: torch.nn.Module = self.bert.bert.encoder.layer[layer]
+        return module
+
 
 def load_geneformer(
     path: str, *, device: torch.device, dictionaries: str | None = None, dtype: str = "auto",

@@ -15,6 +15,7 @@ from cellprism.cells.tokens import TokenizedCells
 from cellprism.errors import UserError
 from cellprism.models import configured_model
 from cellprism.models.checkpoints import find_checkpoint
+from cellprism.models.controls import as_control, check_offers
 from cellprism.runs.files import write_array, write_json
 from cellprism.runs.stage import Stage
 
@@ -30,9 +31,10 @@ Cells: TypeAlias = Expression | TokenLists
 
 
 def run_model(run: Run) -> CellModel:
-    """The model of a run; once the run has begun with a commit of a hub's repository, no other is taken."""
+    """The model of a run, or its control; once the run has begun with a commit of a hub's repository, no other."""
     commit = run.model.get("commit") if run.file("model.json").exists() else None
-    return configured_model(run.config.model.model_copy(update={"revision": commit} if commit else {}))
+    model = configured_model(run.config.model.model_copy(update={"revision": commit} if commit else {}))
+    return as_control(model, run.config.model.control, seed=run.config.seed)
 
 
 def run_tokens(run: Run) -> TokenizedCells:
@@ -52,6 +54,8 @@ def tokenize(run: Run, _layer: int | None, progress: Progress) -> dict[str, Any]
     config = run.config.cells
     model = run_model(run)
     layers = chosen_layers(run.config, model.n_layers)
+    for control in run.config.controls:
+        check_offers(model, control)
     expression = _sample(choose_cells(read_cells(config), config.where), config, run.config.seed)
     labels = _labels(expression, config)
     for note in expression.notes:
@@ -72,6 +76,7 @@ def tokenize(run: Run, _layer: int | None, progress: Progress) -> dict[str, Any]
     _write(run, expression.take(rows), tokens, labels.iloc[rows])
     write_json(run.file("model.json"), {
         **model.describe(), "layers": layers, "source": expression.source, "notes": list(expression.notes),
+        **({"control": run.config.model.control} if run.config.model.control else {}),
     })
     lengths = tokens.lengths
     return {
@@ -191,6 +196,7 @@ TOKENIZE = Stage(
     outputs=("model.json", "cells.parquet", "cell_labels.parquet", "genes.parquet", "tokens"),
     config=(
         "model.kind", "model.path", "model.subfolder", "model.revision", "model.dictionaries", "model.protocol",
+        "model.control",
         "cells", "sae.layers", "seed",
     ),
     external=_external,

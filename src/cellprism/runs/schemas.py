@@ -76,11 +76,12 @@ METRICS = Table("metrics", 1, {
     "n": (I64, "number of units it was computed on"),
     "unit": (STR, "the unit: position, feature or cell"),
 })
-FEATURES = Table("features", 1, {
+FEATURES = Table("features", 2, {
     **_FEATURE,
     "n_fired": (I64, "positions at which the feature fires"),
     "frequency": (F64, "share of all positions at which the feature fires"),
     "n_cells": (I32, "cells in which the feature fires at least once"),
+    "n_donors": (I32, "donors in whose cells the feature fires at least once; missing where donors are not known"),
     "n_genes": (I32, "distinct genes on which the feature fires"),
     "mean_value": (F32, "mean activation over the positions where it fires"),
     "max_value": (F32, "largest activation"),
@@ -110,6 +111,12 @@ ANNOTATIONS = Table("annotations", 1, {
     "term_size": (I32, "genes of the term within the background"),
     "genes": (STR, "the overlapping genes, separated by spaces"),
     "effect": (F64, "log2 of observed overlap over expected"),
+    **_TEST,
+})
+RANK_ANNOTATIONS = Table("rank_annotations", 1, {
+    **_FEATURE, **_TERM,
+    "term_size": (I32, "genes of the term within the background"),
+    "auroc": (F64, "probability that a gene of the term excites the feature more than one seen as often"),
     **_TEST,
 })
 LABELS = Table("labels", 1, {
@@ -143,6 +150,12 @@ CELLTYPES = Table("celltypes", 1, {
     "auroc": (F64, "probability that a unit of the group has a larger mean activation than one of the rest"),
     "log_ratio": (F64, "log2 of the ratio of mean activations, each plus 1 % of the feature's overall mean"),
     **_TEST,
+})
+TOP_CELLS = Table("top_cells", 1, {
+    **_FEATURE,
+    "rank": (I32, "0 is the cell with the largest mean"),
+    "cell": (I32, "index of the cell in the run"),
+    "mean": (F64, "mean activation over all positions of the cell, above 0"),
 })
 MAP = Table("map", 1, {
     **_FEATURE,
@@ -206,16 +219,35 @@ VARIANCE = Table("variance", 1, {
     "rest": (F64, "what is left, at least 0: the gene in its context"),
     "static": (BOOL, "the gene explains at least 80 %: the feature is a static cluster of genes"),
 })
-UNLABELLED = Table("unlabelled", 1, {
+STABILITY = Table("stability", 1, {
     **_FEATURE,
-    "rank": (I32, "0 is the feature that lasts over most layers and, among these, fires most reliably"),
+    "n_seeds": (I32, "other seeds that the feature was looked for in; all columns below are means over them"),
+    "cosine": (F64, "largest cosine of the feature's atom with an atom of the other dictionary"),
+    "same_atom": (F64, "share of seeds with a mutual best match of cosine 0.7 or more"),
+    "jaccard": (F64, "largest Jaccard index of the feature's firings with those of a feature of the other dictionary"),
+    "null_jaccard": (F64, "the same with the other's codes permuted among positions of the same gene"),
+    "stability": (F64, "Jaccard index of firings with the feature of the same atom; 0 where there is none"),
+})
+UNLABELLED = Table("unlabelled", 2, {
+    **_FEATURE,
+    "rank": (I32, "place by the worst of the ranks by n_layers, reliability and stability; 0 is the first"),
     "n_layers": (I32, "layers of the feature's chain"),
     "reliability": (F64, "median over its top genes of the lower bound of the mean, over its largest activation"),
+    "stability": (F64, "stability of the feature between seeds; missing with one seed"),
+    "gene_cluster": (I32, "cluster of unlabelled features that share top genes, if it is in one"),
     "module": (I32, "module of the feature, if it is in one"),
     "labelled_in_module": (I32, "labelled features of that module"),
     "nearest": (I32, "the labelled feature of the layer with the largest absolute cosine of atoms"),
     "nearest_term": (STR, "its label"),
     "cosine": (F64, "that cosine"),
+})
+GENE_CLUSTERS = Table("gene_clusters", 1, {
+    "gene_cluster": (I32, "index of the cluster of unlabelled features, largest first"),
+    "n_features": (I32, "member features"),
+    "n_genes": (I32, "distinct top genes of the members"),
+    "consensus": (STR, "genes of at least two members and of 30 % of them, up to 20, commonest first, spaced"),
+    "mean_jaccard": (F64, "mean Jaccard index of the top genes of members joined by an edge"),
+    "stability": (F64, "mean Jaccard index of the cluster with its best match over the other Leiden seeds"),
 })
 RATES = Table("rates", 1, {
     "rate": (STR, "name of the rate"),
@@ -226,6 +258,22 @@ RATES = Table("rates", 1, {
     "null_q95": (F64, "95 % quantile of the rate under the null"),
     "n_permutations": (I32, "permutations of the null"),
     "null": (STR, "what the null keeps and what it breaks"),
+    "protocol": (STR, "calibrated or published"),
+})
+CONTROLS = Table("controls", 1, {
+    "layer": (I32, "layer of the run"),
+    "rate": (STR, "name of the rate"),
+    "value": (F64, "rate of the run"),
+    "n": (I64, "units in its denominator"),
+    "unit": (STR, "what is counted"),
+    "null_mean": (F64, "mean of the run's rate under its null"),
+    "null_q95": (F64, "95 % quantile of the run's rate under its null"),
+    "control": (STR, "what the control's model lacks: random_weights or static_embedding"),
+    "control_layer": (I32, "layer of the control; static embeddings have one"),
+    "control_value": (F64, "rate of the control"),
+    "control_n": (I64, "units in its denominator"),
+    "control_null_mean": (F64, "mean of the control's rate under its null"),
+    "control_null_q95": (F64, "95 % quantile of the control's rate under its null"),
     "protocol": (STR, "calibrated or published"),
 })
 
@@ -297,7 +345,7 @@ TRACE_RATES = Table("trace_rates", 1, {
     "protocol": (STR, "calibrated or published"),
 })
 
-CONTROLS = Table("controls", 1, {
+DIRECTION_CONTROLS = Table("direction_controls", 1, {
     "control": (STR, "none: the trace itself; random: random directions; feature: atoms of other features"),
     "replicate": (I32, "number of the control of that kind"),
     "target_layer": (I32, "a later layer"),
@@ -325,10 +373,11 @@ AGREEMENT = Table("agreement", 1, {
 })
 
 TABLES = {table.name: table for table in (
-    CELLS, CELL_LABELS, GENES, TRAINING, METRICS, FEATURES, TOP_GENES, HISTOGRAMS, ANNOTATIONS, LABELS, COFIRING,
-    MODULES, MEMBERS, CELLTYPES, MAP, NEIGHBOURS, STRING_DENSITY, EXPLAINED,
-    ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, UNLABELLED, RATES,
-    EDGES, PUBLISHED_EDGES, SOURCES, FDR, TRACE_RATES, CONTROLS, AGREEMENT,
+    CELLS, CELL_LABELS, GENES, TRAINING, METRICS, FEATURES, TOP_GENES, HISTOGRAMS, ANNOTATIONS, RANK_ANNOTATIONS,
+    LABELS, COFIRING, MODULES, MEMBERS, CELLTYPES, TOP_CELLS, MAP, NEIGHBOURS, STRING_DENSITY, EXPLAINED,
+    ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, STABILITY, UNLABELLED, GENE_CLUSTERS, RATES,
+    EDGES, PUBLISHED_EDGES, SOURCES, FDR, TRACE_RATES, CONTROLS,
+    DIRECTION_CONTROLS, AGREEMENT,
 )}
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from cellprism.cells.tokens import TokenizedCells
     from cellprism.models.base import Batch, CellModel
+    from cellprism.runs.config import Config
     from cellprism.runs.directory import Run
     from cellprism.runs.progress import Progress
     from cellprism.sae.topk import SparseAutoencoder
@@ -73,15 +74,20 @@ def held_out_cells(n_cells: int, share: float, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng([seed, 1]).permutation(n_cells)[:n])
 
 
-def sample_residuals(run: Run, _layer: int | None, progress: Progress) -> dict[str, Any]:
-    """One pass of the model; a uniform sample of every layer's residuals goes to ``residuals/``, as bfloat16 bits."""
-    model, tokens, config = run_model(run), run_tokens(run), run.config.sae
-    held_out = np.isin(tokens.cell, held_out_cells(len(tokens), config.held_out, run.config.seed))
-    rng = np.random.default_rng([run.config.seed, 2])
-    chosen = {
-        "train": _choose(np.flatnonzero(~held_out), config.positions, rng),
+def sampled_positions(tokens: TokenizedCells, config: Config) -> dict[str, np.ndarray]:
+    """Ascending position numbers of the rows of ``residuals/``, of the parts ``train`` and ``held_out``."""
+    held_out = np.isin(tokens.cell, held_out_cells(len(tokens), config.sae.held_out, config.seed))
+    rng = np.random.default_rng([config.seed, 2])
+    return {
+        "train": _choose(np.flatnonzero(~held_out), config.sae.positions, rng),
         "held_out": _choose(np.flatnonzero(held_out), HELD_OUT_POSITIONS, rng),
     }
+
+
+def sample_residuals(run: Run, _layer: int | None, progress: Progress) -> dict[str, Any]:
+    """One pass of the model; a uniform sample of every layer's residuals goes to ``residuals/``, as bfloat16 bits."""
+    model, tokens = run_model(run), run_tokens(run)
+    chosen = sampled_positions(tokens, run.config)
     with ExitStack() as stack, progress.bar("reading the residual stream", len(tokens), "cell") as advance:
         files = {
             (layer, part): _create(stack, run.file("residuals", layer) / f"{part}.npy", (len(rows), model.d_model))
