@@ -33,13 +33,13 @@ def rows(quick: bool) -> list[Row]:
     from cellprism.models.geneformer import Geneformer
     from cellprism.models.pretrain import learn_vocabulary
 
-    expression, origin = _cells(2 if quick else 5)
+    expression, origin = some_cells(2 if quick else 5)
     vocabulary = learn_vocabulary(expression)
     device = pick_device("auto")
-    baseline = _bert("eager").eval().to(device)
+    baseline = random_bert("eager").eval().to(device)
     result = []
     for dtype in dict.fromkeys([pick_dtype("auto", device), torch.bfloat16]):
-        own = _bert("sdpa")
+        own = random_bert("sdpa")
         own.load_state_dict(baseline.state_dict())
         model = Geneformer(own.to(dtype), vocabulary, name="random 316M", device=device)
         result += _compare(baseline, model, model.tokenize(expression), origin, repeats=1 if quick else 2)
@@ -71,7 +71,7 @@ def _compare(
     ]
 
 
-def _cells(n: int) -> tuple[Expression, str]:
+def some_cells(n: int) -> tuple[Expression, str]:
     """Cells with a few hundred to a few thousand genes if the developers' data are there, else those of the demo."""
     from cellprism.cells.expression import read_expression
 
@@ -81,7 +81,7 @@ def _cells(n: int) -> tuple[Expression, str]:
     return expression.take(np.sort(chosen)), path.stem if path.exists() else "the demo"
 
 
-def _bert(attention: str) -> Any:
+def random_bert(attention: str) -> Any:
     from transformers import BertConfig, BertForMaskedLM
 
     return BertForMaskedLM(BertConfig(**SIZES, attn_implementation=attention))
