@@ -35,6 +35,7 @@ from cellprism.causal.work import Work
 from cellprism.errors import UserError
 from cellprism.runs.lock import exclusive
 from cellprism.runs.progress import Silent
+from cellprism.runs.schemas import TABLES
 from cellprism.stats.fdr import bh
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _patch(run: Run, request: PatchRequest, progress: Progress) -> pd.DataFrame:
         results = [_result(site, request.seed, job, work, advance) for job in jobs]
     rows, nulls = [row for row, _ in results], np.array([null for _, null in results])
     table = pd.DataFrame(rows).assign(q=lambda frame: bh(frame["p"].to_numpy()))
-    table = table.sort_values(["p", "effect"], ignore_index=True)
+    table = table.sort_values(["p", "effect"], ignore_index=True)[list(TABLES["patching"].columns)]
     notes = {
         "protocol": "calibrated; columns published_*: published", "unit": "cell (interval), gene set (p)",
         "family": len(table), "permutations": PERMUTATIONS, "left_out": len(subjects) - len(table), **asdict(request),
