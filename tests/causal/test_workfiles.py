@@ -30,7 +30,8 @@ def test_a_file_holds_what_was_written(tmp_path: Path, half: bool, sources: list
     assert sorted(found.effect) == [2, 4]
     for layer, matrix in effects.effect.items():
         assert found.effect[layer].dtype == np.float32
-        assert np.allclose(found.effect[layer].toarray(), matrix.toarray(), rtol=1e-3 if half else 0, atol=6e-8 if half else 0)
+        near = {"rtol": 1e-3, "atol": 6e-8} if half else {"rtol": 0, "atol": 0}
+        assert np.allclose(found.effect[layer].toarray(), matrix.toarray(), **near)
 
 
 def test_sources_get_the_cells_in_which_they_fire() -> None:

@@ -6,6 +6,8 @@ import json
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from cellprism.atlas.morecolumns import more_columns
+from cellprism.atlas.optional import absences
 from cellprism.atlas.packing import clean, number
 from cellprism.errors import UserError
 
@@ -30,7 +32,7 @@ def summary(reader: RunReader, identifier: str, dictionary: Dictionaries) -> dic
             "n_layers": facts["n_layers"],
             "d_model": facts["d_model"],
         },
-        "absent": reader.run.absences,
+        "absent": absences(reader),
         "cells": _cells(reader, facts),
         "background": {"min_seen": None if reader.run.absent("n_seen") else config.annotation.min_firings},
         "layers": [_layer(reader, layer) for layer in reader.layers],
@@ -74,6 +76,7 @@ def _layer(reader: RunReader, layer: int) -> dict[str, Any]:
         "n_modules": len(reader.modules(layer)),
         "metrics": _records(reader.metrics(layer)),
         "rates": _records(rates.drop(columns="layer")),
+        "columns": list(more_columns(reader, layer)),
         "map": clean(reader.run.notes("map", layer)),
     }
 

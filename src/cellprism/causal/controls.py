@@ -10,7 +10,8 @@ import pandas as pd
 from scipy import stats
 
 from cellprism.causal.tracing import trace
-from cellprism.runs.schemas import CONTROLS, TABLES, read_table, write_table
+from cellprism.runs.causal_schemas import DIRECTION_CONTROLS
+from cellprism.runs.schemas import TABLES, read_table, write_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ KINDS: tuple[Literal["random", "feature"], ...] = ("random", "feature")
 def trace_controls(
     run: Run, request: TraceRequest, folder: Path, *, replicates: int, progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Trace the sources of a trace along other directions and write the table ``controls`` beside its edges.
+    """Trace the sources of a trace along other directions and write the table ``direction_controls`` beside its edges.
 
     Parameters
     ----------
@@ -42,8 +43,8 @@ def trace_controls(
             asked = replace(request, control=kind, replicate=replicate)
             control = trace(run, asked, name=f"{folder.name}-{kind}{replicate}", progress=progress)
             rows += _rows(folder, control, kind, replicate)
-    table = pd.DataFrame(rows, columns=list(CONTROLS.columns))
-    write_table(folder / "controls.parquet", CONTROLS, table, notes={"protocol": "calibrated"})
+    table = pd.DataFrame(rows, columns=list(DIRECTION_CONTROLS.columns))
+    write_table(folder / "direction_controls.parquet", DIRECTION_CONTROLS, table, notes={"protocol": "calibrated"})
     return table
 
 

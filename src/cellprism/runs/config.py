@@ -5,15 +5,21 @@ from __future__ import annotations
 import difflib
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from cellprism.errors import UserError
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+Control = Literal["random_weights", "static_embedding"]
+Protocol = Literal["calibrated", "published"]
+SOURCE = "source"
+"""Label that tells the sources of a pool apart."""
+POOL_FAULT: Final = "pool"
 
 
 class Section(BaseModel):
@@ -28,14 +34,28 @@ class ModelConfig(Section):
     subfolder: str | None = Field(None, description="folder of the checkpoint within path, e.g. Geneformer-V2-316M")
     revision: str | None = Field(None, description="commit of the hub's repository; default: its newest")
     dictionaries: str | None = Field(None, description="folder of the dictionaries; default: beside the weights")
-    protocol: Literal["calibrated", "published"] = Field(
+    protocol: Protocol = Field(
         "calibrated", description="`published` feeds cells as the papers did, where the model reader knows how",
+    )
+    control: Control | None = Field(
+        None, description="take a model that knows less in its place; `controls` sets it in runs of its own",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where the model runs")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="number format; auto: bfloat16 on CUDA and on CPUs with AMX, else float32",
+        "auto", description="number format; auto: bfloat16 on CUDA and on CPUs that multiply it faster, else float32",
     )
     token_budget: Positive = Field(8192, description="padded tokens per batch")
+
+
+class PoolConfig(Section):
+    """One of several sources of cells; what it does not say is as in `cells`."""
+
+    path: str = Field(description="cells of this source, as `cells.path`")
+    share: Share = Field(description="share of the sampled positions that are of this source; all add up to 1")
+    layer: str | None = Field(None, description="as `cells.layer`")
+    where: dict[str, str | tuple[str, ...]] | None = Field(None, description="as `cells.where`")
+    donor: str | None = Field(None, description="as `cells.donor`")
+    max_cells: Positive | None = Field(None, description="as `cells.max_cells`")
 
 
 class CellsConfig(Section):
@@ -49,6 +69,36 @@ class CellsConfig(Section):
     max_cells: Positive | None = Field(None, description="use a seeded sample of so many cells; default: all")
     min_tokens: Positive = Field(20, description="cells with fewer known expressed genes are left out")
     min_share_mapped: Share = Field(0.3, description="refuse cells that map less, unless the model is small")
+    pool: dict[str, PoolConfig] = Field(
+        {}, description="several sources in place of path: name -> path, share and what differs; see docs/models.md",
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        total = sum(source.share for source in self.pool.values())
+        faults = {
+            f"must have shares that add up to 1, not {total:g}": abs(total - 1) > 1e-6,
+            "must have two or more sources": len(self.pool) == 1,
+            "takes the place of `cells.path`: leave out one of the two": self.path != "demo",
+            f"makes a label `{SOURCE}` of its own: leave that out of `cells.labels`": SOURCE in self.labels,
+        }
+        fault = next((words for words, found in faults.items() if found and self.pool), None)
+        if fault:
+            raise PydanticCustomError(POOL_FAULT, fault)
+        return self
+
+    @property
+    def sources(self) -> dict[str, CellsConfig]:
+        """The sources by name, each as if it were alone; a single one has no name."""
+        if not self.pool:
+            return {"": self}
+        own = {name: source.model_dump(exclude={"share"}, exclude_none=True) for name, source in self.pool.items()}
+        return {name: self.model_copy(update={**fields, "pool": {}}) for name, fields in own.items()}
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of the sampled positions by source."""
+        return {name: source.share for name, source in self.pool.items()} or {"": 1.0}
 
 
 class SAEConfig(Section):
@@ -62,6 +112,7 @@ class SAEConfig(Section):
     k: Positive = Field(32, description="active features per position")
     positions: Positive = Field(1_000_000, description="positions sampled per layer for training")
     steps: Positive = Field(1500, description="gradient steps")
+    seeds: Positive = Field(1, description="autoencoders per layer; from 2 on, features are matched between seeds")
     batch_size: Positive = Field(4096, description="positions per step")
     learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of Adam")
     held_out: Share = Field(0.05, description="share of cells kept out of training, for the metrics")
@@ -75,6 +126,7 @@ class AnnotationConfig(Section):
     network_score: int = Field(700, ge=0, le=1000, description="least combined score of an edge of STRING")
     gene_names: str | None = Field(None, description="`hgnc` once downloaded, or a file: joins old and new symbols")
     top_genes: Positive = Field(20, description="genes that stand for a feature")
+    rank_test: bool = Field(False, description="also test all genes of a feature by rank, not just its top genes")
     min_firings: Positive = Field(5, description="fewer firings on a gene do not make it a top gene")
     min_size: Positive = Field(5, description="smallest term after cutting it to the background")
     max_size: Positive = Field(500, description="largest term after cutting it to the background")
@@ -90,17 +142,32 @@ class ModulesConfig(Section):
     min_features: Positive = Field(3, description="smallest module")
 
 
+class HighwaysConfig(Section):
+    """Features that fire together across layers."""
+
+    pairs: Literal["default"] | tuple[tuple[int, int], ...] = Field(
+        "default", description="pairs of an earlier and a later layer; default: adjacent ones and those of the papers",
+    )
+
+
 class Config(Section):
     """A run."""
 
     title: str = Field("cellprism run", description="shown on the atlas")
     out: str = Field("runs/run", description="the run directory")
     seed: int = Field(0, ge=0, description="seed of everything random")
+    protocol: Protocol = Field(
+        "calibrated", description="`published`: the papers' definitions of annotation, alignment, modules and highways",
+    )
+    controls: tuple[Control, ...] = Field(
+        ("static_embedding",), description="models that know less, whose rates stand beside those of the run",
+    )
     model: ModelConfig = Field(default_factory=ModelConfig)
     cells: CellsConfig = Field(default_factory=CellsConfig)
     sae: SAEConfig = Field(default_factory=SAEConfig)
     annotation: AnnotationConfig = Field(default_factory=AnnotationConfig)
     modules: ModulesConfig = Field(default_factory=ModulesConfig)
+    highways: HighwaysConfig = Field(default_factory=HighwaysConfig)
 
 
 def load_config(path: Path) -> Config:
@@ -164,11 +231,14 @@ def _sentence(fault: Any) -> str:
         known = _known_keys(location[:-1])
         close = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.0)
         return f"unknown key `{where}`; the nearest known key is `{'.'.join([*location[:-1], *close])}`."
+    if fault["type"] == POOL_FAULT:
+        return f"`{where}.pool` {fault['msg']}."
     return f"`{where}` {fault['msg'][0].lower()}{fault['msg'][1:]} (got {fault['input']!r})."
 
 
 def _known_keys(location: list[str]) -> list[str]:
     section: Any = Config
     for part in location:
-        section = section.model_fields[part].annotation
+        # below a mapping of names to sections, `part` is a name
+        section = get_args(section)[1] if get_args(section) else section.model_fields[part].annotation
     return list(section.model_fields)

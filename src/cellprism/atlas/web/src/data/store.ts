@@ -1,5 +1,5 @@
 // Every file is asked for once; a failed request may be tried again.
-import { readFeatureMap, readMini, readTopGenes, type FeatureMap, type TopGenes } from "./columns";
+import { readColumns, readFeatureMap, readMini, readTopGenes, type FeatureMap, type TopGenes } from "./columns";
 import { DataError, readJson } from "./read";
 import type { AtlasIndex, Feature, GeneHit, Genes, Groups, Module, Summary, Terms } from "./types";
 
@@ -7,7 +7,7 @@ const FORMAT = 1;
 const SHARD = 64;
 const cache = new Map<string, Promise<unknown>>();
 
-function once<T>(key: string, load: () => Promise<T>): Promise<T> {
+export function once<T>(key: string, load: () => Promise<T>): Promise<T> {
   const known = cache.get(key);
   if (known) return known as Promise<T>;
   const fresh = load();
@@ -16,8 +16,8 @@ function once<T>(key: string, load: () => Promise<T>): Promise<T> {
   return fresh;
 }
 
-const json = <T>(path: string) => once(path, () => readJson<T>(path));
-const two = (n: number) => String(n).padStart(2, "0");
+export const json = <T>(path: string) => once(path, () => readJson<T>(path));
+export const two = (n: number) => String(n).padStart(2, "0");
 
 export async function loadAtlas(): Promise<AtlasIndex> {
   const atlas = await json<AtlasIndex>("atlas.json");
@@ -44,6 +44,12 @@ export function loadMap(run: string, layer: number): Promise<FeatureMap> {
 export function loadMini(run: string, layer: number): Promise<FeatureMap> {
   const path = `runs/${run}/mini/L${two(layer)}.bin`;
   return once(path, () => readMini(path));
+}
+
+/** One more number of all features of a layer, in the order of its map. */
+export async function loadNumbers(run: string, layer: number, name: string): Promise<Float32Array> {
+  const path = `runs/${run}/cols/L${two(layer)}/${name}.bin`;
+  return (await once(path, () => readColumns(path, [name]))).columns[name] as Float32Array;
 }
 
 export async function loadTopGenes(run: string, layers: number[]): Promise<Map<number, TopGenes>> {

@@ -43,6 +43,8 @@ export interface LayerSummary {
   n_modules: number;
   metrics: Metric[];
   rates: Rate[];
+  /** numbers of its features that are in files of their own */
+  columns: string[];
   map: { method: string; metric: string | null; seed: number | null; trustworthiness: number | null } | null;
 }
 
@@ -126,6 +128,10 @@ export interface Feature {
   annotations: AnnotationRow[];
   groups: GroupRow[];
   neighbours: NeighbourRow[];
+  /** features of later layers that fire at the same positions */
+  highways: [layer: number, feature: number, count: Maybe, pmi: Maybe, q: Maybe, term: Maybe][];
+  /** the features that it goes on as, layer by layer */
+  chain: [firstLayer: number, features: number[], cosines: number[], terms: Maybe[]] | null;
   histogram: number[];
 }
 
