@@ -18,8 +18,9 @@ from cellprism.models.base import Batch, CellModel
 from cellprism.sae.topk import SparseAutoencoder
 
 if TYPE_CHECKING:
-    from cellprism.causal.combinations import Part
     from tests.causal.conftest import World
+
+    from cellprism.causal.combinations import Part
 
 A, B, AND, OR, SUM, COPY = range(6)
 N = 7
@@ -100,7 +101,9 @@ class Gates(CellModel):
 
     n_layers, d_model, max_length = 3, 6, 50
     device = torch.device("cpu")
-    vocabulary = {f"g{i}": i for i in range(N)}
+
+    def __init__(self):
+        self.vocabulary = {f"g{i}": i for i in range(N)}
 
     def describe(self):
         return {"name": "gates"}

@@ -155,7 +155,8 @@ def test_what_cannot_be_done_is_said_in_one_sentence(run: Run, call: Any, senten
 
 
 def test_features_without_terms_cannot_be_patched(labelled: Run, tmp_path: Path) -> None:
-    unlabelled = sorted(set(labelled.read("features", LAYER)["feature"]) - set(labelled.read("labels", LAYER)["feature"]))
+    with_label = labelled.read("labels", LAYER)["feature"]
+    unlabelled = sorted(set(labelled.read("features", LAYER)["feature"]) - set(with_label))
     (tmp_path / "list.txt").write_text(f"{unlabelled[0]}, {unlabelled[1]}")
     with pytest.raises(UserError, match="has a term with 3 genes beside its top genes"):
         patch_run(labelled, PatchRequest(LAYER, str(tmp_path / "list.txt")))
