@@ -175,6 +175,7 @@ def test_gates_are_recovered_with_their_signs_and_sums_are_not_gates(gates: Worl
     scale = gates.tokens.value.reshape(-1, N)[:, 0].mean()
     np.testing.assert_allclose(table.loc[AND, "contrast"], scale / 2, rtol=1e-5)
     np.testing.assert_allclose(table.loc[OR, "contrast"], -scale / 2, rtol=1e-5)
+    np.testing.assert_allclose(table.loc[[AND, OR], "relative"], [0.5, -1], rtol=1e-5)
     assert table.loc[AND, "low"] < table.loc[AND, "contrast"] < table.loc[AND, "high"]
     np.testing.assert_allclose(table.loc[SUM, ["contrast", "p", "n_nonzero"]].astype(float), [0, 1, 0], atol=1e-6)
     np.testing.assert_allclose(table.loc[SUM, "alone"], table.loc[SUM, "together"], rtol=1e-5)
