@@ -176,10 +176,10 @@ def _jobs(
         covariates = matching_covariates(level, share, activation[:, i])
         matched = match_genes(subject.held_out, subject.pool, covariates, controls=CONTROLS)
         own = fires[:, np.searchsorted(features, subject.feature)]
-        cells = np.intersect1d(usable_cells(site.tokens, matched), np.flatnonzero(own))
+        rng = np.random.default_rng([request.seed, request.layer, 12, subject.feature])
+        order = rng.permutation(np.flatnonzero(own))
+        cells = usable_cells(site.tokens, order, matched, most=request.cells) if len(matched.gene) else order[:0]
         if len(cells) >= MIN_CELLS:
-            rng = np.random.default_rng([request.seed, request.layer, 12, subject.feature])
-            cells = np.sort(rng.permutation(cells)[: request.cells])
             held_out, control = matched.gene[matched.held_out], np.delete(matched.gene, matched.held_out)
             balance = {"level_held_out": level[held_out].mean(), "level_control": level[control].mean()}
             jobs.append(_Job(subject, matched, cells, plan_rows(site.tokens, cells, matched, rng), balance))
