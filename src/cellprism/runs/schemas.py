@@ -345,11 +345,27 @@ TRACE_RATES = Table("trace_rates", 1, {
     "protocol": (STR, "calibrated or published"),
 })
 
+DIRECTION_CONTROLS = Table("direction_controls", 1, {
+    "control": (STR, "none: the trace itself; random: random directions; feature: atoms of other features"),
+    "replicate": (I32, "number of the control of that kind"),
+    "target_layer": (I32, "a later layer"),
+    "sources": (I32, "sources that are in both"),
+    "edges": (I64, "their edges"),
+    "supports": (I64, "those of sign 1"),
+    "passing": (I64, "targets that pass the thresholds of size and agreement, whatever their q"),
+    "null_passing": (F64, "the same under sign flips, mean"),
+    "published": (I64, "targets that pass the rule of the published work"),
+    "more": (I32, "sources with more edges in the trace itself than here"),
+    "fewer": (I32, "sources with fewer"),
+    "p": (F64, "two-sided sign test over sources of more against fewer; missing where all are equal"),
+})
+
 TABLES = {table.name: table for table in (
     CELLS, CELL_LABELS, GENES, TRAINING, METRICS, FEATURES, TOP_GENES, HISTOGRAMS, ANNOTATIONS, RANK_ANNOTATIONS,
     LABELS, COFIRING, MODULES, MEMBERS, CELLTYPES, TOP_CELLS, MAP, NEIGHBOURS, STRING_DENSITY, EXPLAINED,
     ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, STABILITY, UNLABELLED, GENE_CLUSTERS, RATES,
     EDGES, PUBLISHED_EDGES, SOURCES, FDR, TRACE_RATES, CONTROLS,
+    DIRECTION_CONTROLS,
 )}
 
 
