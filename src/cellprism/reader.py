@@ -205,11 +205,7 @@ class RunReader:
 
     def controls(self) -> pd.DataFrame:
         """Headline rates beside their nulls and beside the same rates of the run's controls; empty without controls."""
-
-        from cellprism.runs.schemas import TABLES, empty
-
-        table: pd.DataFrame = self.run.read("controls") if self.run.config.controls else empty(TABLES["controls"])
-        return table
+        return self._if_there("controls")
 
     def codes(self, layer: int) -> CodeStore:
         """Which features fire at every position of a layer."""
@@ -248,11 +244,11 @@ class RunReader:
     def _read(self, name: str, layer: int) -> pd.DataFrame:
         return self.run.read(name, self._known(layer))
 
-    def _if_there(self, name: str, layer: int) -> pd.DataFrame:
+    def _if_there(self, name: str, layer: int | None = None) -> pd.DataFrame:
         """A table that imported runs and those of older versions lack; then it has no rows."""
         from cellprism.runs.schemas import TABLES, empty
 
-        there = self.run.file(f"{name}.parquet", self._known(layer)).exists()
+        there = self.run.file(f"{name}.parquet", None if layer is None else self._known(layer)).exists()
         return self.run.read(name, layer) if there else empty(TABLES[name])
 
     def _known(self, layer: int) -> int:
