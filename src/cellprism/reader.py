@@ -11,6 +11,7 @@ from cellprism.runs.directory import open_directory
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cellprism.causal.reading import TraceReader
     from cellprism.codes.store import CodeStore
     from cellprism.runs.config import Config
     from cellprism.runs.directory import Run
@@ -207,6 +208,62 @@ class RunReader:
         """Headline rates beside their nulls and beside the same rates of the run's controls; empty without controls."""
         return self._if_there("controls")
 
+    def traces(self) -> pd.DataFrame:
+        """One row per trace of circuits: its name, layers, features, cells, method, control, and whether it is done."""
+        from cellprism.causal.reading import trace_table
+
+        return trace_table(self.run)
+
+    def trace(self, name: str) -> TraceReader:
+        """The tables of one trace."""
+        from cellprism.causal.reading import TraceReader
+
+        return TraceReader(self.run, name)
+
+    def edges(self, trace: str | None = None) -> pd.DataFrame:
+        """What features cause in later layers: the edges of one trace, or of all by ablation that are no controls.
+
+        Beside the columns of the table ``edges``: ``trace`` and ``source_layer``. `cellprism.causal.paths` finds paths
+        and neighbourhoods in them.
+        """
+        from cellprism.causal.reading import all_edges, named_edges
+
+        return all_edges(self.run) if trace is None else named_edges(self.run, trace)
+
+    def patching(self, layer: int) -> pd.DataFrame:
+        """Whether features of a layer carry hidden genes of their terms, smallest p first."""
+        return self._causal("patching", f"{self._known(layer):02d}", f"cellprism patch {self.path} --layer {layer}")
+
+    def combinations(self, name: str | None = None) -> pd.DataFrame:
+        """Features that were ablated together; ``name`` says which if `cellprism interact` ran for several layers."""
+        return self._causal("combinations", self._interactions(name), f"cellprism interact {self.path}")
+
+    def interactions(self, name: str | None = None) -> pd.DataFrame:
+        """What the features of each combination do to the target layer together, alone, and beyond the sum."""
+        return self._causal("interactions", self._interactions(name), f"cellprism interact {self.path}")
+
+    def damage(self, layer: int) -> pd.DataFrame:
+        """How much worse hidden genes are guessed without each feature, by arm."""
+        return self._causal("damage", f"{self._known(layer):02d}", f"cellprism damage {self.path} --layer {layer}")
+
+    def damage_arms(self, layer: int) -> pd.DataFrame:
+        """The chosen features of `damage` against those as frequent and random ones."""
+        return self._causal("damage_arms", f"{self._known(layer):02d}", f"cellprism damage {self.path} --layer {layer}")
+
+    def causal_rates(self) -> pd.DataFrame:
+        """Rates of patching and interactions beside their nulls, with a column ``analysis``."""
+        import pandas as pd
+
+        from cellprism.causal.tables import causal_names
+
+        names = causal_names(self.run, "rates")
+        command = f"cellprism patch {self.path} --layer {max(self.layers)}"
+        if not names:
+            return self._causal("rates", "", command)
+        tables = [self._causal("rates", name, command).assign(analysis=name) for name in names]
+        table = pd.concat(tables, ignore_index=True)
+        return table[["analysis", *table.columns.drop("analysis")]]
+
     def codes(self, layer: int) -> CodeStore:
         """Which features fire at every position of a layer."""
         from cellprism.codes.store import CodeStore
@@ -240,6 +297,23 @@ class RunReader:
         places = zip(found["layer"], found["feature"], strict=True)
         found["genes"] = [genes[layer][feature] for layer, feature in places]
         return found[["layer", "feature", "label", "source", "q", "group_key", "group_value", "auroc", "genes"]]
+
+    def _causal(self, table: str, name: str, command: str) -> pd.DataFrame:
+        from cellprism.causal.tables import read_causal
+
+        return read_causal(self.run, table, name, command=command)
+
+    def _interactions(self, name: str | None) -> str:
+        from cellprism.causal.tables import causal_names
+
+        names = causal_names(self.run, "combinations")
+        if name is None and len(names) == 1:
+            return names[0]
+        if names and name not in names:
+            what = "several interactions" if name is None else f"no interactions {name!r}"
+            msg = f"{self.path} has {what}: choose among {', '.join(names)}."
+            raise UserError(msg)
+        return name or ""
 
     def _read(self, name: str, layer: int) -> pd.DataFrame:
         return self.run.read(name, self._known(layer))

@@ -6,6 +6,7 @@ import json
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from cellprism.atlas.morecolumns import more_columns
 from cellprism.atlas.optional import absences
 from cellprism.atlas.packing import clean, number
 from cellprism.errors import UserError
@@ -76,6 +77,7 @@ def _layer(reader: RunReader, layer: int) -> dict[str, Any]:
         "metrics": _records(reader.metrics(layer)),
         "rates": _records(rates.drop(columns="layer")),
         "controls": _records(controls[controls["layer"] == layer].drop(columns="layer")),
+        "columns": list(more_columns(reader, layer)),
         "map": clean(reader.run.notes("map", layer)),
     }
 
