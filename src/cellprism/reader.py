@@ -134,7 +134,7 @@ class RunReader:
         return self.run.read("chain_members")
 
     def unlabelled(self, layer: int) -> pd.DataFrame:
-        """Features without a label, the most lasting and reliable first, with their company."""
+        """Features without a label, the lasting, reliable and stable first, with the company they keep."""
         return self._read("unlabelled", layer).sort_values("rank", ignore_index=True)
 
     def gene_clusters(self, layer: int) -> pd.DataFrame:
