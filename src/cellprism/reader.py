@@ -49,7 +49,7 @@ class RunReader:
         self.run = run
 
     def __repr__(self) -> str:
-        return f"RunReader({str(self.path)!r})"
+        return f"RunReader({self.run.name!r})"
 
     @property
     def path(self) -> Path:
@@ -63,7 +63,7 @@ class RunReader:
     def layers(self) -> tuple[int, ...]:
         """Layers that the run takes apart, counted from 0."""
         if not self.run.file("model.json").exists():
-            msg = f"{self.path} has no layers yet: see `cellprism status {self.path}`."
+            msg = f"{self.run.name} has no layers yet: see `cellprism status {self.path}`."
             raise UserError(msg)
         return self.run.layers
 
@@ -133,6 +133,12 @@ class RunReader:
         """The features of each chain, layer by layer."""
         return self.run.read("chain_members")
 
+    def remarks(self) -> pd.DataFrame:
+        """Labels and notes of readers that were merged into the run; no rows where there are none."""
+        from cellprism.runs.schemas import TABLES, empty
+
+        return self.run.read("remarks") if self.run.file("remarks.parquet").exists() else empty(TABLES["remarks"])
+
     def unlabelled(self, layer: int) -> pd.DataFrame:
         """Features without a label, the lasting, reliable and stable first, with the company they keep."""
         return self._read("unlabelled", layer).sort_values("rank", ignore_index=True)
@@ -199,7 +205,7 @@ class RunReader:
             tables += [self.run.read("rates", one, suffix=suffix).assign(layer=one) for suffix in suffixes]
         tables = [table for table in tables if len(table)]
         if not tables:
-            msg = f"no rates in {self.path}: the run has not come so far; see `cellprism status {self.path}`."
+            msg = f"no rates in {self.run.name}: the run has not come so far; see `cellprism status {self.path}`."
             raise UserError(msg)
         table = pd.concat(tables, ignore_index=True)
         return table[["layer", *table.columns.drop("layer")]]
@@ -328,7 +334,7 @@ class RunReader:
     def _known(self, layer: int) -> int:
         if layer not in self.layers:
             names = ", ".join(map(str, self.layers))
-            msg = f"{self.path} has no layer {layer}: choose one of {names}."
+            msg = f"{self.run.name} has no layer {layer}: choose one of {names}."
             raise UserError(msg)
         return layer
 

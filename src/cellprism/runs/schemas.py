@@ -231,6 +231,14 @@ GENE_CLUSTERS = Table("gene_clusters", 1, {
     "mean_jaccard": (F64, "mean Jaccard index of the top genes of members joined by an edge"),
     "stability": (F64, "mean Jaccard index of the cluster with its best match over the other Leiden seeds"),
 })
+REMARKS = Table("remarks", 1, {
+    "layer": (I32, "layer of the feature"),
+    **FEATURE,
+    "label": (STR, "a reader's own name for it, if any"),
+    "note": (STR, "what the reader has to say, if anything"),
+    "author": (STR, "who wrote it, if they said"),
+    "written": (STR, "when, as ISO 8601"),
+})
 RATES = Table("rates", 1, {
     "rate": (STR, "name of the rate"),
     "value": (F64, "observed rate"),
@@ -262,7 +270,7 @@ CONTROLS = Table("controls", 1, {
 TABLES = {table.name: table for table in (
     CELLS, CELL_LABELS, GENES, TRAINING, METRICS, FEATURES, TOP_GENES, HISTOGRAMS, ANNOTATIONS, RANK_ANNOTATIONS,
     LABELS, COFIRING, MODULES, MEMBERS, CELLTYPES, TOP_CELLS, MAP, NEIGHBOURS, STRING_DENSITY, EXPLAINED,
-    ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, STABILITY, UNLABELLED, GENE_CLUSTERS, RATES,
+    ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, STABILITY, UNLABELLED, GENE_CLUSTERS, REMARKS, RATES,
     CONTROLS, *CAUSAL, *ABLATION,
 )}
 
