@@ -53,6 +53,11 @@ def write_run(path: Path, *, title: str = "Fabricated", seed: int = 0, n_feature
         _layer(run, layer, rng, symbols, n_features)
         _codes(run, layer, rng, positions, n_features)
     _flow(run, rng, n_features)
+    _write(run, "controls", {
+        "layer": list(LAYERS), "rate": "annotated", "value": 0.4, "n": 69, "unit": "feature", "null_mean": 0.05,
+        "null_q95": 0.08, "control": "static_embedding", "control_layer": 0, "control_value": 0.3, "control_n": 60,
+        "control_null_mean": 0.05, "control_null_q95": 0.08, "protocol": "calibrated",
+    })
     (path / "stages").mkdir()
     for i, name in enumerate(["tokens", "catalog.00", "catalog.02"]):
         outputs = {} if name == "tokens" else {f"layers/{name[-2:]}/features.parquet": "ab" * 32}
@@ -191,7 +196,7 @@ def _flow(run: Run, rng: np.random.Generator, n: int) -> None:
     run.write("chains", frame.groupby("chain").agg(
         first_layer=("layer", "min"), last_layer=("layer", "max"), n_layers=("layer", "size"),
         mean_cosine=("cosine", "mean"),
-    ).reset_index())
+    ).reset_index().assign(kind="moderate"))
     rows = [(f, later, to, 50 + f, rng.uniform(3, 9), 1e-9, 1e-7)
             for f in alive[::2] for to in rng.choice(alive, 3, replace=False)]
     run.write("highways", pd.DataFrame(rows, columns=list(TABLES["highways"].columns)), first)
