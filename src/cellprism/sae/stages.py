@@ -178,5 +178,5 @@ TRAIN = Stage(
         "sae.activation", "sae.expansion", "sae.k", "sae.steps", "sae.batch_size", "sae.learning_rate", "seed",
     ),
     per_layer=True,
-    version=2,
+    version=3,
 )
