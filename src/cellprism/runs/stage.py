@@ -185,13 +185,14 @@ def _execute(task: Task, key: str, progress: Progress) -> None:
         task.marker.unlink(missing_ok=True)
         _remove(task.run.path / name for name in task.outputs())
     write_json(task.begun, {"key": key})
-    started = time.time()
+    started, processor = time.time(), time.process_time()
     facts = task.stage.function(task.run, task.layer, progress) or {}
     outputs = {name: task.run.path / name for name in task.outputs()}
     write_json(task.marker, {
         "key": key,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 3),
+        "processor_seconds": round(time.process_time() - processor, 3),
         "outputs": {name: sha256(path) for name, path in outputs.items()},
         "sizes": {name: size(path) for name, path in outputs.items()},
         "inputs": task.inputs(),
