@@ -21,7 +21,7 @@ TIMED = {"stages", "manifest.json", "run.yaml", ".lock"}
 
 
 def results(folder: Path) -> dict[str, str]:
-    files = (p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).parts[0] not in TIMED)
+    files = (p for p in folder.rglob("*") if p.is_file() and TIMED.isdisjoint(p.relative_to(folder).parts))
     return {p.relative_to(folder).as_posix(): sha256(p) for p in files}
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +14,13 @@ from cellprism.models import configured_model
 from cellprism.models.sources import choose_cells, read_cells
 from cellprism.models.stages import chosen_layers, run_sources
 from cellprism.runs.files import size
+from cellprism.runs.machine import free_memory, in_bytes, multiplication_rate
 from cellprism.sae.sample import shared_counts
 from cellprism.sae.topk import code_width
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cellprism.runs.config import CellsConfig, Config, SAEConfig
     from cellprism.runs.directory import Run
 
@@ -55,7 +56,7 @@ class Workload:
         return {
             "codes": self.positions * (self.layers * 4.0 * width + 8),
             "residual sample, while it runs": self.layers * self.sampled * 2.0 * self.d_model,
-            "autoencoders and tables": self.layers * self.n_features * (8.0 * self.d_model + 4000),
+            "autoencoders and tables": self.layers * self.n_features * (8.0 * self.sae.seeds * self.d_model + 4000),
         }
 
     def memory(self) -> float:
@@ -73,7 +74,13 @@ class Workload:
         block = 24.0 * d * d + 4.0 * d * self.positions / self.cells
         training = 2.0 * self.sae.steps * min(self.sae.batch_size, self.sampled) * d * features
         encoding = 2.0 * self.positions * d * features
-        return 2 * self.positions * self.model_layers * block + self.layers * (training + encoding)
+        return 2 * self.positions * self.model_layers * block + self.layers * (self.sae.seeds * training + encoding)
+
+    def with_controls(self, controls: Sequence[str]) -> list[Workload]:
+        """The work of a run and that of its controls, one after the other."""
+        once = replace(self, sae=self.sae.model_copy(update={"seeds": 1}))
+        static = replace(once, layers=1, model_layers=0)
+        return [self, *(static if control == "static_embedding" else once for control in controls)]
 
 
 def describe(config: Config) -> str:
@@ -86,17 +93,20 @@ def describe(config: Config) -> str:
         len(chosen_layers(config, model.n_layers)), model.n_layers, model.d_model, len(model.vocabulary),
         config.model.token_budget, config.sae,
     )
-    disk, free = work.disk(), shutil.disk_usage(_existing_parent(Path(config.out))).free
-    minutes = (FIXED_SECONDS + work.operations() / (EFFICIENCY * _multiplication_rate())) / 60
+    works = work.with_controls(config.controls)
+    disk, free = _disk(works), shutil.disk_usage(_existing_parent(Path(config.out))).free
+    operations = sum(one.operations() for one in works)
+    minutes = (FIXED_SECONDS + operations / (EFFICIENCY * multiplication_rate())) / 60
     return "\n".join([
-        f"{work.positions:,} positions x {work.layers} layers of width {work.d_model}, {work.n_features} features each",
+        f"{work.positions:,} positions x {work.layers} layers of width {work.d_model}, {work.n_features} features each"
+        + (f"; and {len(works) - 1} control{'s' if len(works) > 2 else ''}" if len(works) > 1 else ""),
         *(
             f"source  {name:<32} {n:>9,} positions, {share:.0%} of the {work.sampled:,} sampled"
             for (name, share), n in zip(config.cells.shares.items(), positions, strict=True) if name
         ),
-        *(f"disk    {name:<32} {_bytes(n):>9}" for name, n in disk.items()),
-        f"disk    {'in all':<32} {_bytes(sum(disk.values())):>9} of {_bytes(free)} free",
-        f"memory  {'at the peak':<32} {_bytes(work.memory()):>9} of {_bytes(_free_memory())} free",
+        *(f"disk    {name:<32} {in_bytes(n):>9}" for name, n in disk.items()),
+        f"disk    {'in all':<32} {in_bytes(sum(disk.values())):>9} of {in_bytes(free)} free",
+        f"memory  {'at the peak':<32} {in_bytes(work.memory()):>9} of {in_bytes(free_memory())} free",
         f"time    {'on this machine, about':<32} {minutes:5.1f} min",
     ])
 
@@ -115,19 +125,25 @@ def check_fit(run: Run) -> None:
         len(cells), sum(positions), _sampled(run.config, positions), len(run.layers), model["n_layers"],
         model["d_model"], model.get("vocabulary", 0), run.config.model.token_budget, run.config.sae,
     )
-    needs, free = sum(work.disk().values()) - size(run.path), shutil.disk_usage(run.path).free
+    needs = sum(_disk(work.with_controls(run.config.controls)).values()) - size(run.path)
+    free = shutil.disk_usage(run.path).free
     if needs > free:
         msg = (
-            f"the run needs {_bytes(needs)} more disk and {run.path} has {_bytes(free)} free: free some space, lower "
-            "`cells.max_cells` or `sae.positions`, or choose another disk with `--out`."
+            f"the run needs {in_bytes(needs)} more disk and {run.path} has {in_bytes(free)} free: free some space, "
+            "lower `cells.max_cells` or `sae.positions`, or choose another disk with `--out`."
         )
         raise UserError(msg)
-    if work.memory() > _free_memory():
+    if work.memory() > free_memory():
         msg = (
-            f"the run needs {_bytes(work.memory())} of memory and {_bytes(_free_memory())} are free: lower "
+            f"the run needs {in_bytes(work.memory())} of memory and {in_bytes(free_memory())} are free: lower "
             "`sae.positions`, `sae.expansion`, `sae.batch_size` or `model.token_budget`."
         )
         raise UserError(msg)
+
+
+def _disk(works: Sequence[Workload]) -> dict[str, float]:
+    """Bytes on disk by kind, summed over ``works``."""
+    return {kind: sum(work.disk()[kind] for work in works) for kind in works[0].disk()}
 
 
 def _positions_at_most(source: CellsConfig, max_length: int) -> np.ndarray:
@@ -140,35 +156,5 @@ def _sampled(config: Config, positions: list[int]) -> int:
     return sum(shared_counts(positions, list(config.cells.shares.values()), config.sae.positions))
 
 
-def _multiplication_rate() -> float:
-    """Floating-point operations per second of a float32 matrix product on this machine, measured in a moment."""
-    import torch
-
-    a = torch.randn(1024, 1024)
-    seconds = []
-    for _ in range(4):
-        started = time.perf_counter()
-        torch.mm(a, a)
-        seconds.append(time.perf_counter() - started)
-    return 2 * 1024**3 / min(seconds)
-
-
-def _free_memory() -> float:
-    """Bytes that can be had without swapping."""
-    meminfo = Path("/proc/meminfo")
-    if meminfo.exists():
-        available = next(line for line in meminfo.read_text().splitlines() if line.startswith("MemAvailable"))
-        return float(available.split()[1]) * 1024
-    return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-
-
 def _existing_parent(path: Path) -> Path:
     return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
-
-
-def _bytes(n: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if n < 1000:
-            return f"{n:.1f} {unit}"
-        n /= 1000
-    return f"{n:.1f} TB"

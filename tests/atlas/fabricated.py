@@ -12,7 +12,7 @@ from cellprism.runs.config import parse_config
 from cellprism.runs.directory import Run, create
 from cellprism.runs.files import write_array
 from cellprism.runs.manifest import write_manifest
-from cellprism.runs.schemas import TABLES
+from cellprism.runs.schemas import TABLES, empty
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +52,7 @@ def write_run(path: Path, *, title: str = "Fabricated", seed: int = 0, n_feature
     for layer in LAYERS:
         _layer(run, layer, rng, symbols, n_features)
         _codes(run, layer, rng, positions, n_features)
+    _flow(run, rng, n_features)
     (path / "stages").mkdir()
     for i, name in enumerate(["tokens", "catalog.00", "catalog.02"]):
         marker = {"key": "k", "started": f"2026-01-01T00:00:0{i}Z", "seconds": 1.5, "outputs": {"features": "ab" * 32},
@@ -81,6 +82,7 @@ def _layer(run: Run, layer: int, rng: np.random.Generator, symbols: list[str], n
     alive = features[fired > 0]
     _write(run, "features", {
         "feature": features, "n_fired": fired, "frequency": fired / (N_CELLS * 50), "n_cells": np.minimum(fired, 40),
+        "n_donors": None,
         "n_genes": np.minimum(fired, 30), "mean_value": np.where(fired > 0, 1.25, np.nan),
         "max_value": np.where(fired > 0, rng.uniform(2, 9, n), 0), "dead": fired == 0,
         "rare": (fired > 0) & (fired < 10),
@@ -149,6 +151,28 @@ def _groups_and_modules(run: Run, layer: int, rng: np.random.Generator, alive: n
     run.write("cofiring", pd.DataFrame({
         "a": members[:-1], "b": members[1:], "count": 60, "pmi": 3.2, "p": 1e-8, "q": 1e-6,
     }), layer)
+
+
+def _flow(run: Run, rng: np.random.Generator, n: int) -> None:
+    """Every third feature goes on as the next one; every other fires with three of the later layer."""
+    first, later = LAYERS
+    alive = [f for f in range(n) if f != DEAD]
+    on = {f: (f + 1) % n for f in alive if f % 3 == 0 and (f + 1) % n != DEAD}
+    members = [(chain, first, f, np.nan) for chain, f in enumerate(alive)]
+    chain_of = {f: chain for chain, f in enumerate(alive)}
+    members += [(chain_of[f], later, to, 0.7 + f / 1000) for f, to in on.items()]
+    new = [f for f in alive if f not in on.values()]
+    members += [(len(alive) + i, later, f, np.nan) for i, f in enumerate(new)]
+    frame = pd.DataFrame(members, columns=list(TABLES["chain_members"].columns)).sort_values(["chain", "layer"])
+    run.write("chain_members", frame)
+    run.write("chains", frame.groupby("chain").agg(
+        first_layer=("layer", "min"), last_layer=("layer", "max"), n_layers=("layer", "size"),
+        mean_cosine=("cosine", "mean"),
+    ).reset_index())
+    rows = [(f, later, to, 50 + f, rng.uniform(3, 9), 1e-9, 1e-7)
+            for f in alive[::2] for to in rng.choice(alive, 3, replace=False)]
+    run.write("highways", pd.DataFrame(rows, columns=list(TABLES["highways"].columns)), first)
+    run.write("highways", empty(TABLES["highways"]), later)
 
 
 def _positions(run: Run, rng: np.random.Generator) -> list[int]:

@@ -23,6 +23,13 @@ def write_published(folder: Path) -> Path:
     for layer in (0, 1):
         _write(folder, f"layer_{layer:02d}_features.json", [_feature(i) for i in range(N)])
         _write(folder, f"layer_{layer:02d}_positions.json", [[i, -i] for i in range(N)])
+    _write(folder, "cross_layer_tracking.json", {"adjacent_persistence": [
+        {"from_layer": 0, "to_layer": 1, "persistence_rate": 0.25, "n_alive_from": N - 1},
+    ]})
+    _write(folder, "cross_layer_graph.json", {"L00_L01": {
+        "summary": {"n_alive_a": N - 1, "n_highways": 10},
+        "deps": [{"a": a, "deps": [{"b": b, "pmi": 9.0 - a - b / 10, "lb": ""} for b in range(3)]} for a in (4, 2)],
+    }})
     _write(folder, "layer_00_annotations.json", {str(i): _annotations(i) for i in range(3)})
     return folder
 

@@ -93,6 +93,7 @@ def pages(reader: RunReader, run_id: str) -> dict[str, str]:
         "gene": f"/genes?gene={found['genes'][0]}",
         "gene list": f"/list?genes={'+'.join(found['genes'])}",
         "modules": "/modules",
+        "flow": "/flow",
         "methods": "/methods",
     }
 

@@ -28,6 +28,8 @@ PAGES = {
     "/genes?gene=TP53": "TP53 is a top gene of no feature",
     "/list?genes=GENE1+GENE2+GENE3": "background is smaller than it should be",
     "/modules": "instead of testing them",
+    "/flow": "no null was published",
+    "/flow?from=1": "how many features go on to the next layer, not which",
     "/methods": "odds ratio",
 }
 """A page, and what it must say."""

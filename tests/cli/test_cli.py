@@ -127,13 +127,18 @@ def test_status_of_a_finished_run(cli: Callable[..., tuple[int, str, str]], demo
     assert code == 0
     assert "waiting" not in out
     assert "train.03" in out
+    assert "static_embedding: train.00" in out
 
 
 def test_the_annotated_share_is_told_beside_its_null(demo_run: Path) -> None:
-    rates = open_run(demo_run).rates()
-    line = annotated_line(rates)
+    reader = open_run(demo_run)
+    rates, controls = reader.rates(), reader.controls()
+    line = annotated_line(rates, controls)
     observed = rates[rates["rate"] == "annotated"].set_index("layer")
     assert all(f"{share:.1%} ({null:.1%})" in line for share, null in observed[["value", "null_mean"]].to_numpy())
+    control = controls[controls["rate"] == "annotated"].iloc[0]
+    assert f"any layer: {control['control_value']:.1%} ({control['control_null_mean']:.1%})." in line
+    assert "controls" not in annotated_line(rates, controls.iloc[:0])
     assert (observed["value"] > 0.05).all()
     assert (observed["null_q95"] < 0.01).all()
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from cellprism.codes.reduce import cell_means, gene_sums, histograms
+from cellprism.codes.reduce import cell_means, gene_sums, groups_firing, histograms
 from cellprism.codes.store import CodeStore, shard_path
 from cellprism.runs.config import Config
 from cellprism.runs.directory import Run
@@ -85,3 +85,11 @@ def test_histograms(planted: tuple[CodeStore, np.ndarray, np.ndarray, np.ndarray
         fired = dense[dense[:, f] > 0, f]
         expected = np.histogram(fired, bins=24, range=(0, fired.max() if len(fired) else 1))[0]
         assert np.array_equal(counts[f], expected)
+
+
+def test_groups_in_which_a_feature_fires(planted: tuple[CodeStore, np.ndarray, np.ndarray, np.ndarray]) -> None:
+    store, cell, _, dense = planted
+    group = np.arange(CELLS) % 5 - 1
+    expected = [len({group[c] for c in cell[dense[:, f] > 0]} - {-1}) for f in range(FEATURES)]
+    assert groups_firing(store, group).tolist() == expected
+    assert groups_firing(store, np.full(CELLS, -1)).tolist() == [0] * FEATURES

@@ -125,3 +125,16 @@ def test_the_process_generator_of_igraph_is_given_back() -> None:
         random.seed(seed)
         assert after == random.random()
     assert [m.tolist() for m in parts[0].members] == [m.tolist() for m in parts[1].members] == [[0, 1, 2], [3, 4]]
+
+
+def test_the_published_rule_has_no_test() -> None:
+    rng = np.random.default_rng(7)
+    cell, fires = bursty(rng)
+    fires[:, :2] |= (rng.random(len(cell)) < 0.02)[:, None]
+    firings = as_firings(fires, cell)
+    edges, tested = cofiring_edges(firings, ignore, min_count=50, protocol="published")
+    keep = (tested.pmi >= 2) & (tested.count >= 50)
+    assert edges[["a", "b"]].to_numpy().tolist() == np.stack([tested.a, tested.b], axis=1)[keep].tolist()
+    assert (0, 1) in set(edges[["a", "b"]].itertuples(index=False, name=None))
+    rates = module_rates((0.1, 0.2), np.zeros((2, 2)), n_pairs=9, n_alive=5, protocol="published")
+    assert (rates["protocol"] == "published").all()

@@ -26,6 +26,7 @@ from cellprism.codes.store import CodeStore
 from cellprism.errors import UserError
 from cellprism.models import load_model
 from cellprism.models.base import Batch, gather
+from cellprism.models.controls import as_control
 from cellprism.models.scgpt import ScGPT, load_scgpt
 
 if TYPE_CHECKING:
@@ -283,3 +284,18 @@ def write_cells(expression: Expression, path: Path) -> None:
     var = pd.DataFrame(index=[names[0] for names in expression.genes])
     obs = expression.obs.set_axis(expression.names)
     anndata.AnnData(expression.counts, obs=obs, var=var).write_h5ad(path)
+
+
+def test_controls_of_scgpt(folder: Path) -> None:
+    model = load_model(str(folder), kind="scgpt", device="cpu")
+    tokens = torch.tensor([[38, 3, 5, 3]])
+    batch = Batch(
+        tokens=tokens, mask=tokens >= 0, gene=tokens < 37, cells=np.array([0]), padded=False,
+        values=torch.tensor([[-2.0, 1.0, 7.0, 9.0]]),
+    )
+    h = as_control(model, "static_embedding", seed=0).embed(batch)
+    assert torch.equal(h[0, 1], h[0, 3])
+    assert not torch.equal(h[0, 1], h[0, 2])
+    before = [h for _, h in model.residuals(batch)]
+    after = [h for _, h in as_control(model, "random_weights", seed=0).residuals(batch)]
+    assert not torch.allclose(before[-1], after[-1])

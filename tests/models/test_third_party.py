@@ -15,6 +15,7 @@ import yaml
 from cellprism.cells.expression import read_expression
 from cellprism.errors import UserError
 from cellprism.models import load_model
+from cellprism.models.controls import as_control
 from cellprism.reader import open_run
 
 WHEEL = {
@@ -57,6 +58,7 @@ def test_an_installed_model_goes_through_a_run(installed: Path, tmp_path: Path) 
         "out": str(tmp_path / "run"), "model": {"kind": "gated", "path": str(tmp_path)},
         "cells": {"path": "demo", "max_cells": 40, "labels": ["bulk_labels"]},
         "sae": {"k": 4, "steps": 20, "batch_size": 256}, "annotation": {"permutations": 2},
+        "controls": [],
     }
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(config))
     env = os.environ | {
@@ -79,5 +81,8 @@ def test_settings_that_mean_nothing_to_a_model_are_refused(
     monkeypatch.syspath_prepend(str(installed))
     write_weights(tmp_path)
     assert load_model(str(tmp_path), kind="gated", device="cpu").n_layers == 2
+    for control in ("random_weights", "static_embedding"):
+        with pytest.raises(UserError, match=f"kind 'gated' do not offer the control {control}"):
+            as_control(load_model(str(tmp_path), kind="gated", device="cpu"), control, seed=0)
     with pytest.raises(UserError, match=r"kind 'gated' have no use for `model\.subfolder: x`"):
         load_model(str(tmp_path), kind="gated", subfolder="x")

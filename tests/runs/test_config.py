@@ -22,7 +22,10 @@ def pool(*shares: float) -> dict[str, object]:
     ({"cells": {"lables": ["x"]}}, ["`cells.lables`", "`cells.labels`"]),
     ({"sae": {"k": 0}}, ["`sae.k`", "greater than or equal to 1", "0"]),
     ({"annotation": {"q": 2}}, ["`annotation.q`", "less than 1"]),
-    ({"cells": {"pool": {"a": {"path": "x", "share": 0.5, "wher": 1}}}}, ["`cells.pool.a.wher`", "`cells.pool.a.wh"]),
+    (
+        {"cells": {"pool": {"a": {"path": "x", "share": 0.5, "wher": 1}}}},
+        ["`cells.pool.a.wher`", "`cells.pool.a.where`"],
+    ),
     ({"cells": {"pool": {"a": {"path": "x"}}}}, ["`cells.pool.a.share`"]),
     ({"cells": {"pool": pool(0.5, 0.4)}}, ["`cells.pool` must have shares that add up to 1, not 0.9."]),
     ({"cells": {"pool": pool(0.5, 0.5), "path": "c"}}, ["`cells.pool` takes the place of `cells.path`"]),

@@ -106,6 +106,26 @@ class Neighbour(BaseModel):
     label: GeneSet | None
 
 
+class Highway(BaseModel):
+    """A feature of a later layer that fires at the same positions."""
+
+    layer: int
+    feature: int
+    count: int | None
+    pmi: float | None
+    q: float | None
+    label: GeneSet | None
+
+
+class Link(BaseModel):
+    """A feature of a chain, and its cosine with the one before."""
+
+    layer: int
+    feature: int
+    cosine: float | None
+    label: GeneSet | None
+
+
 class Feature(BaseModel):
     layer: int
     feature: int
@@ -123,6 +143,8 @@ class Feature(BaseModel):
     annotations: list[Annotation]
     groups: list[GroupTest]
     neighbours: list[Neighbour]
+    highways: list[Highway]
+    chain: list[Link]
     histogram: list[int]
 
 

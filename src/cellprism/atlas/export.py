@@ -16,7 +16,9 @@ from cellprism.atlas.columns import pack_columns
 from cellprism.atlas.dictionaries import dictionaries
 from cellprism.atlas.featuremap import map_columns, mini_columns
 from cellprism.atlas.files import FORMAT, is_atlas
+from cellprism.atlas.flow import CHAINS_PER_FILE, by_feature, chains, lasting
 from cellprism.atlas.geneindex import gene_index, module_list
+from cellprism.atlas.highwayfiles import highway_files
 from cellprism.atlas.packing import pack_json
 from cellprism.atlas.shards import feature_shards
 from cellprism.atlas.summary import summary
@@ -27,6 +29,9 @@ from cellprism.runs.lock import exclusive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from cellprism.atlas.dictionaries import Dictionaries
+    from cellprism.atlas.flow import Chain
 
 STATIC = Path(__file__).with_name("static")
 """The front end as built."""
@@ -93,6 +98,9 @@ def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:
         _write(folder / "dict" / f"{name}.jz", pack_json(content))
     for i, genes in enumerate(gene_index(reader, dictionary)):
         _write(folder / "gene" / f"{i:02x}.jz", pack_json(genes))
+    lasted = chains(reader, dictionary)
+    _write_flow(reader, dictionary, lasted, folder)
+    chained = by_feature(reader, lasted)
     for layer in reader.layers:
         rng = np.random.default_rng([reader.config.seed, layer])
         features = reader.features(layer)
@@ -102,8 +110,21 @@ def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:
         _write(folder / "modules" / f"L{layer:02d}.jz", pack_json(module_list(reader, layer, dictionary)))
         top = top_columns(features, reader.top_genes(layer), dictionary)
         _write(folder / "top" / f"L{layer:02d}.bin", pack_columns(top))
-        for i, shard in feature_shards(reader, layer, dictionary):
+        for i, shard in feature_shards(reader, layer, dictionary, chained[layer]):
             _write(folder / "feat" / f"L{layer:02d}" / f"{i}.jz", pack_json(shard))
+
+
+def _write_flow(reader: RunReader, dictionary: Dictionaries, lasted: list[Chain], folder: Path) -> None:
+    pairs = []
+    for layer in reader.layers:
+        for name, data, entry in highway_files(reader, layer, dictionary):
+            _write(folder / name, data)
+            pairs += [] if entry is None else [entry]
+    n_files = -(-len(lasted) // CHAINS_PER_FILE)
+    for i in range(n_files):
+        _write(folder / f"flow/chains/{i}.jz", pack_json(lasted[i * CHAINS_PER_FILE : (i + 1) * CHAINS_PER_FILE]))
+    index = {"lasting": lasting(reader), "n_chains": len(lasted), "n_files": n_files, "pairs": pairs}
+    _write(folder / "flow/index.jz", pack_json(index))
 
 
 def _copy_tables(reader: RunReader, folder: Path) -> None:

@@ -137,6 +137,11 @@ class AtlasRun:
                 | {"label": self._term(row[-1])}
                 for row in record["neighbours"]
             ],
+            "highways": [
+                _named(("layer", "feature", "count", "pmi", "q"), row[:-1]) | {"label": self._term(row[-1])}
+                for row in record["highways"]
+            ],
+            "chain": self._chain(record["chain"]),
         }
 
     def gene(self, name: str) -> dict[str, Any]:
@@ -176,6 +181,15 @@ class AtlasRun:
             "module": row["module"] if row["module"] < 65535 else None,
             "group": group,
         }
+
+    def _chain(self, chain: list[Any] | None) -> list[dict[str, Any]]:
+        """The features of a chain, one per layer, with the cosine of each to the one before."""
+        if chain is None:
+            return []
+        first, features, cosines, terms = chain
+        layers = self.layers[self.layers.index(first) :]
+        rows = zip(layers, features, [None, *cosines], terms, strict=False)
+        return [{"layer": la, "feature": f, "cosine": c, "label": self._term(t)} for la, f, c, t in rows]
 
     def _known(self, layer: int) -> int:
         if layer not in self.layers:

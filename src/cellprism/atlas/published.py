@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from cellprism.atlas.published_flow import NO_CHAINS, PART, write_highways, write_persistence
 from cellprism.errors import UserError
 from cellprism.features.annotate import labels
 from cellprism.runs.config import parse_config
@@ -39,6 +40,7 @@ NOTES = (
     "that was published as 0 stands as 5e-7, below which it was rounded. The effect is log2 of the odds ratio.",
     "A feature's mean activation is the published mean over all positions divided by its frequency.",
     "Rows called pairwise_enrichment are left out: what was printed as their p is the density of a network.",
+    PART,
 )
 ABSENT = {
     "cells": "the published atlas does not list its cells",
@@ -47,6 +49,8 @@ ABSENT = {
     "celltypes": "the published atlas tests cell types by odds ratios of top cells, which are no AUROC",
     "neighbours": "the published atlas has no atoms to compare",
     "cofiring": "the published atlas does not have the pairs behind its modules",
+    "chains": NO_CHAINS,
+    "chain_members": NO_CHAINS,
     "codes": "the published atlas does not have the activations",
     "module_terms": "the published atlas counts labels of the first 100 members instead of testing them",
     "n_seen": "the published atlas does not say how often a gene was seen",
@@ -99,7 +103,9 @@ def import_atlas(source: Path, out: Path, *, progress: Progress | None = None) -
             _write_map(run, layer, features[layer], _json(source, f"layer_{layer:02d}_positions.json"))
             _write_numbers(run, entry, features[layer])
             done(1)
-    write_json(run.file("absent.json"), _absences(without))
+    write_persistence(run, _optional(source, "cross_layer_tracking.json"))
+    lacking = write_highways(run, layers, _optional(source, "cross_layer_graph.json"))
+    write_json(run.file("absent.json"), [*_absences(without), *lacking])
     name = source.resolve().name
     write_json(run.file("model.json"), {
         "kind": "published atlas", "name": name, "n_layers": len(layers), "d_model": None, "layers": layers,
@@ -119,6 +125,10 @@ def _json(source: Path, name: str) -> Any:
     except ValueError:
         msg = f"{path} is not JSON: fetch the published atlas again."
         raise UserError(msg) from None
+
+
+def _optional(source: Path, name: str) -> Any:
+    return _json(source, name) if (source / name).exists() else None
 
 
 def _write_genes(run: Run, source: Path, features: dict[int, list[dict[str, Any]]]) -> dict[str, int]:
@@ -141,9 +151,9 @@ def _write_layer(
     """Features, top genes, annotations and labels."""
     table = pd.DataFrame(rows)
     run.write("features", pd.DataFrame({
-        "feature": table["i"], "n_fired": table["fc"], "frequency": table["f"], "n_cells": None, "n_genes": None,
-        "mean_value": (table["ma"] / table["f"]).where(table["f"] > 0), "max_value": np.nan, "dead": table["d"],
-        "rare": False,
+        "feature": table["i"], "n_fired": table["fc"], "frequency": table["f"], "n_cells": None, "n_donors": None,
+        "n_genes": None, "mean_value": (table["ma"] / table["f"]).where(table["f"] > 0), "max_value": np.nan,
+        "dead": table["d"], "rare": False,
     }), layer)
     lists = {row["i"]: row["tg"] for row in rows} | {int(i): row["genes"] for i, row in (annotated or {}).items()}
     top = [(feature, rank, genes[gene["n"]], gene["n"], gene.get("fc"), gene["a"])

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cellprism.atlas.geneindex import label_terms
+from cellprism.atlas.highwayfiles import highways_of
 from cellprism.atlas.packing import number, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
 
     from cellprism.atlas.dictionaries import Dictionaries
+    from cellprism.atlas.flow import Chain
     from cellprism.reader import RunReader
 
 SIZE = 64
@@ -22,11 +24,16 @@ KINDS = ("atom", "cofiring", "previous", "next")
 Rows = dict[int, list[list[Any]]]
 
 
-def feature_shards(reader: RunReader, layer: int, dictionary: Dictionaries) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the number of each file of a layer and its content: feature (as text) to record, in ascending order."""
+def feature_shards(
+    reader: RunReader, layer: int, dictionary: Dictionaries, chained: Mapping[int, Chain],
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the number of each file of a layer and its content: feature (as text) to record, in ascending order.
+
+    ``chained`` has the chain of each feature that goes on from layer to layer.
+    """
     shard: dict[str, Any] = {}
     current = 0
-    for record in _records(reader, layer, dictionary):
+    for record in _records(reader, layer, dictionary, chained):
         if record["feature"] // SIZE != current:
             yield current, shard
             current, shard = record["feature"] // SIZE, {}
@@ -34,12 +41,15 @@ def feature_shards(reader: RunReader, layer: int, dictionary: Dictionaries) -> I
     yield current, shard
 
 
-def _records(reader: RunReader, layer: int, dictionary: Dictionaries) -> Iterator[dict[str, Any]]:
+def _records(
+    reader: RunReader, layer: int, dictionary: Dictionaries, chained: Mapping[int, Chain],
+) -> Iterator[dict[str, Any]]:
     top = reader.top_genes(layer)
     genes = _gene_rows(top)
     annotations = _annotation_rows(reader.annotations(layer), top, dictionary)
     groups = _group_rows(reader.celltypes(layer), dictionary)
     neighbours = _neighbour_rows(reader, layer, dictionary)
+    highways = highways_of(reader, layer, dictionary)
     histograms = _histogram_rows(reader.histograms(layer))
     nothing = [] if reader.run.absent("histograms", layer) else [0] * BINS
     for row in reader.features(layer).to_dict("records"):
@@ -62,6 +72,8 @@ def _records(reader: RunReader, layer: int, dictionary: Dictionaries) -> Iterato
             "annotations": annotations.get(feature, []),
             "groups": groups.get(feature, []),
             "neighbours": neighbours.get(feature, []),
+            "highways": highways.get(feature, []),
+            "chain": chained.get(feature),
             "histogram": histograms.get(feature, nothing),
         }
 

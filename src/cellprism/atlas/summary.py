@@ -6,6 +6,7 @@ import json
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from cellprism.atlas.optional import absences
 from cellprism.atlas.packing import clean, number
 from cellprism.errors import UserError
 
@@ -30,7 +31,7 @@ def summary(reader: RunReader, identifier: str, dictionary: Dictionaries) -> dic
             "n_layers": facts["n_layers"],
             "d_model": facts["d_model"],
         },
-        "absent": reader.run.absences,
+        "absent": absences(reader),
         "cells": _cells(reader, facts),
         "background": {"min_seen": None if reader.run.absent("n_seen") else config.annotation.min_firings},
         "layers": [_layer(reader, layer) for layer in reader.layers],

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     import pandas as pd
+
+CONTROLS = {
+    "random_weights": "a model whose weights were shuffled",
+    "static_embedding": "the static embeddings of the genes, without any layer",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +43,7 @@ def demo(
     atlas = export([done.path], out.with_name(f"{out.name}-atlas"))
     reader = open_run(done.path)
     _print_findings(reader.findings())
-    typer.echo(annotated_line(reader.rates()))
+    typer.echo(annotated_line(reader.rates(), reader.controls()))
     typer.echo(f"The run is {done.path}, the atlas is {atlas} (open it with `cellprism serve {atlas}`).")
     if serve if serve is not None else sys.stdout.isatty():
         from cellprism.cli.atlas import serve_until_interrupted
@@ -44,14 +51,21 @@ def demo(
         serve_until_interrupted([atlas], port=None)
 
 
-def annotated_line(rates: pd.DataFrame) -> str:
-    """The share of annotated features of every layer beside its null, in words."""
+def annotated_line(rates: pd.DataFrame, controls: pd.DataFrame) -> str:
+    """The share of annotated features of every layer beside its null and beside the controls, in words."""
     rows = rates[rates["rate"] == "annotated"].to_dict("records")
-    shares = ", ".join(f"{row['value']:.1%} ({row['null_mean']:.1%})" for row in rows)
-    return (
+    line = (
         f"Annotated features by layer, and in brackets the mean over {rows[0]['n_permutations']} shuffles of genes "
-        f"between features: {shares}."
+        f"between features: {_shares(rows, 'value', 'null_mean')}."
     )
+    for control, table in controls[controls["rate"] == "annotated"].groupby("control"):
+        own = table.drop_duplicates("control_layer").to_dict("records")
+        line += f"\nThe same on {CONTROLS[str(control)]}: {_shares(own, 'control_value', 'control_null_mean')}."
+    return line + ("\nOnly what exceeds the controls is what the layers of the model add." if len(controls) else "")
+
+
+def _shares(rows: list[dict[Hashable, Any]], value: str, null: str) -> str:
+    return ", ".join(f"{row[value]:.1%} ({row[null]:.1%})" for row in rows)
 
 
 def _print_findings(findings: pd.DataFrame) -> None:

@@ -64,13 +64,18 @@ def status(path: Annotated[Path, typer.Argument(help="run directory", metavar="R
 
     Example: `cellprism status runs/demo`
     """
-    from cellprism.pipeline import STAGES
+    from cellprism.compare.controls import begun_controls
+    from cellprism.pipeline import CONTROL_STAGES, STAGES
     from cellprism.runs.directory import open_directory
     from cellprism.runs.stage import stage_states
 
-    states = stage_states(STAGES, open_directory(path))
+    run = open_directory(path)
+    states = stage_states(STAGES, run)
+    for control, its in begun_controls(run).items():
+        states += [(f"{control}: {name}", state, s) for name, state, s in stage_states(CONTROL_STAGES, its)]
+    width = max(len(name) for name, *_ in states)
     for name, state, seconds in states:
-        typer.echo(f"{name:<16} {state:<12}" + (f"{seconds:8.1f} s" if state == "done" else ""))
+        typer.echo(f"{name:<{width}} {state:<12}" + (f"{seconds:8.1f} s" if state == "done" else ""))
     done = sum(state == "done" for _, state, _ in states)
     typer.echo(f"{done} of {len(states)} done.")
 

@@ -80,6 +80,23 @@ def cell_means(store: CodeStore, n_cells: int, done: Callable[[int], None]) -> n
     return means
 
 
+def groups_firing(store: CodeStore, group: np.ndarray) -> np.ndarray:
+    """In how many groups of cells each feature fires at all: int64 ``(features,)``.
+
+    Parameters
+    ----------
+    group
+        Group of each cell, from 0; negative where unknown. Shape ``(cells,)``.
+    """
+    seen = np.zeros((int(group.max(initial=-1)) + 1, store.n_features), bool)
+    for shard in store.shards():
+        of = group[np.asarray(shard.cell)]
+        fired = np.asarray(shard.codes.value) > 0
+        fired &= (of >= 0)[:, None]
+        seen[np.repeat(of, fired.sum(axis=1)), np.asarray(shard.codes.index)[fired]] = True
+    return np.asarray(seen.sum(axis=0))
+
+
 def histograms(store: CodeStore, largest: np.ndarray, bins: int) -> np.ndarray:
     """Firings of each feature in ``bins`` even bins from 0 to its largest activation: int64 ``(features, bins)``."""
     count = np.zeros(store.n_features * bins, np.int64)

@@ -115,6 +115,14 @@ class ScGPT(CellModel):
         expression: torch.Tensor = self.network.decoder["fc"](h)[..., 0]
         return expression
 
+    def gene_embedding(self, batch: Batch) -> torch.Tensor:
+        h: torch.Tensor = self.network.encoder(batch.tokens)
+        return h.to(self.dtype)
+
+    def block_module(self, layer: int) -> torch.nn.Module:
+        module: torch.nn.Module = self.layers[layer]
+        return module
+
 
 def load_scgpt(
     path: str, *, device: torch.device, dictionaries: str | None = None, dtype: str = "auto",

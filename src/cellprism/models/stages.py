@@ -12,6 +12,7 @@ from cellprism.cells.tokens import TokenizedCells, join
 from cellprism.errors import UserError
 from cellprism.models import configured_model
 from cellprism.models.checkpoints import find_checkpoint
+from cellprism.models.controls import as_control, check_offers
 from cellprism.models.sources import Source, read_sources
 from cellprism.runs.files import write_array, write_json
 from cellprism.runs.schemas import CELL_LABELS, empty
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
 
 
 def run_model(run: Run) -> CellModel:
-    """The model of a run; once the run has begun with a commit of a hub's repository, no other is taken."""
+    """The model of a run, or its control; once the run has begun with a commit of a hub's repository, no other."""
     commit = run.model.get("commit") if run.file("model.json").exists() else None
-    return configured_model(run.config.model.model_copy(update={"revision": commit} if commit else {}))
+    model = configured_model(run.config.model.model_copy(update={"revision": commit} if commit else {}))
+    return as_control(model, run.config.model.control, seed=run.config.seed)
 
 
 def run_tokens(run: Run) -> TokenizedCells:
@@ -55,15 +57,21 @@ def tokenize(run: Run, _layer: int | None, progress: Progress) -> dict[str, Any]
     """Read, check and tokenise the cells; write the tables of cells and genes, ``model.json`` and ``tokens/``."""
     model = run_model(run)
     layers = chosen_layers(run.config, model.n_layers)
+    for control in run.config.controls:
+        check_offers(model, control)
     sources = read_sources(run.config.cells, model, run.config.seed, progress)
     tokens = join([source.tokens for source in sources])
     _write(run, sources, tokens)
+    facts = model.describe()
     write_json(run.file("model.json"), {
-        **model.describe(), "layers": layers, "source": " + ".join(source.file for source in sources),
+        **facts, "layers": layers, "source": " + ".join(source.file for source in sources),
         "notes": [note for source in sources for note in source.notes],
+        **({"control": run.config.model.control} if run.config.model.control else {}),
     })
     lengths = tokens.lengths
     return {
+        "model": facts.get("name"),
+        "dictionary": facts.get("dictionary"),
         "cells": len(tokens),
         "cells_left_out": sum(source.left_out for source in sources),
         "positions": int(lengths.sum()),
@@ -126,6 +134,7 @@ TOKENIZE = Stage(
     outputs=("model.json", "cells.parquet", "cell_labels.parquet", "genes.parquet", "tokens"),
     config=(
         "model.kind", "model.path", "model.subfolder", "model.revision", "model.dictionaries", "model.protocol",
+        "model.control",
         "cells", "sae.layers", "seed",
     ),
     external=_external,

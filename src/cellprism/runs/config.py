@@ -15,6 +15,8 @@ from cellprism.errors import UserError
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+Control = Literal["random_weights", "static_embedding"]
+Protocol = Literal["calibrated", "published"]
 SOURCE = "source"
 """Label that tells the sources of a pool apart."""
 POOL_FAULT: Final = "pool"
@@ -32,12 +34,15 @@ class ModelConfig(Section):
     subfolder: str | None = Field(None, description="folder of the checkpoint within path, e.g. Geneformer-V2-316M")
     revision: str | None = Field(None, description="commit of the hub's repository; default: its newest")
     dictionaries: str | None = Field(None, description="folder of the dictionaries; default: beside the weights")
-    protocol: Literal["calibrated", "published"] = Field(
+    protocol: Protocol = Field(
         "calibrated", description="`published` feeds cells as the papers did, where the model reader knows how",
+    )
+    control: Control | None = Field(
+        None, description="take a model that knows less in its place; `controls` sets it in runs of its own",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where the model runs")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="number format; auto: bfloat16 on CUDA and on CPUs with AMX, else float32",
+        "auto", description="number format; auto: bfloat16 on CUDA and on CPUs that multiply it faster, else float32",
     )
     token_budget: Positive = Field(8192, description="padded tokens per batch")
 
@@ -107,6 +112,7 @@ class SAEConfig(Section):
     k: Positive = Field(32, description="active features per position")
     positions: Positive = Field(1_000_000, description="positions sampled per layer for training")
     steps: Positive = Field(1500, description="gradient steps")
+    seeds: Positive = Field(1, description="autoencoders per layer; from 2 on, features are matched between seeds")
     batch_size: Positive = Field(4096, description="positions per step")
     learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of Adam")
     held_out: Share = Field(0.05, description="share of cells kept out of training, for the metrics")
@@ -120,6 +126,7 @@ class AnnotationConfig(Section):
     network_score: int = Field(700, ge=0, le=1000, description="least combined score of an edge of STRING")
     gene_names: str | None = Field(None, description="`hgnc` once downloaded, or a file: joins old and new symbols")
     top_genes: Positive = Field(20, description="genes that stand for a feature")
+    rank_test: bool = Field(False, description="also test all genes of a feature by rank, not just its top genes")
     min_firings: Positive = Field(5, description="fewer firings on a gene do not make it a top gene")
     min_size: Positive = Field(5, description="smallest term after cutting it to the background")
     max_size: Positive = Field(500, description="largest term after cutting it to the background")
@@ -135,17 +142,32 @@ class ModulesConfig(Section):
     min_features: Positive = Field(3, description="smallest module")
 
 
+class HighwaysConfig(Section):
+    """Features that fire together across layers."""
+
+    pairs: Literal["default"] | tuple[tuple[int, int], ...] = Field(
+        "default", description="pairs of an earlier and a later layer; default: adjacent ones and those of the papers",
+    )
+
+
 class Config(Section):
     """A run."""
 
     title: str = Field("cellprism run", description="shown on the atlas")
     out: str = Field("runs/run", description="the run directory")
     seed: int = Field(0, ge=0, description="seed of everything random")
+    protocol: Protocol = Field(
+        "calibrated", description="`published`: the papers' definitions of annotation, alignment, modules and highways",
+    )
+    controls: tuple[Control, ...] = Field(
+        ("static_embedding",), description="models that know less, whose rates stand beside those of the run",
+    )
     model: ModelConfig = Field(default_factory=ModelConfig)
     cells: CellsConfig = Field(default_factory=CellsConfig)
     sae: SAEConfig = Field(default_factory=SAEConfig)
     annotation: AnnotationConfig = Field(default_factory=AnnotationConfig)
     modules: ModulesConfig = Field(default_factory=ModulesConfig)
+    highways: HighwaysConfig = Field(default_factory=HighwaysConfig)
 
 
 def load_config(path: Path) -> Config:

@@ -88,6 +88,12 @@ class Run:
     ) -> None:
         write_table(self._table(name, layer, suffix), TABLES[name], frame, notes=notes)
 
+    def suffixes(self, name: str, layer: int) -> list[str]:
+        """The suffixes of the files with the layout ``name`` that a layer has, in alphabetical order."""
+        files = self.layer_folder(layer).glob(f"{name}*.parquet")
+        found = (path.stem.removeprefix(name) for path in files)
+        return sorted(suffix for suffix in found if suffix == "" or suffix.startswith("_"))
+
     def _table(self, name: str, layer: int | None, suffix: str) -> Path:
         return self.file(f"{name}{suffix}.parquet", layer)
 

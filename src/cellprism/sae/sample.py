@@ -55,6 +55,11 @@ def sample_positions(run: Run, tokens: TokenizedCells) -> dict[str, list[np.ndar
     return found
 
 
+def together(by_source: list[np.ndarray]) -> np.ndarray:
+    """Positions of all sources, ascending: the rows of a file of ``residuals/``."""
+    return np.sort(np.concatenate(by_source))
+
+
 def _choose(tokens: TokenizedCells, cells: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
     """``n`` of the positions of ``cells``, ascending."""
     ends = np.cumsum(tokens.lengths[cells])

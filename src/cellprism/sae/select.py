@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import torch
 
+from cellprism.models.processor import has_matrix_units, multiplies_bfloat16, multiplies_int8
 from cellprism.sae.kernels import dots, quantise, top_k, top_k_scaled
 
 if TYPE_CHECKING:
@@ -93,8 +94,8 @@ class Selector:
 
 def fastest_precision() -> Precision:
     """The precision in which this processor decides soonest, told by its instructions and not by a stop-watch."""
-    if torch.cpu._is_amx_tile_supported():
+    if has_matrix_units():
         return "bfloat16"
-    if torch.cpu._is_avx512_supported() and torch.cpu._is_vnni_supported():
+    if multiplies_int8():
         return "int8"
-    return "bfloat16" if torch.cpu._is_avx512_bf16_supported() else "float32"
+    return "bfloat16" if multiplies_bfloat16() else "float32"

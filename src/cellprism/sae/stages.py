@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from cellprism.models.speed import Speed
 from cellprism.models.stages import run_model, run_tokens
 from cellprism.runs.files import atomic_path, sha256
 from cellprism.runs.stage import Stage
@@ -25,7 +26,7 @@ from cellprism.sae.metrics import (
     rare_share,
     silent_share,
 )
-from cellprism.sae.sample import run_held_out, sample_positions
+from cellprism.sae.sample import run_held_out, sample_positions, together
 from cellprism.sae.train import train
 
 if TYPE_CHECKING:
@@ -73,18 +74,20 @@ def sample_residuals(run: Run, _layer: int | None, progress: Progress) -> dict[s
     """
     model, tokens = run_model(run), run_tokens(run)
     by_source = sample_positions(run, tokens)
-    chosen = {part: np.sort(np.concatenate(rows)) for part, rows in by_source.items()}
+    chosen = {part: together(rows) for part, rows in by_source.items()}
     if run.config.cells.pool:
         _note_shares(run, tokens, by_source["train"], progress)
+    speed = Speed()
     with ExitStack() as stack, progress.bar("reading the residual stream", len(tokens), "cell") as advance:
         files = {
             (layer, part): _create(stack, run.file("residuals", layer) / f"{part}.npy", (len(rows), model.d_model))
             for layer in run.layers for part, rows in chosen.items()
         }
         for cells in cell_chunks(tokens):
-            for positions, layer, h in layer_residuals(
+            residuals = layer_residuals(
                 model, tokens, cells, layers=run.layers, token_budget=run.config.model.token_budget,
-            ):
+            )
+            for positions, layer, h in speed.watch(residuals):
                 bits = h.to(torch.bfloat16).view(torch.int16).cpu().numpy()
                 for part, rows in chosen.items():
                     place = np.minimum(np.searchsorted(rows, positions), len(rows) - 1)
@@ -97,6 +100,7 @@ def sample_residuals(run: Run, _layer: int | None, progress: Progress) -> dict[s
             name: {part: len(rows[number]) for part, rows in by_source.items()}
             for number, name in enumerate(run.config.cells.pool)
         },
+        **speed.facts(model),
     }
 
 

@@ -139,4 +139,3 @@ class FastStep:
                 positions, rows, offset[:-1], per_sample_weights=weights, mode="sum",
             ))
         into[1].index_add_(0, dead[index.flatten()[place]], by_value)
-

@@ -15,6 +15,7 @@ const Feature = lazy("feature", () => import("./pages/feature"));
 const Genes = lazy("genes", () => import("./pages/genes"));
 const GeneList = lazy("gene list", () => import("./pages/gene-list"));
 const Modules = lazy("modules", () => import("./pages/modules"));
+const Flow = lazy("flow", () => import("./pages/flow"));
 const Methods = lazy("methods", () => import("./pages/methods"));
 
 function Header({ atlas, entry, page }: { atlas: AtlasIndex; entry: RunEntry; page: string }) {
@@ -25,6 +26,7 @@ function Header({ atlas, entry, page }: { atlas: AtlasIndex; entry: RunEntry; pa
     ["Genes", paths.genes(entry.id), ["genes"]],
     ["Gene list", paths.list(entry.id), ["list"]],
     ["Modules", paths.modules(entry.id), ["modules"]],
+    ["Flow", paths.flow(entry.id), ["flow"]],
     ["Methods", paths.methods(entry.id), ["methods"]],
   ];
   return (
@@ -70,6 +72,7 @@ function Pages({ atlas, entry }: { atlas: AtlasIndex; entry: RunEntry }) {
             <Route path="/:run/genes"><Genes /></Route>
             <Route path="/:run/list"><GeneList /></Route>
             <Route path="/:run/modules"><Modules /></Route>
+            <Route path="/:run/flow"><Flow /></Route>
             <Route path="/:run/methods"><Methods /></Route>
             <Route><NotFound /></Route>
           </Switch>

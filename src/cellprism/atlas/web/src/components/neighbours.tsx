@@ -9,6 +9,7 @@ const kinds: [kind: string, name: string, measure: string][] = [
   ["cofiring", "Fires together", "pointwise mutual information (log2), in this layer; each pair passed its test"],
   ["previous", "In the layer before", "absolute cosine of the atoms"],
   ["next", "In the layer after", "absolute cosine of the atoms"],
+  ["highway", "Fires together, in a later layer", "pointwise mutual information (log2) over the same positions; each pair passed its test"],
 ];
 
 export function Neighbours({ rows, layer: own, words }: { rows: NeighbourRow[]; layer: number; words: Words }) {
@@ -17,7 +18,7 @@ export function Neighbours({ rows, layer: own, words }: { rows: NeighbourRow[]; 
   const name = (term: number | null) => (term === null ? "not annotated" : shortTerm(words.terms.term[term] ?? ""));
   return (
     <div class="neighbours">
-      {kinds.map(([kind, heading, measure]) => {
+      {kinds.filter(([kind]) => kind !== "highway" || rows.some((row) => row[0] === kind)).map(([kind, heading, measure]) => {
         const found = rows.filter((row) => row[0] === kind);
         const top = Math.max(...found.map((row) => row[3] ?? 0), ...found.map((row) => row[4] ?? 0), 1e-12);
         const limit = found[0]?.[4] ?? null;

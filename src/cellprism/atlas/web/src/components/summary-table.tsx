@@ -38,7 +38,7 @@ export function LayerSummaryTable({ layers }: { layers: LayerSummary[] }) {
               <th scope="row">{rateTitle(name)} <span class="muted">share; null mean, 95 % quantile</span></th>
               {layers.map((l) => {
                 const rate = l.rates.find((r) => r.rate === name);
-                return <td class="num">{percent(rate?.value)}<br /><span class="muted">{rate && rate.null_mean !== null && (rate.null_mean === 0 ? `none in ${rate.n_permutations} shuffles` : `null ${share(rate.null_mean)}, ${share(rate.null_q95)}`)}</span></td>;
+                return <td class="num">{percent(rate?.value)}<br /><span class="muted">{rate && rate.null_mean !== null && (rate.n_permutations === 0 ? "null by calculation " + share(rate.null_mean < 1e-6 ? 0 : rate.null_mean) : rate.null_mean === 0 ? `none in ${rate.n_permutations} shuffles` : `null ${share(rate.null_mean)}, ${share(rate.null_q95)}`)}</span></td>;
               })}
             </tr>
           ))}

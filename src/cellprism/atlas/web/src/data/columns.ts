@@ -1,7 +1,7 @@
 // Column files (CPC1): typed arrays laid over the bytes, nothing copied.
 import { DataError, readBytes } from "./read";
 
-type Column = Uint8Array | Uint16Array | Uint32Array | Int32Array | Float32Array;
+export type Column = Uint8Array | Uint16Array | Uint32Array | Int32Array | Float32Array;
 
 interface Header {
   n: number;
@@ -46,7 +46,7 @@ const required = [
   "group", "group_auroc", "flags",
 ];
 
-function parse(bytes: Uint8Array<ArrayBuffer>, path: string): { n: number; columns: Record<string, Column> } {
+function parse(bytes: Uint8Array<ArrayBuffer>, path: string): Columns {
   if (new TextDecoder().decode(bytes.subarray(0, 4)) !== "CPC1") {
     throw new DataError(`${path} is damaged: it is not a column file.`);
   }
@@ -61,19 +61,28 @@ function parse(bytes: Uint8Array<ArrayBuffer>, path: string): { n: number; colum
 }
 
 export async function readFeatureMap(path: string): Promise<FeatureMap> {
-  const { n, columns } = parse(await readBytes(path), path);
-  const missing = required.filter((name) => !columns[name]);
-  if (missing.length) throw new DataError(`${path} lacks the columns ${missing.join(", ")}.`);
+  const { n, columns } = await readColumns(path, required);
   const row = new Map<number, number>();
   (columns["feature"] as Uint32Array).forEach((feature, i) => row.set(feature, i));
   return { n, row, ...columns } as unknown as FeatureMap;
 }
 
+export interface Columns {
+  n: number;
+  columns: Record<string, Column>;
+}
+
+/** A column file that has at least the columns `wanted`. */
+export async function readColumns(path: string, wanted: string[]): Promise<Columns> {
+  const { n, columns } = parse(await readBytes(path), path);
+  const missing = wanted.filter((name) => !columns[name]);
+  if (missing.length) throw new DataError(`${path} lacks the columns ${missing.join(", ")}.`);
+  return { n, columns };
+}
+
 /** A sample of a layer's dots with only the columns that a small map needs. */
 export async function readMini(path: string): Promise<FeatureMap> {
-  const { n, columns } = parse(await readBytes(path), path);
-  const missing = ["x", "y", "module", "group", "group_auroc"].filter((name) => !columns[name]);
-  if (missing.length) throw new DataError(`${path} lacks the columns ${missing.join(", ")}.`);
+  const { n, columns } = await readColumns(path, ["x", "y", "module", "group", "group_auroc"]);
   return { n, flags: new Uint8Array(n), ...columns } as unknown as FeatureMap;
 }
 
@@ -86,9 +95,8 @@ export interface TopGenes {
 }
 
 export async function readTopGenes(path: string): Promise<TopGenes> {
-  const { n, columns } = parse(await readBytes(path), path);
+  const { n, columns } = await readColumns(path, ["label", "group"]);
   const { label, group, ...rest } = columns;
-  if (!label || !group) throw new DataError(`${path} lacks the columns label and group.`);
   const ranks = Object.keys(rest).filter((name) => /^gene\d+$/.test(name)).sort();
   return { n, label, group, genes: ranks.map((name) => rest[name]) } as TopGenes;
 }

@@ -7,7 +7,7 @@ const FORMAT = 1;
 const SHARD = 64;
 const cache = new Map<string, Promise<unknown>>();
 
-function once<T>(key: string, load: () => Promise<T>): Promise<T> {
+export function once<T>(key: string, load: () => Promise<T>): Promise<T> {
   const known = cache.get(key);
   if (known) return known as Promise<T>;
   const fresh = load();
@@ -16,8 +16,8 @@ function once<T>(key: string, load: () => Promise<T>): Promise<T> {
   return fresh;
 }
 
-const json = <T>(path: string) => once(path, () => readJson<T>(path));
-const two = (n: number) => String(n).padStart(2, "0");
+export const json = <T>(path: string) => once(path, () => readJson<T>(path));
+export const two = (n: number) => String(n).padStart(2, "0");
 
 export async function loadAtlas(): Promise<AtlasIndex> {
   const atlas = await json<AtlasIndex>("atlas.json");

@@ -126,6 +126,10 @@ export interface Feature {
   annotations: AnnotationRow[];
   groups: GroupRow[];
   neighbours: NeighbourRow[];
+  /** features of later layers that fire at the same positions */
+  highways: [layer: number, feature: number, count: Maybe, pmi: Maybe, q: Maybe, term: Maybe][];
+  /** the features that it goes on as, layer by layer */
+  chain: [firstLayer: number, features: number[], cosines: number[], terms: Maybe[]] | null;
   histogram: number[];
 }
 

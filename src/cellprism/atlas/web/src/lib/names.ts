@@ -38,6 +38,7 @@ export const units = (unit: string) => (/^pair of /.test(unit) ? unit.replace("p
 /** What the null of a rate gave, so that a null of nothing does not read like a number with two digits. */
 export function nullPhrase({ null_mean, null_q95, n, n_permutations }: Rate): string {
   if (null_mean === null) return "no null was published";
+  if (n_permutations === 0) return null_mean < 1e-4 ? "null: practically none, by calculation" : `null ${share(null_mean)}, by calculation`;
   if (null_mean === 0) return `null: none in any of ${n_permutations} shuffles`;
   const together = Math.round(null_mean * (n ?? Infinity) * (n_permutations ?? 0));
   if (together <= 20) return `null: ${together} in ${n_permutations} shuffles together`;

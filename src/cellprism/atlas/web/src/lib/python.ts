@@ -79,3 +79,13 @@ export function geneCode(summary: Summary, gene: number, symbol: string): string
     "",
   ].join("\n");
 }
+
+export function highwayCode(summary: Summary, from: number, to: number): string {
+  return [
+    ...opening(summary),
+    `pairs = run.highways(${from}).query("partner_layer == ${to}").sort_values("pmi", ascending=False)`,
+    "chains = run.chains().merge(run.chain_members(), on=\"chain\")",
+    "rates = run.rates().query(\"rate in ('goes_on', 'highway')\")",
+    "",
+  ].join("\n");
+}

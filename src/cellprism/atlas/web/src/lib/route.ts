@@ -50,6 +50,7 @@ export const paths = {
   list: (run: string, genes: string[] = []) => address(run, "/list", { genes: genes.join(" ") }),
   modules: (run: string, layer?: number) =>
     address(run, "/modules", layer === undefined ? {} : { layer: String(layer) }),
+  flow: (run: string, query?: Query) => address(run, "/flow", query),
   methods: (run: string) => address(run, "/methods"),
 };
 

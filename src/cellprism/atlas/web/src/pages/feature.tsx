@@ -1,5 +1,6 @@
 // One feature: what it does, how sure that is, what else is like it.
 import { useEffect } from "preact/hooks";
+import { GoesOn } from "../components/chains";
 import { AnnotationTable, GroupTable } from "../components/evidence";
 import { GeneTable } from "../components/gene-bars";
 import { Histogram } from "../components/histogram";
@@ -7,7 +8,7 @@ import { Icon } from "../components/icon";
 import { Neighbours } from "../components/neighbours";
 import { CsvButton, PythonCell, SvgButton } from "../components/take";
 import { loadFeature, loadGenes, loadModules } from "../data/store";
-import type { Feature, Genes, LayerSummary, Module } from "../data/types";
+import type { Feature, Genes, LayerSummary, Module, NeighbourRow } from "../data/types";
 import { count, number, percent, plural, probability, share, shortTerm } from "../lib/format";
 import { Load, Nothing, useLoad } from "../lib/load";
 import { nullPhrase } from "../lib/names";
@@ -72,6 +73,7 @@ function Body({ data, about, words }: { data: Data; about: LayerSummary; words: 
   const called = ["layer", layer, "feature", feature.feature];
   const name = feature.label ? shortTerm(words.terms.term[feature.label.term] ?? "") : unnamed(feature, genes);
   useTitle(`${name}, layer ${layer}`);
+  const near = [...feature.neighbours, ...feature.highways.map(([at, other, , pmi, , term]): NeighbourRow => ["highway", at, other, pmi, null, term])];
   const why = feature.dead ? "A dead feature has none." : "";
   const lacks = (table: string) => absence(summary, table, layer);
   return (
@@ -132,10 +134,11 @@ function Body({ data, about, words }: { data: Data; about: LayerSummary; words: 
       <section class="panel" aria-labelledby="neighbours">
         <div class="panel-head">
           <h2 id="neighbours">Features like it</h2>
-          {feature.neighbours.length > 0 && <CsvButton name={[...called, "neighbours"]} what="the features like it" header={["kind", "layer", "feature", "similarity", "null_q95", "label"]} rows={() => feature.neighbours.map(([kind, at, other, similarity, nullQ95, term]) => [kind, at, other, similarity, nullQ95, words.terms.term[term ?? -1]])} />}
+          {near.length > 0 && <CsvButton name={[...called, "neighbours"]} what="the features like it" header={["kind", "layer", "feature", "similarity", "null_q95", "label"]} rows={() => near.map(([kind, at, other, similarity, nullQ95, term]) => [kind, at, other, similarity, nullQ95, words.terms.term[term ?? -1]])} />}
         </div>
-        {feature.neighbours.length
-          ? <Neighbours rows={feature.neighbours} layer={layer} words={words} />
+        {feature.chain && <GoesOn chain={feature.chain} layer={layer} words={words} />}
+        {near.length
+          ? <Neighbours rows={near} layer={layer} words={words} />
           : <p class="empty">{why || lacks("neighbours") || "No neighbour was stored for this feature."}</p>}
       </section>
       <PythonCell code={featureCode(summary, layer, feature.feature)} />
