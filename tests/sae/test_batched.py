@@ -36,7 +36,7 @@ def layers(activation: Activation) -> tuple[list[SparseAutoencoder], torch.Tenso
 @pytest.mark.parametrize("n_dead", [(0, 0, 0), (3, 0, 25)])
 def test_gradients_equal_those_of_one_layer(activation: Activation, narrow: bool, n_dead: tuple[int, ...]) -> None:
     saes, x = layers(activation)
-    together = BatchedStep(saes, 1e-3, CPU, narrow=narrow)
+    together = BatchedStep([FastStep(sae, 1e-3) for sae in saes], CPU, narrow=narrow)
     for idle, n in zip(together.idle, n_dead, strict=True):
         idle[5 : 5 + n] = DEAD_WINDOW
     found = together.gradients(x)
@@ -54,25 +54,30 @@ def test_gradients_equal_those_of_one_layer(activation: Activation, narrow: bool
 
 @pytest.mark.parametrize("activation", ["topk", "batchtopk"])
 def test_steps_equal_those_of_one_layer(activation: Activation) -> None:
+    """Steps alone, then together from where those were, then alone again."""
     saes, x = layers(activation)
     alone = [FastStep(other, 1e-2, precision="float32") for other in layers(activation)[0]]
-    together = BatchedStep(saes, 1e-2, CPU)
-    for idle in (together.idle, *(step.idle for step in alone)):
-        idle[..., ::4] = DEAD_WINDOW
-    for number in range(10):
-        batch = x[:, torch.randperm(120, generator=torch.Generator().manual_seed(number))[:80]]
-        losses = [step(own, 1e-2) for step, own in zip(alone, batch, strict=True)]
-        assert together(batch, 1e-2).tolist() == pytest.approx(losses, rel=1e-4)
-        assert torch.equal(together.idle, torch.stack([step.idle for step in alone]))
+    mixed = [FastStep(sae, 1e-2, precision="float32") for sae in saes]
+    for step in (*alone, *mixed):
+        step.idle[::4] = DEAD_WINDOW
+    batches = [x[:, torch.randperm(120, generator=torch.Generator().manual_seed(n))[:80]] for n in range(12)]
+    losses = [[step(own, 1e-2) for step, own in zip(alone, batch, strict=True)] for batch in batches]
+    found = [[step(own, 1e-2) for step, own in zip(mixed, batch, strict=True)] for batch in batches[:2]]
+    together = BatchedStep(mixed, CPU)
+    found += [together(batch, 1e-2).tolist() for batch in batches[2:9]]
     together.write_back()
-    for sae, step in zip(saes, alone, strict=True):
-        for name, tensor in sae.state_dict().items():
-            assert (tensor - step.sae.state_dict()[name]).abs().max() < 1e-5
+    found += [[step(own, 1e-2) for step, own in zip(mixed, batch, strict=True)] for batch in batches[9:]]
+    for ours, theirs in zip(found, losses, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4)
+    for one, other in zip(mixed, alone, strict=True):
+        assert torch.equal(one.idle, other.idle)
+        for name, tensor in one.sae.state_dict().items():
+            assert (tensor - other.sae.state_dict()[name]).abs().max() < 1e-5
 
 
 def test_one_layer_that_is_not_finite_stops_all() -> None:
     saes, x = layers("topk")
-    step = BatchedStep(saes, 1e-2, CPU)
+    step = BatchedStep([FastStep(sae, 1e-2) for sae in saes], CPU)
     before = step.W_enc.clone()
     x[1, 3, 2] = math.inf
     assert torch.isnan(step(x, 1e-2)).tolist() == [False, True, False]

@@ -26,8 +26,10 @@ from cellprism.sae.select import CANDIDATES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cellprism.sae.topk import SparseAutoencoder
+    from cellprism.sae.step import FastStep
 
+PARAMETERS = ("W_enc", "b_enc", "W_dec")
+MOMENTS = ("exp_avg", "exp_avg_sq")
 CHUNK = 2048
 """Positions whose atoms are gathered at once."""
 
@@ -48,32 +50,29 @@ class BatchedStep:
 
     Parameters
     ----------
-    saes
-        The autoencoders. They are copied to ``device``; `write_back` brings them up to date.
-    learning_rate
-        Of Adam, with the default betas.
+    steps
+        A step for each layer: its autoencoder, moments and counts are copied to ``device`` and go on from there;
+        `write_back` brings the originals up to date.
     device
         Where the steps are taken.
     narrow
         Choose 1.25 k candidates in bfloat16; default: on CUDA.
     """
 
-    def __init__(
-        self, saes: Sequence[SparseAutoencoder], learning_rate: float, device: torch.device, *,
-        narrow: bool | None = None,
-    ) -> None:
-        self.saes = saes
+    def __init__(self, steps: Sequence[FastStep], device: torch.device, *, narrow: bool | None = None) -> None:
+        self.steps = steps
         self.narrow = device.type == "cuda" if narrow is None else narrow
-        stacked = {
-            name: torch.stack([sae.state_dict()[name] for sae in saes]).to(device) for name in saes[0].state_dict()
-        }
-        self.W_enc, self.b_enc, self.W_dec = (stacked[name].requires_grad_() for name in ("W_enc", "b_enc", "W_dec"))
+        self.k, self.width, self.activation = steps[0].sae.k, steps[0].sae.width, steps[0].sae.activation
+        states = [step.sae.state_dict() for step in steps]
+        stacked = {name: torch.stack([state[name] for state in states]).to(device) for name in states[0]}
+        self.W_enc, self.b_enc, self.W_dec = (stacked[name].requires_grad_() for name in PARAMETERS)
         self.centre, self.scale = stacked["centre"][:, None], stacked["scale"][:, None, None]
         self.threshold = stacked["threshold"]
-        self.optimizer = torch.optim.Adam([self.W_enc, self.b_enc, self.W_dec], lr=learning_rate, fused=True)
-        self.idle = torch.zeros(self.b_enc.shape, dtype=torch.int64, device=device)
-        n_features = self.b_enc.shape[1]
-        self._first = torch.arange(len(saes), device=device)[:, None, None] * n_features
+        self.idle = torch.stack([step.idle for step in steps]).to(device)
+        self.optimizer = torch.optim.Adam([self.W_enc, self.b_enc, self.W_dec], fused=True)
+        for name in PARAMETERS:
+            self._take_moments(name)
+        self._first = torch.arange(len(steps), device=device)[:, None, None] * self.b_enc.shape[1]
 
     @torch.no_grad()
     def __call__(self, x: torch.Tensor, learning_rate: float) -> torch.Tensor:
@@ -103,7 +102,7 @@ class BatchedStep:
         """What `FastStep.gradients` gives, with a leading dimension of layers; ``x`` is ``(L, N, d_model)``."""
         x = (x.float() - self.centre) / self.scale
         value, index = self._select(x)
-        if self.saes[0].activation == "batchtopk":
+        if self.activation == "batchtopk":
             self._cut(value)
         error = x - self._combine(value, index)
         upstream = error * (-2 / error[0].numel())
@@ -119,16 +118,34 @@ class BatchedStep:
                 gradient[layer].index_add_(0, own, more)
         return BatchedGradients(w_enc, b_enc, w_dec, error.square().mean(dim=(1, 2)), fired)
 
+    @torch.no_grad()
     def write_back(self) -> None:
-        """Copy parameters and thresholds into the autoencoders."""
-        for layer, sae in enumerate(self.saes):
-            tensors = {"W_enc": self.W_enc, "b_enc": self.b_enc, "W_dec": self.W_dec, "threshold": self.threshold}
-            for name, tensor in tensors.items():
-                getattr(sae, name).data.copy_(tensor[layer].detach())
+        """Copy parameters, thresholds, moments and counts into the steps that this one was made of."""
+        for layer, step in enumerate(self.steps):
+            step.sae.threshold.copy_(self.threshold[layer])
+            step.idle.copy_(self.idle[layer])
+            for name in PARAMETERS:
+                own, stacked = getattr(step.sae, name), getattr(self, name)
+                own.copy_(stacked[layer])
+                moments = self.optimizer.state[stacked]
+                step.optimizer.state[own] = {
+                    "step": moments["step"].cpu().clone(), **{m: moments[m][layer].cpu() for m in MOMENTS},
+                }
+
+    def _take_moments(self, name: str) -> None:
+        """Adam's state of a parameter, if the steps have taken any; all have taken equally many."""
+        found = [step.optimizer.state.get(getattr(step.sae, name)) for step in self.steps]
+        known = [state for state in found if state]
+        if known:
+            parameter = getattr(self, name)
+            self.optimizer.state[parameter] = {
+                "step": known[0]["step"].clone().to(parameter.device),
+                **{m: torch.stack([state[m] for state in known]).to(parameter.device) for m in MOMENTS},
+            }
 
     def _select(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Values, positive or 0, and int64 indices of the chosen features, ``(L, N, width)``."""
-        width, n_features = self.saes[0].width, self.b_enc.shape[1]
+        width, n_features = self.width, self.b_enc.shape[1]
         if not self.narrow:
             value, index = torch.baddbmm(self.b_enc[:, None], x, self.W_enc.mT).topk(width, dim=2, sorted=False)
             return value.relu_(), index
@@ -141,7 +158,7 @@ class BatchedStep:
 
     def _cut(self, value: torch.Tensor) -> None:
         """Keep ``k`` values a position on average over the batch of each layer, and remember where the cuts were."""
-        cut = torch.stack([batch_threshold(own, self.saes[0].k) for own in value])
+        cut = torch.stack([batch_threshold(own, self.k) for own in value])
         value.mul_(value >= cut[:, None, None])
         mixed = THRESHOLD_MEMORY * self.threshold + (1 - THRESHOLD_MEMORY) * cut
         self.threshold.copy_(torch.where(self.threshold == 0, cut, mixed))
@@ -180,7 +197,7 @@ class BatchedStep:
         """Gradients of the weighted auxiliary loss of a layer for its dead features' rows."""
         encoder, atoms = self.W_enc[layer, dead], self.W_dec[layer, dead]
         pre = torch.addmm(self.b_enc[layer, dead], x, encoder.T).relu_()
-        value, index = pre.topk(min(AUX_ACTIVE * self.saes[0].k, len(dead)), dim=1, sorted=False)
+        value, index = pre.topk(min(AUX_ACTIVE * self.k, len(dead)), dim=1, sorted=False)
         left = error - embedding_bag(index, atoms, per_sample_weights=value, mode="sum")
         upstream = left * (-2 * AUX_WEIGHT / error.square().sum().clamp_min(1e-12))
         by_value = torch.bmm(atoms[index], upstream[:, :, None]).squeeze(2) * (value > 0)
