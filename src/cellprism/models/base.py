@@ -63,6 +63,8 @@ class CellModel(ABC):
     max_length: int
     vocabulary: dict[str, int]
     device: torch.device
+    mask_value: float | None = None
+    """What stands for a hidden value, in models that were trained to predict values rather than genes."""
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:

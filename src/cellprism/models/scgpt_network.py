@@ -26,6 +26,7 @@ class Sizes:
     max_length: int
     pad_token: str
     pad_value: float
+    mask_value: float
 
 
 class _GeneEncoder(nn.Module):

@@ -24,3 +24,7 @@ class Table:
             b"cellprism": json.dumps({"table": self.name, "version": self.version}).encode(),
         }
         return pa.schema([pa.field(name, kind) for name, (kind, _) in self.columns.items()], metadata=metadata)
+
+
+FEATURE = {"feature": (I32, "index of the feature in its layer's dictionary")}
+TERM = {"source": (STR, "library of the gene set"), "term": (STR, "name of the gene set")}

@@ -9,21 +9,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cellprism.errors import UserError
+from cellprism.runs.ablation_schemas import ABLATION
 from cellprism.runs.causal_schemas import CAUSAL
 from cellprism.runs.files import atomic_path
-from cellprism.runs.layout import BOOL, F32, F64, I32, I64, STR, Table
+from cellprism.runs.layout import BOOL, F32, F64, FEATURE, I32, I64, STR, TERM, Table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
 
-_FEATURE = {"feature": (I32, "index of the feature in its layer's dictionary")}
 _TEST = {
     "p": (F64, "p-value of the test"),
     "q": (F64, "Benjamini-Hochberg adjusted p within the layer's whole family of tests"),
 }
-_TERM = {"source": (STR, "library of the gene set"), "term": (STR, "name of the gene set")}
 
 CELLS = Table("cells", 1, {
     "cell": (I32, "index of the cell in the run"),
@@ -59,7 +58,7 @@ METRICS = Table("metrics", 1, {
     "unit": (STR, "the unit: position, feature or cell"),
 })
 FEATURES = Table("features", 2, {
-    **_FEATURE,
+    **FEATURE,
     "n_fired": (I64, "positions at which the feature fires"),
     "frequency": (F64, "share of all positions at which the feature fires"),
     "n_cells": (I32, "cells in which the feature fires at least once"),
@@ -71,7 +70,7 @@ FEATURES = Table("features", 2, {
     "rare": (BOOL, "fires, but on fewer than ten cells"),
 })
 TOP_GENES = Table("top_genes", 1, {
-    **_FEATURE,
+    **FEATURE,
     "rank": (I32, "0 is the strongest gene"),
     "gene": (I32, "index of the gene in the run"),
     "symbol": (STR, "gene symbol"),
@@ -82,12 +81,12 @@ TOP_GENES = Table("top_genes", 1, {
     "lower": (F64, "one-sided lower 95 % confidence bound of the mean; genes are ranked by it"),
 })
 HISTOGRAMS = Table("histograms", 1, {
-    **_FEATURE,
+    **FEATURE,
     "bin": (I32, "bin from 0 to 23; bins divide 0 to the feature's largest activation evenly"),
     "count": (I64, "positions with an activation in the bin"),
 })
 ANNOTATIONS = Table("annotations", 1, {
-    **_FEATURE, **_TERM,
+    **FEATURE, **TERM,
     "overlap": (I32, "top genes in the term"),
     "n_genes": (I32, "top genes of the feature"),
     "term_size": (I32, "genes of the term within the background"),
@@ -96,13 +95,13 @@ ANNOTATIONS = Table("annotations", 1, {
     **_TEST,
 })
 RANK_ANNOTATIONS = Table("rank_annotations", 1, {
-    **_FEATURE, **_TERM,
+    **FEATURE, **TERM,
     "term_size": (I32, "genes of the term within the background"),
     "auroc": (F64, "probability that a gene of the term excites the feature more than one seen as often"),
     **_TEST,
 })
 LABELS = Table("labels", 1, {
-    **_FEATURE, **_TERM,
+    **FEATURE, **TERM,
     "q": (F64, "q of the label's test"),
     "n_terms": (I32, "terms of the feature with q below the threshold"),
 })
@@ -118,13 +117,13 @@ MODULES = Table("modules", 1, {
     "n_features": (I32, "member features"),
     "n_edges": (I32, "co-firing edges among the members"),
     "stability": (F64, "mean Jaccard index of the module with its best match over the other Leiden seeds"),
-    **_TERM,
+    **TERM,
     "n_members_with_term": (I32, "members annotated with the term"),
     **_TEST,
 })
-MEMBERS = Table("members", 1, {**_FEATURE, "module": (I32, "module of the feature")})
+MEMBERS = Table("members", 1, {**FEATURE, "module": (I32, "module of the feature")})
 CELLTYPES = Table("celltypes", 1, {
-    **_FEATURE,
+    **FEATURE,
     "key": (STR, "column of obs"),
     "value": (STR, "its value: the cells against the rest"),
     "n_units": (I32, "units in the group: cells, or donors where there are enough"),
@@ -134,18 +133,18 @@ CELLTYPES = Table("celltypes", 1, {
     **_TEST,
 })
 TOP_CELLS = Table("top_cells", 1, {
-    **_FEATURE,
+    **FEATURE,
     "rank": (I32, "0 is the cell with the largest mean"),
     "cell": (I32, "index of the cell in the run"),
     "mean": (F64, "mean activation over all positions of the cell, above 0"),
 })
 MAP = Table("map", 1, {
-    **_FEATURE,
+    **FEATURE,
     "x": (F32, "first coordinate of the layout"),
     "y": (F32, "second coordinate of the layout"),
 })
 NEIGHBOURS = Table("neighbours", 1, {
-    **_FEATURE,
+    **FEATURE,
     "kind": (STR, "atom: decoder cosine in the layer; cofiring: PMI; previous, next: decoder cosine in that layer"),
     "rank": (I32, "0 is the nearest"),
     "neighbour_layer": (I32, "layer of the neighbour"),
@@ -154,7 +153,7 @@ NEIGHBOURS = Table("neighbours", 1, {
     "null_q95": (F64, "95 % quantile of the same best similarity under the null of the kind"),
 })
 STRING_DENSITY = Table("string_density", 1, {
-    **_FEATURE,
+    **FEATURE,
     "n_genes": (I32, "top genes of the feature in the background"),
     "n_in_network": (I32, "of these, genes with an edge to a gene of the background"),
     "edges": (I32, "edges among the top genes"),
@@ -168,7 +167,7 @@ EXPLAINED = Table("explained", 1, {
     "explained_variance": (F64, "share of the variance over positions that it explains"),
 })
 ALIGNMENT = Table("alignment", 1, {
-    **_FEATURE,
+    **FEATURE,
     "axis": (I32, "the nearest principal axis of the layer's residuals, 0 is the strongest"),
     "cosine": (F64, "absolute cosine between the feature's atom and that axis"),
 })
@@ -182,11 +181,11 @@ CHAINS = Table("chains", 1, {
 CHAIN_MEMBERS = Table("chain_members", 1, {
     "chain": (I32, "index of the chain"),
     "layer": (I32, "layer of the feature"),
-    **_FEATURE,
+    **FEATURE,
     "cosine": (F64, "absolute cosine with the member in the layer before; missing for the first"),
 })
 HIGHWAYS = Table("highways", 1, {
-    **_FEATURE,
+    **FEATURE,
     "partner_layer": (I32, "the later layer"),
     "partner": (I32, "feature of that layer that fires at the same positions"),
     "count": (I64, "positions at which both fire"),
@@ -195,14 +194,14 @@ HIGHWAYS = Table("highways", 1, {
     "q": (F64, "Benjamini-Hochberg adjusted p within all pairs of live features of the two layers"),
 })
 VARIANCE = Table("variance", 1, {
-    **_FEATURE,
+    **FEATURE,
     "gene": (F64, "share of the activation's variance over positions explained by which gene it is, adjusted"),
     "cell": (F64, "share explained by which cell it is, adjusted"),
     "rest": (F64, "what is left, at least 0: the gene in its context"),
     "static": (BOOL, "the gene explains at least 80 %: the feature is a static cluster of genes"),
 })
 STABILITY = Table("stability", 1, {
-    **_FEATURE,
+    **FEATURE,
     "n_seeds": (I32, "other seeds that the feature was looked for in; all columns below are means over them"),
     "cosine": (F64, "largest cosine of the feature's atom with an atom of the other dictionary"),
     "same_atom": (F64, "share of seeds with a mutual best match of cosine 0.7 or more"),
@@ -211,7 +210,7 @@ STABILITY = Table("stability", 1, {
     "stability": (F64, "Jaccard index of firings with the feature of the same atom; 0 where there is none"),
 })
 UNLABELLED = Table("unlabelled", 2, {
-    **_FEATURE,
+    **FEATURE,
     "rank": (I32, "place by the worst of the ranks by n_layers, reliability and stability; 0 is the first"),
     "n_layers": (I32, "layers of the feature's chain"),
     "reliability": (F64, "median over its top genes of the lower bound of the mean, over its largest activation"),
@@ -230,6 +229,14 @@ GENE_CLUSTERS = Table("gene_clusters", 1, {
     "consensus": (STR, "genes of at least two members and of 30 % of them, up to 20, commonest first, spaced"),
     "mean_jaccard": (F64, "mean Jaccard index of the top genes of members joined by an edge"),
     "stability": (F64, "mean Jaccard index of the cluster with its best match over the other Leiden seeds"),
+})
+REMARKS = Table("remarks", 1, {
+    "layer": (I32, "layer of the feature"),
+    **FEATURE,
+    "label": (STR, "a reader's own name for it, if any"),
+    "note": (STR, "what the reader has to say, if anything"),
+    "author": (STR, "who wrote it, if they said"),
+    "written": (STR, "when, as ISO 8601"),
 })
 RATES = Table("rates", 1, {
     "rate": (STR, "name of the rate"),
@@ -262,8 +269,8 @@ CONTROLS = Table("controls", 1, {
 TABLES = {table.name: table for table in (
     CELLS, CELL_LABELS, GENES, TRAINING, METRICS, FEATURES, TOP_GENES, HISTOGRAMS, ANNOTATIONS, RANK_ANNOTATIONS,
     LABELS, COFIRING, MODULES, MEMBERS, CELLTYPES, TOP_CELLS, MAP, NEIGHBOURS, STRING_DENSITY, EXPLAINED,
-    ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, STABILITY, UNLABELLED, GENE_CLUSTERS, RATES,
-    CONTROLS, *CAUSAL,
+    ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, STABILITY, UNLABELLED, GENE_CLUSTERS, REMARKS, RATES,
+    CONTROLS, *CAUSAL, *ABLATION,
 )}
 
 
