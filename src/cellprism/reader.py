@@ -187,6 +187,10 @@ class RunReader:
         """Distribution of each feature's activations."""
         return self._read("histograms", layer)
 
+    def training(self, layer: int) -> pd.DataFrame:
+        """Loss, explained variance and dead share while the layer's sparse autoencoder was trained."""
+        return self._read("training", layer)
+
     def metrics(self, layer: int) -> pd.DataFrame:
         """Quality of the layer's sparse autoencoder on held-out cells."""
         import pandas as pd
