@@ -96,6 +96,7 @@ def pages(reader: RunReader, run_id: str) -> dict[str, str]:
         "gene list": f"/list?genes={'+'.join(found['genes'])}",
         "modules": "/modules",
         "flow": "/flow",
+        "circuits": "/circuits",
         "compare": f"/compare?a={run_id}.{reader.layers[0]}&b={run_id}.{reader.layers[1]}",
         "methods": "/methods",
     }

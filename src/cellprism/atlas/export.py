@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).with_name("static")
 """The front end as built."""
+TABLES = ("", "layers/*/", "causal/*/")
+"""Where a run has the tables that people take away."""
 
 
 def export(runs: Sequence[Path], out: Path) -> Path:
@@ -135,7 +137,7 @@ def _write_flow(reader: RunReader, dictionary: Dictionaries, lasted: list[Chain]
 
 
 def _copy_tables(reader: RunReader, folder: Path) -> None:
-    for path in [*sorted(reader.path.glob("*.parquet")), *sorted(reader.path.glob("layers/*/*.parquet"))]:
+    for path in sorted(path for place in TABLES for path in reader.path.glob(f"{place}*.parquet")):
         target = folder / path.relative_to(reader.path)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
