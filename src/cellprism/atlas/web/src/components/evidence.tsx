@@ -1,6 +1,6 @@
 // The tests behind a feature's name: gene sets and cell groups.
 import { useState } from "preact/hooks";
-import type { AnnotationRow, Genes, GroupRow, Groups, Terms } from "../data/types";
+import type { AnnotationRow, GeneNames, GroupRow, Groups, Terms } from "../data/types";
 import { auroc, count, fixed, number, probability, shortTerm } from "../lib/format";
 import { paths } from "../lib/route";
 import { useRun } from "../lib/run";
@@ -15,7 +15,7 @@ function useFew<T>(rows: T[], few: number): [T[], preact.JSX.Element | null] {
   return [all ? rows.slice(0, 80) : rows.slice(0, few), more];
 }
 
-export function AnnotationTable({ rows, genes, terms }: { rows: AnnotationRow[]; genes: Genes; terms: Terms }) {
+export function AnnotationTable({ rows, genes, terms }: { rows: AnnotationRow[]; genes: GeneNames; terms: Terms }) {
   const { id } = useRun();
   const [shown, more] = useFew(rows, 10);
   return (

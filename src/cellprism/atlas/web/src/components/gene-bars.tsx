@@ -1,11 +1,11 @@
 // Top genes of a feature as bars: small ones for cards, a full table for the feature's page.
-import type { GeneRow, Genes } from "../data/types";
+import type { GeneRow, GeneNames } from "../data/types";
 import { count, MISSING, number, percent } from "../lib/format";
 import { paths } from "../lib/route";
 import { useRun } from "../lib/run";
 import { from } from "../lib/source";
 
-export function SmallGeneBars({ rows, genes, most }: { rows: [gene: number, mean: number][]; genes: Genes; most: number }) {
+export function SmallGeneBars({ rows, genes, most }: { rows: [gene: number, mean: number][]; genes: GeneNames; most: number }) {
   const shown = rows.slice(0, most);
   const top = Math.max(...shown.map((row) => row[1]), 1e-12);
   return (
@@ -20,7 +20,7 @@ export function SmallGeneBars({ rows, genes, most }: { rows: [gene: number, mean
   );
 }
 
-export function GeneTable({ rows, genes }: { rows: GeneRow[]; genes: Genes }) {
+export function GeneTable({ rows, genes }: { rows: GeneRow[]; genes: GeneNames }) {
   const { id } = useRun();
   const bounded = rows.some((row) => row[5] !== null);
   const top = Math.max(...rows.map((row) => row[3]), 1e-12);
