@@ -47,7 +47,7 @@ def rows(quick: bool) -> list[Budget]:
     """The imported atlas where its files are, and a synthetic run of a million features (quick: 20,000)."""
     found: list[Budget] = []
     with tempfile.TemporaryDirectory(prefix="cellprism-bench-") as folder:
-        subjects = [_synthetic(Path(folder), n_layers=4, n_features=5_000 if quick else 250_000)]
+        subjects = [_synthetic(Path(folder), n_layers=20, n_features=1_000 if quick else 50_000)]
         published = Path(os.environ.get("CELLPRISM_SHARED", "../shared")) / PUBLISHED
         if published.is_dir():
             subjects.insert(0, _imported(published, Path(folder)))

@@ -23,6 +23,7 @@ export function SmallGeneBars({ rows, genes, most }: { rows: [gene: number, mean
 export function GeneTable({ rows, genes }: { rows: GeneRow[]; genes: GeneNames }) {
   const { id } = useRun();
   const bounded = rows.some((row) => row[5] !== null);
+  const counted = rows.some((row) => row[1] !== null);
   const top = Math.max(...rows.map((row) => row[3]), 1e-12);
   return (
     <table class="bars">
@@ -31,9 +32,9 @@ export function GeneTable({ rows, genes }: { rows: GeneRow[]; genes: GeneNames }
           <th scope="col">Gene</th>
           <th scope="col" class="wide">Mean activation{bounded && "; tick: lower 95 % bound"}</th>
           <th scope="col" class="num">Mean</th>
-          <th scope="col" class="num narrow-hide">Lower</th>
-          <th scope="col" class="num">Fired / seen</th>
-          <th scope="col" class="num narrow-hide">Share</th>
+          {bounded && <th scope="col" class="num narrow-hide">Lower</th>}
+          <th scope="col" class="num">Fired{counted && " / seen"}</th>
+          {counted && <th scope="col" class="num narrow-hide">Share</th>}
         </tr>
       </thead>
       <tbody>
@@ -47,9 +48,9 @@ export function GeneTable({ rows, genes }: { rows: GeneRow[]; genes: GeneNames }
               </span>
             </td>
             <td class="num" {...from("top_genes.mean")}>{number(mean)}</td>
-            <td class="num narrow-hide" {...from("top_genes.lower")}>{number(lower)}</td>
-            <td class="num" {...from("top_genes.fired")}>{count(fired)} / {count(seen)}</td>
-            <td class="num narrow-hide" {...from("top_genes.fired")}>{fired === null || seen === null ? MISSING : percent(fired / Math.max(1, seen), 0)}</td>
+            {bounded && <td class="num narrow-hide" {...from("top_genes.lower")}>{number(lower)}</td>}
+            <td class="num" {...from("top_genes.fired")}>{count(fired)}{counted && <> / {count(seen)}</>}</td>
+            {counted && <td class="num narrow-hide" {...from("top_genes.fired")}>{fired === null || seen === null ? MISSING : percent(fired / Math.max(1, seen), 0)}</td>}
           </tr>
         ))}
       </tbody>

@@ -52,7 +52,8 @@ function nameOf({ term, group, feature, module, genes: own }: Story, genes: Gene
 function StoryCard({ story, genes, words }: { story: Story; genes: GeneNames; words: Words }) {
   const { id } = useRun();
   const { layer, feature, module } = story;
-  const [heading, question] = kinds[story.kind] ?? [story.kind, ""];
+  const [heading, why] = kinds[story.kind] ?? [story.kind, ""];
+  const question = story.evidence[0]?.[0] === "features" ? "Fires most strongly of those that no gene set explains" : why;
   const target = feature === null ? paths.layer(id, layer, { colour: "module", pick: String(module) }) : paths.feature(id, layer, feature);
   const value = (column: string) => story.evidence.find(([, name]) => name === column)?.[2];
   const partner = story.kind === "highway" ? ([value("partner_layer"), value("partner")] as const) : null;
