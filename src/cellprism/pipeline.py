@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 from cellprism.codes.stages import ENCODE
 from cellprism.compare.controls import control_table, create_controls
-from cellprism.features.context_stages import HIGHWAYS, VARIANCE
+from cellprism.features.context_stages import HIGHWAYS, VARIANCE, run_layer_pairs
 from cellprism.features.geometry_stages import ALIGNMENT, AXES, TRACKING, UNLABELLED
+from cellprism.features.rank_stage import RANK_ANNOTATE
+from cellprism.features.residual_shares import RESIDUAL_SHARES
+from cellprism.features.stability_stage import STABILITY
 from cellprism.features.stages import ANNOTATE, CATALOG, CELLTYPES, LAYOUT, MODULES, NEIGHBOURS, STRING_DENSITY
 from cellprism.models.stages import TOKENIZE
 from cellprism.plan import check_fit
@@ -17,6 +20,7 @@ from cellprism.runs.lock import exclusive
 from cellprism.runs.progress import Silent
 from cellprism.runs.stage import run_stages
 from cellprism.sae.fidelity import FIDELITY
+from cellprism.sae.seeds import SEEDS
 from cellprism.sae.stages import RESIDUALS, TRAIN
 
 if TYPE_CHECKING:
@@ -24,8 +28,9 @@ if TYPE_CHECKING:
     from cellprism.runs.progress import Progress
 
 STAGES = (
-    TOKENIZE, RESIDUALS, TRAIN, AXES, ENCODE, FIDELITY, CATALOG, ANNOTATE, STRING_DENSITY, MODULES, CELLTYPES, LAYOUT,
-    NEIGHBOURS, ALIGNMENT, TRACKING, UNLABELLED, VARIANCE, HIGHWAYS,
+    TOKENIZE, RESIDUALS, TRAIN, SEEDS, AXES, RESIDUAL_SHARES, ENCODE, FIDELITY, CATALOG, STABILITY, ANNOTATE,
+    RANK_ANNOTATE, STRING_DENSITY, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS, ALIGNMENT, TRACKING, UNLABELLED, VARIANCE,
+    HIGHWAYS,
 )
 CONTROL_STAGES = tuple(stage for stage in STAGES if stage is not FIDELITY)
 """A control's model predicts nothing that reconstructions could spoil."""
@@ -43,6 +48,7 @@ def run(config: Config, progress: Progress | None = None) -> Run:
     with exclusive(Path(config.out)):
         target = create(config)
         run_stages(STAGES[:1], target, progress or Silent())
+        run_layer_pairs(target)
         check_fit(target)
         run_stages(STAGES, target, progress or Silent())
         controls = create_controls(config)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,14 +11,17 @@ import numpy as np
 
 from cellprism.errors import UserError
 from cellprism.models import configured_model
-from cellprism.models.stages import choose_cells, chosen_layers, read_cells
+from cellprism.models.sources import choose_cells, read_cells
+from cellprism.models.stages import chosen_layers, run_sources
 from cellprism.runs.files import size
+from cellprism.runs.machine import free_memory, in_bytes, multiplication_rate
+from cellprism.sae.sample import shared_counts
 from cellprism.sae.topk import code_width
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cellprism.runs.config import Config, SAEConfig
+    from cellprism.runs.config import CellsConfig, Config, SAEConfig
     from cellprism.runs.directory import Run
 
 BASE_MEMORY = 1.2e9
@@ -33,10 +34,11 @@ FIXED_SECONDS = 25.0
 
 @dataclass(frozen=True)
 class Workload:
-    """The sizes that decide what a run costs: cells, positions, layers (taken apart, of the model), widths, batches."""
+    """What decides the cost of a run: cells, positions (all, sampled), layers (taken apart, of the model), widths."""
 
     cells: int
     positions: int
+    sampled: int
     layers: int
     model_layers: int
     d_model: int
@@ -48,10 +50,6 @@ class Workload:
     def n_features(self) -> int:
         return self.sae.expansion * self.d_model
 
-    @property
-    def sampled(self) -> int:
-        return min(self.sae.positions, self.positions)
-
     def disk(self) -> dict[str, float]:
         """Bytes on disk by kind."""
         width = code_width(self.sae.k, self.n_features, self.sae.activation)
@@ -62,12 +60,13 @@ class Workload:
         }
 
     def memory(self) -> float:
-        """Bytes of memory at the peak: model, batch and all dictionaries; or training; or counting co-firing."""
+        """Bytes of memory at the peak: model, batch and all dictionaries; training; or one of the reductions."""
         atoms = self.n_features * self.d_model
         model = 4.0 * (12 * self.model_layers * self.d_model**2 + self.vocabulary * self.d_model)
         encoding = model + self.token_budget * (80.0 * self.d_model + 8 * self.n_features) + 8.0 * self.layers * atoms
         training = 2.0 * self.sampled * self.d_model + 32.0 * atoms + 16.0 * self.sae.batch_size * self.n_features
-        return BASE_MEMORY + max(encoding, training, 48.0 * self.n_features**2)
+        reducing = self.n_features * max(48.0 * self.n_features, 30.0 * self.vocabulary, 12.0 * self.cells)
+        return BASE_MEMORY + max(encoding, training, reducing)
 
     def operations(self) -> float:
         """Floating-point operations: two passes of the model, one matrix product a training step, one encoding."""
@@ -87,21 +86,27 @@ class Workload:
 def describe(config: Config) -> str:
     """Read the model and the cells; say what disk, memory and time the run will take and what is free."""
     model = configured_model(config.model)
-    lengths = _positions_at_most(config, model.max_length)
+    lengths = [_positions_at_most(source, model.max_length) for source in config.cells.sources.values()]
+    positions = [int(own.sum()) for own in lengths]
     work = Workload(
-        len(lengths), int(lengths.sum()), len(chosen_layers(config, model.n_layers)), model.n_layers, model.d_model,
-        len(model.vocabulary), config.model.token_budget, config.sae,
+        sum(map(len, lengths)), sum(positions), _sampled(config, positions),
+        len(chosen_layers(config, model.n_layers)), model.n_layers, model.d_model, len(model.vocabulary),
+        config.model.token_budget, config.sae,
     )
     works = work.with_controls(config.controls)
     disk, free = _disk(works), shutil.disk_usage(_existing_parent(Path(config.out))).free
     operations = sum(one.operations() for one in works)
-    minutes = (FIXED_SECONDS + operations / (EFFICIENCY * _multiplication_rate())) / 60
+    minutes = (FIXED_SECONDS + operations / (EFFICIENCY * multiplication_rate())) / 60
     return "\n".join([
         f"{work.positions:,} positions x {work.layers} layers of width {work.d_model}, {work.n_features} features each"
         + (f"; and {len(works) - 1} control{'s' if len(works) > 2 else ''}" if len(works) > 1 else ""),
-        *(f"disk    {name:<32} {_bytes(n):>9}" for name, n in disk.items()),
-        f"disk    {'in all':<32} {_bytes(sum(disk.values())):>9} of {_bytes(free)} free",
-        f"memory  {'at the peak':<32} {_bytes(work.memory()):>9} of {_bytes(_free_memory())} free",
+        *(
+            f"source  {name:<32} {n:>9,} positions, {share:.0%} of the {work.sampled:,} sampled"
+            for (name, share), n in zip(config.cells.shares.items(), positions, strict=True) if name
+        ),
+        *(f"disk    {name:<32} {in_bytes(n):>9}" for name, n in disk.items()),
+        f"disk    {'in all':<32} {in_bytes(sum(disk.values())):>9} of {in_bytes(free)} free",
+        f"memory  {'at the peak':<32} {in_bytes(work.memory()):>9} of {in_bytes(free_memory())} free",
         f"time    {'on this machine, about':<32} {minutes:5.1f} min",
     ])
 
@@ -115,21 +120,22 @@ def check_fit(run: Run) -> None:
         Disk or memory will not do.
     """
     model, cells = run.model, run.read("cells")
+    positions = [int(cells["n_tokens"].to_numpy()[own].sum()) for own in run_sources(run)]
     work = Workload(
-        len(cells), int(cells["n_tokens"].sum()), len(run.layers), model["n_layers"], model["d_model"],
-        model.get("vocabulary", 0), run.config.model.token_budget, run.config.sae,
+        len(cells), sum(positions), _sampled(run.config, positions), len(run.layers), model["n_layers"],
+        model["d_model"], model.get("vocabulary", 0), run.config.model.token_budget, run.config.sae,
     )
     needs = sum(_disk(work.with_controls(run.config.controls)).values()) - size(run.path)
     free = shutil.disk_usage(run.path).free
     if needs > free:
         msg = (
-            f"the run needs {_bytes(needs)} more disk and {run.path} has {_bytes(free)} free: free some space, lower "
-            "`cells.max_cells` or `sae.positions`, or choose another disk with `--out`."
+            f"the run needs {in_bytes(needs)} more disk and {run.path} has {in_bytes(free)} free: free some space, "
+            "lower `cells.max_cells` or `sae.positions`, or choose another disk with `--out`."
         )
         raise UserError(msg)
-    if work.memory() > _free_memory():
+    if work.memory() > free_memory():
         msg = (
-            f"the run needs {_bytes(work.memory())} of memory and {_bytes(_free_memory())} are free: lower "
+            f"the run needs {in_bytes(work.memory())} of memory and {in_bytes(free_memory())} are free: lower "
             "`sae.positions`, `sae.expansion`, `sae.batch_size` or `model.token_budget`."
         )
         raise UserError(msg)
@@ -140,41 +146,15 @@ def _disk(works: Sequence[Workload]) -> dict[str, float]:
     return {kind: sum(work.disk()[kind] for work in works) for kind in works[0].disk()}
 
 
-def _positions_at_most(config: Config, max_length: int) -> np.ndarray:
+def _positions_at_most(source: CellsConfig, max_length: int) -> np.ndarray:
     """Positions of each cell if the model knows all its genes."""
-    lengths: np.ndarray = np.minimum(choose_cells(read_cells(config.cells), config.cells.where).lengths, max_length)
-    return lengths[: config.cells.max_cells]
+    lengths: np.ndarray = np.minimum(choose_cells(read_cells(source), source.where).lengths, max_length)
+    return lengths[: source.max_cells]
 
 
-def _multiplication_rate() -> float:
-    """Floating-point operations per second of a float32 matrix product on this machine, measured in a moment."""
-    import torch
-
-    a = torch.randn(1024, 1024)
-    seconds = []
-    for _ in range(4):
-        started = time.perf_counter()
-        torch.mm(a, a)
-        seconds.append(time.perf_counter() - started)
-    return 2 * 1024**3 / min(seconds)
-
-
-def _free_memory() -> float:
-    """Bytes that can be had without swapping."""
-    meminfo = Path("/proc/meminfo")
-    if meminfo.exists():
-        available = next(line for line in meminfo.read_text().splitlines() if line.startswith("MemAvailable"))
-        return float(available.split()[1]) * 1024
-    return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+def _sampled(config: Config, positions: list[int]) -> int:
+    return sum(shared_counts(positions, list(config.cells.shares.values()), config.sae.positions))
 
 
 def _existing_parent(path: Path) -> Path:
     return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
-
-
-def _bytes(n: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if n < 1000:
-            return f"{n:.1f} {unit}"
-        n /= 1000
-    return f"{n:.1f} TB"

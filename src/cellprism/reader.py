@@ -11,6 +11,7 @@ from cellprism.runs.directory import open_directory
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cellprism.causal.reading import TraceReader
     from cellprism.codes.store import CodeStore
     from cellprism.runs.config import Config
     from cellprism.runs.directory import Run
@@ -83,15 +84,20 @@ class RunReader:
 
         Beside the columns of the table ``features``: ``source``, ``label``, ``label_q`` and ``n_terms`` (0 without a
         label) of its label; ``module``; ``x`` and ``y`` on the map; ``group_key``, ``group_value``, ``group_auroc``
-        and ``group_q`` of the group of cells with the largest AUROC among those with q < 0.05. What a feature lacks
-        is missing.
+        and ``group_q`` of the group of cells with the largest AUROC among those with q < 0.05; ``static``, whether
+        it is a static cluster of genes (see `variance`); ``stability`` between seeds. What a feature lacks is missing.
         """
         labels = self._read("labels", layer).rename(columns={"term": "label", "q": "label_q"})
-        parts = [labels, self._read("members", layer), self._read("map", layer), best_groups(self.celltypes(layer))]
+        parts = [
+            labels, self._read("members", layer), self._read("map", layer), best_groups(self.celltypes(layer)),
+            self._if_there("variance", layer)[["feature", "static"]],
+            self._if_there("stability", layer)[["feature", "stability"]],
+        ]
         table = self._read("features", layer)
         for part in parts:
             table = table.merge(part, on="feature", how="left", validate="one_to_one")
         table["module"] = table["module"].astype("Int32")
+        table["static"] = table["static"].astype("boolean")
         table["n_terms"] = table["n_terms"].fillna(0).astype("int32")
         return table.sort_values("feature", ignore_index=True)
 
@@ -102,6 +108,10 @@ class RunReader:
     def annotations(self, layer: int) -> pd.DataFrame:
         """Tests of the features' top genes against gene sets."""
         return self._read("annotations", layer)
+
+    def rank_annotations(self, layer: int) -> pd.DataFrame:
+        """Tests of all genes of the features against gene sets; empty unless `annotation.rank_test` asked for them."""
+        return self._read("rank_annotations", layer)
 
     def string_density(self, layer: int) -> pd.DataFrame:
         """Links among the top genes of each feature in the network of the run; empty without one."""
@@ -133,6 +143,14 @@ class RunReader:
         """Features without a label, the most lasting and reliable first, with their company."""
         return self._read("unlabelled", layer).sort_values("rank", ignore_index=True)
 
+    def gene_clusters(self, layer: int) -> pd.DataFrame:
+        """Clusters of unlabelled features that share top genes, largest first."""
+        return self._read("gene_clusters", layer)
+
+    def stability(self, layer: int) -> pd.DataFrame:
+        """How each feature is found again by autoencoders of other seeds; empty with one seed."""
+        return self._read("stability", layer)
+
     def variance(self, layer: int) -> pd.DataFrame:
         """What gene and cell alone explain of each feature's activation."""
         return self._read("variance", layer)
@@ -152,6 +170,10 @@ class RunReader:
     def celltypes(self, layer: int) -> pd.DataFrame:
         """Tests of the features against the groups of cells."""
         return self._read("celltypes", layer)
+
+    def top_cells(self, layer: int) -> pd.DataFrame:
+        """The cells in which each feature is strongest."""
+        return self._read("top_cells", layer)
 
     def neighbours(self, layer: int) -> pd.DataFrame:
         """The features most like each feature, by kind of likeness."""
@@ -196,6 +218,62 @@ class RunReader:
         table: pd.DataFrame = self.run.read("controls") if self.run.config.controls else empty(TABLES["controls"])
         return table
 
+    def traces(self) -> pd.DataFrame:
+        """One row per trace of circuits: its name, layers, features, cells, method, control, and whether it is done."""
+        from cellprism.causal.reading import trace_table
+
+        return trace_table(self.run)
+
+    def trace(self, name: str) -> TraceReader:
+        """The tables of one trace."""
+        from cellprism.causal.reading import TraceReader
+
+        return TraceReader(self.run, name)
+
+    def edges(self, trace: str | None = None) -> pd.DataFrame:
+        """What features cause in later layers: the edges of one trace, or of all by ablation that are no controls.
+
+        Beside the columns of the table ``edges``: ``trace`` and ``source_layer``. `cellprism.causal.paths` finds paths
+        and neighbourhoods in them.
+        """
+        from cellprism.causal.reading import all_edges, named_edges
+
+        return all_edges(self.run) if trace is None else named_edges(self.run, trace)
+
+    def patching(self, layer: int) -> pd.DataFrame:
+        """Whether features of a layer carry hidden genes of their terms, smallest p first."""
+        return self._causal("patching", f"{self._known(layer):02d}", f"cellprism patch {self.path} --layer {layer}")
+
+    def combinations(self, name: str | None = None) -> pd.DataFrame:
+        """Features that were ablated together; ``name`` says which if `cellprism interact` ran for several layers."""
+        return self._causal("combinations", self._interactions(name), f"cellprism interact {self.path}")
+
+    def interactions(self, name: str | None = None) -> pd.DataFrame:
+        """What the features of each combination do to the target layer together, alone, and beyond the sum."""
+        return self._causal("interactions", self._interactions(name), f"cellprism interact {self.path}")
+
+    def damage(self, layer: int) -> pd.DataFrame:
+        """How much worse hidden genes are guessed without each feature, by arm."""
+        return self._causal("damage", f"{self._known(layer):02d}", f"cellprism damage {self.path} --layer {layer}")
+
+    def damage_arms(self, layer: int) -> pd.DataFrame:
+        """The chosen features of `damage` against those as frequent and random ones."""
+        return self._causal("damage_arms", f"{self._known(layer):02d}", f"cellprism damage {self.path} --layer {layer}")
+
+    def causal_rates(self) -> pd.DataFrame:
+        """Rates of patching and interactions beside their nulls, with a column ``analysis``."""
+        import pandas as pd
+
+        from cellprism.causal.tables import causal_names
+
+        names = causal_names(self.run, "rates")
+        command = f"cellprism patch {self.path} --layer {max(self.layers)}"
+        if not names:
+            return self._causal("rates", "", command)
+        tables = [self._causal("rates", name, command).assign(analysis=name) for name in names]
+        table = pd.concat(tables, ignore_index=True)
+        return table[["analysis", *table.columns.drop("analysis")]]
+
     def codes(self, layer: int) -> CodeStore:
         """Which features fire at every position of a layer."""
         from cellprism.codes.store import CodeStore
@@ -230,8 +308,32 @@ class RunReader:
         found["genes"] = [genes[layer][feature] for layer, feature in places]
         return found[["layer", "feature", "label", "source", "q", "group_key", "group_value", "auroc", "genes"]]
 
+    def _causal(self, table: str, name: str, command: str) -> pd.DataFrame:
+        from cellprism.causal.tables import read_causal
+
+        return read_causal(self.run, table, name, command=command)
+
+    def _interactions(self, name: str | None) -> str:
+        from cellprism.causal.tables import causal_names
+
+        names = causal_names(self.run, "combinations")
+        if name is None and len(names) == 1:
+            return names[0]
+        if names and name not in names:
+            what = "several interactions" if name is None else f"no interactions {name!r}"
+            msg = f"{self.path} has {what}: choose among {', '.join(names)}."
+            raise UserError(msg)
+        return name or ""
+
     def _read(self, name: str, layer: int) -> pd.DataFrame:
         return self.run.read(name, self._known(layer))
+
+    def _if_there(self, name: str, layer: int) -> pd.DataFrame:
+        """A table that imported runs and those of older versions lack; then it has no rows."""
+        from cellprism.runs.schemas import TABLES, empty
+
+        there = self.run.file(f"{name}.parquet", self._known(layer)).exists()
+        return self.run.read(name, layer) if there else empty(TABLES[name])
 
     def _known(self, layer: int) -> int:
         if layer not in self.layers:

@@ -83,6 +83,7 @@ def _layer(run: Run, layer: int, rng: np.random.Generator, symbols: list[str], n
     alive = features[fired > 0]
     _write(run, "features", {
         "feature": features, "n_fired": fired, "frequency": fired / (N_CELLS * 50), "n_cells": np.minimum(fired, 40),
+        "n_donors": None,
         "n_genes": np.minimum(fired, 30), "mean_value": np.where(fired > 0, 1.25, np.nan),
         "max_value": np.where(fired > 0, rng.uniform(2, 9, n), 0), "dead": fired == 0,
         "rare": (fired > 0) & (fired < 10),
@@ -131,6 +132,7 @@ def _more(run: Run, layer: int, rng: np.random.Generator, alive: np.ndarray) -> 
     _write(run, "unlabelled", {
         "feature": bare, "rank": np.arange(len(bare)), "n_layers": 1 + bare % 2,
         "reliability": rng.uniform(0, 1, len(bare)),
+        "stability": rng.uniform(0, 1, len(bare)), "gene_cluster": pd.array([None] * len(bare), "Int32"),
         "module": pd.array([None] * len(bare), "Int32"), "labelled_in_module": 0, "nearest": 1,
         "nearest_term": TERMS[0][1], "cosine": 0.4,
     }, layer)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from cellprism.reader import RunReader
 
-NOT_TABLES = {"codes", "findings"}
+NOT_TABLES = {"trace", "codes", "findings"}
 
 
 @pytest.fixture(scope="module", params=["export", "static host", "our server"])

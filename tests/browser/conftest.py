@@ -87,6 +87,8 @@ def pages(reader: RunReader, run_id: str) -> dict[str, str]:
     bare = int(features.loc[features["label"].isna(), "feature"].iloc[0])
     return {
         "overview": "",
+        "layers": "/layers",
+        "outlined layer": f"/layer/{reader.layers[1]}?around=6pl.0_1ekf.0_1ekf.14nb_6pl.14nb&apart=1&more=1",
         "layer": f"/layer/{reader.layers[-1]}",
         "labelled feature": f"/feature/{found['layer']}/{found['feature']}",
         "unlabelled feature": f"/feature/{found['layer']}/{bare}",
@@ -102,6 +104,7 @@ def pages(reader: RunReader, run_id: str) -> dict[str, str]:
         "data": "/data",
         "help": "/help",
         "flow": "/flow",
+        "compare": f"/compare?a={run_id}.{reader.layers[0]}&b={run_id}.{reader.layers[1]}",
         "methods": "/methods",
     }
 

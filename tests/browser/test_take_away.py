@@ -43,8 +43,11 @@ def executed(page: Page) -> dict[str, Any]:
     return names
 
 
-@pytest.mark.parametrize("query", ["", "filter=CD&sort=auroc&down=1", "colour=module&pick=0&sort=frequency",
-                                   "colour=group&pick=0&sort=feature&down=1", "colour=annotated&pick=none&sort=max"])
+@pytest.mark.parametrize("query", [
+    "", "filter=CD&sort=auroc&down=1", "colour=module&pick=0&sort=frequency", "colour=group&pick=0&sort=feature&down=1",
+    "colour=annotated&pick=none&sort=max", "only=auroc:0.7..;frequency:..0.05", "only=by_gene:..0.9;n_layers:..2",
+    "only=axis_cosine:0.25..;terms:..6", "around=6pl.0_1ekf.0_1ekf.14nb_6pl.14nb&sort=frequency",
+])
 def test_the_code_of_a_layer_gives_its_table(
     page: Page, site: Site, run_id: str, reader: RunReader, query: str
 ) -> None:

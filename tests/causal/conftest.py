@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,12 +12,21 @@ import pytest
 import torch
 
 from cellprism.cells.expression import read_expression
+from cellprism.codes.stages import ENCODE
+from cellprism.features.stages import ANNOTATE, CATALOG
 from cellprism.models import load_model
+from cellprism.models.stages import TOKENIZE
+from cellprism.runs.config import parse_config
+from cellprism.runs.directory import create, open_directory
+from cellprism.runs.progress import Silent
+from cellprism.runs.stage import run_stages
+from cellprism.sae.stages import RESIDUALS, TRAIN
 from cellprism.sae.topk import SparseAutoencoder
 
 if TYPE_CHECKING:
     from cellprism.cells.tokens import TokenizedCells
     from cellprism.models.base import CellModel
+    from cellprism.runs.directory import Run
 
 
 @dataclass(frozen=True)
@@ -37,3 +48,22 @@ def world() -> World:
         saes[layer] = SparseAutoencoder(model.d_model, 96, 6)
         saes[layer].initialise(h[batch.gene], generator)
     return World(model, tokens, saes)
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 24 cells of the demo with little dictionaries, as far as labels; do not write into it."""
+    config = parse_config({
+        "out": str(tmp_path_factory.mktemp("small") / "run"),
+        "cells": {"max_cells": 24}, "model": {"dtype": "float32"}, "annotation": {"permutations": 1},
+        "sae": {"expansion": 1, "k": 6, "steps": 60, "batch_size": 512},
+    })
+    run = create(config)
+    run_stages([TOKENIZE, RESIDUALS, TRAIN, ENCODE, CATALOG, ANNOTATE], run, Silent())
+    return run.path
+
+
+@pytest.fixture
+def run(small_run: Path, tmp_path: Path) -> Run:
+    """A copy of the small run, to be traced."""
+    return open_directory(Path(shutil.copytree(small_run, tmp_path / "run")))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from cellprism.codes.reduce import cell_means, firings, gene_sums, histograms
+from cellprism.codes.reduce import cell_means, gene_sums, groups_firing, histograms
 from cellprism.codes.store import CodeStore, shard_path
 from cellprism.runs.config import Config
 from cellprism.runs.directory import Run
@@ -87,9 +87,9 @@ def test_histograms(planted: tuple[CodeStore, np.ndarray, np.ndarray, np.ndarray
         assert np.array_equal(counts[f], expected)
 
 
-def test_firings(planted: tuple[CodeStore, np.ndarray, np.ndarray, np.ndarray]) -> None:
+def test_groups_in_which_a_feature_fires(planted: tuple[CodeStore, np.ndarray, np.ndarray, np.ndarray]) -> None:
     store, cell, _, dense = planted
-    found = firings(store)
-    assert np.array_equal(found.cell, cell)
-    for n, row in enumerate(dense):
-        assert np.array_equal(found.indices[found.indptr[n] : found.indptr[n + 1]], np.flatnonzero(row))
+    group = np.arange(CELLS) % 5 - 1
+    expected = [len({group[c] for c in cell[dense[:, f] > 0]} - {-1}) for f in range(FEATURES)]
+    assert groups_firing(store, group).tolist() == expected
+    assert groups_firing(store, np.full(CELLS, -1)).tolist() == [0] * FEATURES

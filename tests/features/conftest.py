@@ -45,7 +45,9 @@ def planted(tmp_path: Path) -> Planted:
     network.write_text("".join(f"G{i}\tG{j}\n" for i, j in pairs))
     config = Config(
         out=str(tmp_path / "run"),
-        annotation=AnnotationConfig(gene_sets=(str(sets),), network=str(network), permutations=10, top_genes=12),
+        annotation=AnnotationConfig(
+            gene_sets=(str(sets),), network=str(network), permutations=10, top_genes=12, rank_test=True,
+        ),
         modules=ModulesConfig(min_count=20, leiden_seeds=3),
     )
     run = Run(tmp_path / "run", config)

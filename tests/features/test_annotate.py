@@ -57,6 +57,17 @@ def test_equals_the_slow_definition() -> None:
     assert table.groupby("feature")["p"].is_monotonic_increasing.all()
 
 
+def test_p_values_equal_those_of_gseapy_and_goatools() -> None:
+    """``data/enrichment_by_others.json`` holds random lists and sets with the p-values that both gave for them."""
+    theirs = json.loads((Path(__file__).parent / "data" / "enrichment_by_others.json").read_text())
+    table = annotate(theirs["lists"], theirs["sets"], background=theirs["background"])
+    ours = table.set_index(["feature", "term"])["p"]
+    for name in ("gseapy", "goatools"):
+        expected = {(f, term): p for f, terms in theirs["p"][name].items() for term, p in terms.items()}
+        assert expected.keys() == set(ours.index)
+        assert all(np.isclose(ours[pair], p, rtol=1e-9, atol=0) for pair, p in expected.items()), name
+
+
 def test_terms_are_cut_to_the_background_before_they_are_sized() -> None:
     sets = {"mostly elsewhere": [*GENES[:4], *(f"X{i}" for i in range(50))], "large": GENES[:60], "fits": GENES[:20]}
     table = annotate({0: GENES[:5]}, sets, background=GENES, max_size=50)
@@ -106,10 +117,26 @@ def test_counting_equals_the_table() -> None:
         lists[i][:5] = sets[f"T{i:03d}"][:5]
     lists = {i: list(dict.fromkeys(genes)) for i, genes in lists.items()}
     problem = prepare(lists, {"A": sets, "B": random_sets(rng, 5)}, GENES, min_size=5, max_size=500)
-    hits = annotation_frame(problem).query("q < 0.2")
-    counts = annotated(problem, problem.gene, 0.2)
-    assert counts[""] == hits["feature"].nunique() > 5
-    assert all(counts[s] == hits.loc[hits["source"] == s, "feature"].nunique() for s in ("A", "B"))
+    for protocol in ("calibrated", "published"):
+        hits = annotation_frame(problem, protocol).query("q < 0.2")
+        counts = annotated(problem, problem.gene, 0.2, protocol)
+        assert counts[""] == hits["feature"].nunique() > 5
+        assert all(counts[s] == hits.loc[hits["source"] == s, "feature"].nunique() for s in ("A", "B"))
+
+
+def test_random_genes_have_the_published_rate_too() -> None:
+    """Its null is as high as its rate: what is called annotated is called so of anything."""
+    rng = np.random.default_rng(6)
+    many = [f"G{i}" for i in range(4000)]
+    lists, sets = (
+        {str(i): rng.choice(many, size, replace=False).tolist() for i, size in enumerate(sizes)}
+        for sizes in ([20] * 100, rng.integers(10, 40, 400))
+    )
+    problem = prepare(lists, {"A": sets}, many, min_size=5, max_size=500)
+    rate = annotation_rates(problem, q=0.05, n_alive=100, permutations=4, rng=rng, protocol="published").iloc[0]
+    assert rate["protocol"] == "published"
+    assert rate["null_mean"] > 0.3
+    assert abs(rate["value"] - rate["null_mean"]) < 0.2
 
 
 def test_rates_stand_beside_their_null() -> None:

@@ -47,6 +47,17 @@ def test_a_gene_that_fired_once_does_not_outrank_one_that_always_does() -> None:
     assert table["lower"].iloc[1] < 0
 
 
+def test_the_published_rule_ranks_by_the_mean_over_firings() -> None:
+    gene = np.repeat([0, 1], 50)
+    values = np.where(gene == 0, 1.0, 0.0)[:, None]
+    values[50] = 40.0
+    found = top_genes(
+        sums_of(values, gene, gene), np.array(["A", "B"]), min_firings=5, n_top=20, protocol="published",
+    )
+    assert found["symbol"].tolist() == ["B", "A"]
+    assert found["fired"].tolist() == [1, 50]
+
+
 def test_the_feature_table_names_the_dead_and_the_rare() -> None:
     cell = np.repeat(np.arange(20), 3)
     gene = np.tile(np.arange(3), 20)
@@ -57,6 +68,8 @@ def test_the_feature_table_names_the_dead_and_the_rare() -> None:
     assert table["n_fired"].tolist() == [60, 27, 0]
     assert table["frequency"].tolist() == [1.0, 0.45, 0.0]
     assert table["n_cells"].tolist() == [20, 9, 0]
+    assert table["n_donors"].isna().all()
+    assert feature_table(sums_of(values, gene, cell), np.array([4, 2, 0]))["n_donors"].tolist() == [4, 2, 0]
     assert table["n_genes"].tolist() == [3, 3, 0]
     assert table["mean_value"].tolist() == [2.0, 1.0, 0.0]
     assert table["max_value"].tolist() == [2.0, 1.0, 0.0]

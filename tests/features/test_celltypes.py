@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import false_discovery_control, mannwhitneyu, ttest_rel
 from sklearn.metrics import roc_auc_score
 
-from cellprism.features.celltypes import cell_type_rates, cell_types, read_keys, stored_tests
+from cellprism.features.celltypes import TOP_CELLS, cell_type_rates, cell_types, read_keys, stored_tests, top_cells
 
 CELLS, FEATURES = 240, 60
 
@@ -136,3 +136,17 @@ def test_stored_are_the_hits_and_the_largest() -> None:
     frame = pd.DataFrame({"feature": [0] * 5 + [1] * 4, "auroc": [0.9, 0.8, 0.7, 0.6, 0.1, 0.6, 0.5, 0.4, 0.3],
                           "q": [0.01, 0.5, 0.5, 0.5, 0.01, 0.9, 0.9, 0.9, 0.9]})
     assert stored_tests(frame)["auroc"].tolist() == [0.9, 0.8, 0.7, 0.1, 0.6, 0.5, 0.4]
+
+
+def test_the_strongest_cells_of_each_feature() -> None:
+    means = np.random.default_rng(5).random((15, 3))
+    means[:, 1] = 0
+    means[4:, 2] = 0
+    means[2, 0] = np.nan
+    table = top_cells(means)
+    assert table.groupby("feature").size().to_dict() == {0: TOP_CELLS, 2: 4}
+    best = np.argsort(-np.nan_to_num(means[:, 0]))[:TOP_CELLS]
+    own = table[table["feature"] == 0]
+    assert own["cell"].tolist() == best.tolist()
+    assert own["rank"].tolist() == list(range(TOP_CELLS))
+    assert own["mean"].to_numpy() == pytest.approx(means[best, 0])

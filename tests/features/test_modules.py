@@ -8,7 +8,6 @@ from scipy import sparse
 from scipy.stats import hypergeom
 from sklearn.metrics import adjusted_rand_score
 
-from cellprism.codes.reduce import Firings
 from cellprism.features.modules import (
     Partition,
     cofiring_edges,
@@ -19,6 +18,7 @@ from cellprism.features.modules import (
     shares,
     shifted,
 )
+from cellprism.stats.firings import Firings
 
 CELLS, PER_CELL, FEATURES = 200, 100, 60
 
@@ -78,7 +78,7 @@ def test_the_null_breaks_what_was_planted() -> None:
     firings = as_firings(fires, cell)
     assert len(cofiring_edges(firings, ignore, min_count=50)[0]) >= 190
     moved = shifted(firings, rng)
-    assert np.array_equal(np.bincount(moved.indices), np.bincount(firings.indices))
+    assert np.array_equal(np.bincount(next(moved.pieces(0, len(cell)))[1]), np.bincount(firings.indices))
     assert cofiring_edges(moved, ignore, min_count=5)[0].empty
 
 
@@ -125,3 +125,16 @@ def test_the_process_generator_of_igraph_is_given_back() -> None:
         random.seed(seed)
         assert after == random.random()
     assert [m.tolist() for m in parts[0].members] == [m.tolist() for m in parts[1].members] == [[0, 1, 2], [3, 4]]
+
+
+def test_the_published_rule_has_no_test() -> None:
+    rng = np.random.default_rng(7)
+    cell, fires = bursty(rng)
+    fires[:, :2] |= (rng.random(len(cell)) < 0.02)[:, None]
+    firings = as_firings(fires, cell)
+    edges, tested = cofiring_edges(firings, ignore, min_count=50, protocol="published")
+    keep = (tested.pmi >= 2) & (tested.count >= 50)
+    assert edges[["a", "b"]].to_numpy().tolist() == np.stack([tested.a, tested.b], axis=1)[keep].tolist()
+    assert (0, 1) in set(edges[["a", "b"]].itertuples(index=False, name=None))
+    rates = module_rates((0.1, 0.2), np.zeros((2, 2)), n_pairs=9, n_alive=5, protocol="published")
+    assert (rates["protocol"] == "published").all()

@@ -8,6 +8,8 @@ from sklearn.metrics import adjusted_rand_score
 
 from cellprism.features.context_stages import HIGHWAYS, VARIANCE
 from cellprism.features.geometry_stages import TRACKING, UNLABELLED
+from cellprism.features.rank_stage import RANK_ANNOTATE
+from cellprism.features.stability_stage import STABILITY
 from cellprism.features.stages import ANNOTATE, CATALOG, CELLTYPES, LAYOUT, MODULES, NEIGHBOURS, STRING_DENSITY
 from cellprism.runs.files import sha256
 from cellprism.runs.progress import Silent
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     from cellprism.runs.stage import Stage
 
 STAGES = (
-    CATALOG, ANNOTATE, STRING_DENSITY, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS, TRACKING, UNLABELLED, VARIANCE, HIGHWAYS,
+    CATALOG, STABILITY, ANNOTATE, RANK_ANNOTATE, STRING_DENSITY, MODULES, CELLTYPES, LAYOUT, NEIGHBOURS, TRACKING,
+    UNLABELLED, VARIANCE, HIGHWAYS,
 )
 
 
@@ -45,6 +48,12 @@ def test_the_stages_find_what_was_planted(planted) -> None:
     annotated = run.read("rates", 1, suffix="_annotation").set_index("rate").loc["annotated"]
     assert annotated["value"] > 0.6
     assert annotated["null_q95"] < annotated["value"] / 2
+    by_rank = run.read("rank_annotations", 1).groupby("feature").first()
+    for g in range(3):
+        assert (by_rank.loc[10 * g : 10 * g + 8, "term"] == f"group {g}").all()
+    ranked = run.read("rates", 1, suffix="_rank").iloc[0]
+    assert ranked["value"] > 0.6
+    assert ranked["null_q95"] < ranked["value"] / 2
     density = run.read("string_density", 1).set_index("feature")
     assert (density.loc[:9, "q"] < 0.05).all()
     assert (density.loc[10:, "q"] > 0.05).all()
@@ -116,6 +125,27 @@ def test_a_run_without_network_and_with_gene_names(planted, tmp_path) -> None:
     assert run.read("string_density", 1).empty
 
 
+def test_without_the_rank_test_its_tables_are_empty(planted) -> None:
+    run = planted.run
+    annotation = run.config.annotation.model_copy(update={"rank_test": False})
+    run.config = run.config.model_copy(update={"annotation": annotation})
+    execute(run, (CATALOG, RANK_ANNOTATE))
+    assert run.read("rank_annotations", 1).empty
+    assert run.read("rates", 1, suffix="_rank").empty
+
+
 def test_layer_stages_need_a_layer(planted) -> None:
     with pytest.raises(ValueError, match="one layer"):
         CATALOG.function(planted.run, None, Silent())
+
+
+def test_the_published_protocol_is_carried_by_tables_and_rates(planted) -> None:
+    run = planted.run
+    run.config = run.config.model_copy(update={"protocol": "published"})
+    execute(run, (CATALOG, STABILITY, ANNOTATE, MODULES, HIGHWAYS))
+    for table in ("top_genes", "annotations", "labels", "cofiring", "modules", "members", "highways"):
+        assert run.notes(table, 0)["protocol"] == "published", table
+    for suffix in ("_annotation", "_modules", "_highways"):
+        assert set(run.read("rates", 0, suffix=suffix)["protocol"]) == {"published"}
+    assert run.read("annotations", 0)["overlap"].min() >= 2
+    assert run.read("cofiring", 0)["pmi"].min() >= 2

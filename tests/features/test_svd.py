@@ -55,6 +55,11 @@ def test_planted_alignment_and_null() -> None:
     assert (labelled["value"], labelled["n"]) == (pytest.approx(25 / 30), 30)
     assert labelled["null_q95"] < 0.35
     assert by.loc[("annotated_if_not_aligned", "calibrated"), "value"] == 0
+    published = alignment_rates(
+        table, np.arange(25), dimensions=100, n_axes=20, permutations=5, rng=rng, protocol="published",
+    ).set_index(["rate", "protocol"])
+    n_aligned = (table["cosine"] >= 0.5).sum()
+    assert published.loc[("annotated_if_aligned", "published"), "n"] == n_aligned
     random = alignment_table(np.arange(200), unit(rng.normal(size=(200, 100))), axes)
     null = alignment_rates(random, np.arange(0), dimensions=100, n_axes=20, permutations=50, rng=rng).iloc[0]
     assert null["value"] <= null["null_q95"]

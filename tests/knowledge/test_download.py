@@ -38,6 +38,12 @@ namespace: biological_process
 GAF = b"\t".join([b"U", b"P", b"TP53", b"involved_in", b"GO:1", b"PMID:1", b"IDA", *[b""] * 10]) + b"\n"
 
 
+CELLMARKER = (
+    b"speciesType\ttissueType\tUberonOntologyID\tcancerType\tcellType\tcellName\tCellOntologyID\tcellMarker\tgeneSymbol\n"
+    b"Human\tBlood\tU\tNormal\tNormal cell\tT cell\tC\tCD3\tCD3E, [CD3D, CD3G], NA\n"
+)
+
+
 def zipped(name: str, content: bytes) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -60,6 +66,7 @@ class Server:
             "/rest.kegg.jp/list/hsa": b"hsa:10\tCDS\t1\tAKR1A1, ALDR1; reductase\n",
             "/maayanlab.cloud/Enrichr/geneSetLibrary?mode=text&libraryName=KEGG_2021_Human":
             b"Glycolysis\t\tAKR1A1\t\n",
+            "/xteam.xbio.top/CellMarker/download/Human_cell_markers.txt": CELLMARKER,
         }
         self.cut: set[str] = set()
         self.asked: list[str] = []
@@ -122,6 +129,11 @@ def test_a_source_is_downloaded_once_recorded_and_used_offline(server: Server) -
     assert server.asked == [TRRUST_PATH]
     assert load_gene_sets(["trrust"]) == {"trrust": {"AATF targets": ("BAX",), "STAT1 targets": ("IRF1",)}}
     assert kept() == ["trrust", "trrust.json", "trrust_rawdata.human.tsv"]
+
+
+def test_cell_types_of_cellmarker(server: Server) -> None:
+    assert get("cellmarker")["contents"] == {"terms": 1, "genes": 3}
+    assert load_gene_sets(["cellmarker"]) == {"cellmarker": {"T cell (Blood)": ("CD3E", "CD3D", "CD3G")}}
 
 
 def test_files_that_belong_together_archives_and_versions(server: Server) -> None:
@@ -244,5 +256,6 @@ def test_unknown_source_and_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
         get("strin")
     monkeypatch.delenv("CELLPRISM_MIRROR", raising=False)
     for source in SOURCES.values():
-        assert source.home.startswith("https://")
-        assert all(address(url) == url and url.startswith("https://") for url in source.files.values())
+        scheme = "http://" if source.name == "cellmarker" else "https://"
+        assert source.home.startswith(scheme)
+        assert all(address(url) == url and url.startswith(scheme) for url in source.files.values())

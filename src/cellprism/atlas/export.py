@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellprism._version import __version__
+from cellprism.atlas.circuits import circuit_files
 from cellprism.atlas.columns import pack_columns
 from cellprism.atlas.dictionaries import dictionaries
 from cellprism.atlas.featuremap import map_columns, mini_columns
@@ -20,6 +21,7 @@ from cellprism.atlas.flow import CHAINS_PER_FILE, by_feature, chains, lasting
 from cellprism.atlas.geneindex import gene_index, module_list
 from cellprism.atlas.groupindex import group_index
 from cellprism.atlas.highwayfiles import highway_files
+from cellprism.atlas.morecolumns import more_columns
 from cellprism.atlas.packing import pack_json
 from cellprism.atlas.shards import feature_shards
 from cellprism.atlas.summary import summary
@@ -110,6 +112,8 @@ def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:
         _write(folder / "groups" / f"{i}.jz", pack_json(own))
     lasted = chains(reader, dictionary)
     _write_flow(reader, dictionary, lasted, folder)
+    for name, data in circuit_files(reader, dictionary):
+        _write(folder / name, data)
     chained = by_feature(reader, lasted)
     for layer in reader.layers:
         rng = np.random.default_rng([reader.config.seed, layer])
@@ -117,6 +121,9 @@ def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:
         columns = map_columns(features, dictionary, rng)
         _write(folder / "map" / f"L{layer:02d}.bin", pack_columns(columns))
         _write(folder / "mini" / f"L{layer:02d}.bin", pack_columns(mini_columns(columns)))
+        for name, values in more_columns(reader, layer).items():
+            data = pack_columns({name: values[columns["feature"]]})
+            _write(folder / "cols" / f"L{layer:02d}" / f"{name}.bin", data)
         _write(folder / "modules" / f"L{layer:02d}.jz", pack_json(module_list(reader, layer, dictionary)))
         top = top_columns(features, reader.top_genes(layer), dictionary)
         _write(folder / "top" / f"L{layer:02d}.bin", pack_columns(top))

@@ -48,6 +48,7 @@ ABSENT = {
     "histograms": "the published atlas does not have the distribution of activations",
     "celltypes": "the published atlas tests cell types by odds ratios of top cells, which are no AUROC",
     "neighbours": "the published atlas has no atoms to compare",
+    "edges": "the published atlas has no edges between features",
     "cofiring": "the published atlas does not have the pairs behind its modules",
     "chains": NO_CHAINS,
     "chain_members": NO_CHAINS,
@@ -151,9 +152,9 @@ def _write_layer(
     """Features, top genes, annotations and labels."""
     table = pd.DataFrame(rows)
     run.write("features", pd.DataFrame({
-        "feature": table["i"], "n_fired": table["fc"], "frequency": table["f"], "n_cells": None, "n_genes": None,
-        "mean_value": (table["ma"] / table["f"]).where(table["f"] > 0), "max_value": np.nan, "dead": table["d"],
-        "rare": False,
+        "feature": table["i"], "n_fired": table["fc"], "frequency": table["f"], "n_cells": None, "n_donors": None,
+        "n_genes": None, "mean_value": (table["ma"] / table["f"]).where(table["f"] > 0), "max_value": np.nan,
+        "dead": table["d"], "rare": False,
     }), layer)
     lists = {row["i"]: row["tg"] for row in rows} | {int(i): row["genes"] for i, row in (annotated or {}).items()}
     top = [(feature, rank, genes[gene["n"]], gene["n"], gene.get("fc"), gene["a"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from cellprism.atlas.morecolumns import more_columns
 from cellprism.atlas.optional import absences
 from cellprism.atlas.packing import clean, number
 from cellprism.atlas.public import public
@@ -68,6 +69,7 @@ def _layer(reader: RunReader, layer: int) -> dict[str, Any]:
         "n_modules": len(reader.modules(layer)),
         "metrics": _records(reader.metrics(layer)),
         "rates": _records(rates.drop(columns="layer")),
+        "columns": list(more_columns(reader, layer)),
         "map": clean(reader.run.notes("map", layer)),
     }
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
@@ -12,11 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cellprism.benchmarks import Row
-from cellprism.codes.reduce import cell_means, firings, gene_sums, histograms
+from cellprism.codes.firings import StoredFirings
+from cellprism.codes.reduce import cell_means, gene_sums, histograms
 from cellprism.codes.store import CodeStore, shard_path
 from cellprism.runs.config import Config
 from cellprism.runs.directory import Run
-from cellprism.stats.cofiring import cell_blocks, cofiring_test
+from cellprism.stats.cofiring import cofiring_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,36 +33,64 @@ LOOPED = 5000
 def rows(quick: bool) -> list[Row]:
     """Sums per gene, means per cell, histograms and co-firing of 1 million positions (100,000 when ``quick``)."""
     n_cells = 100 if quick else 1000
+    loops = {
+        "sums per gene": _loop_sums, "means per cell": _loop_means, "histograms": _loop_histograms,
+        "co-firing counts and tests": _loop_pairs,
+    }
     with tempfile.TemporaryDirectory() as folder:
-        store = _write(Run(Path(folder), Config()), n_cells)
-        largest = np.full(FEATURES, 4.0, np.float32)
-        reductions: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
-            "sums per gene": (lambda: _loop_sums(store), lambda: gene_sums(store, GENES, _ignore)),
-            "means per cell": (lambda: _loop_means(store), lambda: cell_means(store, n_cells, _ignore)),
-            "histograms": (lambda: _loop_histograms(store), lambda: histograms(store, largest, 24)),
-            "co-firing counts and tests": (lambda: _loop_pairs(store), lambda: _cofiring(store)),
-        }
-        return [_row(name, n_cells, *pair) for name, pair in reductions.items()]
+        for n in (n_cells // 10, n_cells):
+            _write(_run(folder, n), n)
+        return [_row(name, loop, folder, n_cells) for name, loop in loops.items()]
 
 
-def _row(name: str, n_cells: int, loop: Callable[[], object], ours: Callable[[], object]) -> Row:
-    seconds = []
-    for function in (loop, ours):
-        started = time.perf_counter()
-        function()
-        seconds.append(time.perf_counter() - started)
+def reduce(name: str, folder: str, n_cells: int) -> tuple[float, float]:
+    """Seconds of a reduction of the codes in ``folder``, compiled before, and peak memory of this process in MB."""
+    largest = np.full(FEATURES, 4.0, np.float32)
+    reduction = {
+        "sums per gene": lambda store: gene_sums(store, GENES, _ignore),
+        "means per cell": lambda store: cell_means(store, n_cells, _ignore),
+        "histograms": lambda store: histograms(store, largest, 24),
+        "co-firing counts and tests": lambda store: cofiring_test(StoredFirings(store), _ignore),
+    }[name]
+    with tempfile.TemporaryDirectory() as small:
+        reduction(_write(_run(small, 1), 1))
+    started = time.perf_counter()
+    reduction(CodeStore(_run(folder, n_cells), 0))
+    seconds = time.perf_counter() - started
+    unit = 1e6 if sys.platform == "darwin" else 1e3
+    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def _row(name: str, loop: Callable[[CodeStore], object], folder: str, n_cells: int) -> Row:
+    """The reduction runs in a process of its own, so that its memory is not mixed with that of others."""
+    started = time.perf_counter()
+    loop(CodeStore(_run(folder, n_cells), 0))
+    looped = time.perf_counter() - started
+    (seconds, peak), (_, smaller) = (_alone(name, folder, n) for n in (n_cells, n_cells // 10))
     n = n_cells * PER_CELL
     return Row(
         f"codes: {name}", f"{n:,} positions, k {K}, F {FEATURES}, {GENES} genes",
-        "a Python loop over positions", seconds[0] * n / LOOPED, seconds[1],
-        f"the loop's time is that of {LOOPED:,} positions, scaled up",
+        "a Python loop over positions", looped * n / LOOPED, seconds,
+        f"the loop's time is that of {LOOPED:,} positions, scaled up; peak memory {peak:.0f} MB, and {smaller:.0f} MB "
+        "with a tenth of the positions",
     )
+
+
+def _alone(name: str, folder: str, n_cells: int) -> tuple[float, float]:
+    code = f"from cellprism.benchmarks.codes import reduce; print(*reduce({name!r}, {folder!r}, {n_cells}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    seconds, peak = map(float, done.stdout.split())
+    return seconds, peak
+
+
+def _run(folder: str, n_cells: int) -> Run:
+    return Run(Path(folder, str(n_cells)), Config())
 
 
 def _write(run: Run, n_cells: int) -> CodeStore:
     """Random codes in the shards of a run; low features fire most, as in real dictionaries."""
     rng = np.random.default_rng(0)
-    run.file("positions").mkdir()
+    run.file("positions").mkdir(parents=True)
     run.file("codes", 0).mkdir(parents=True)
     np.save(run.file("codes", 0) / "n_features.npy", FEATURES)
     edges = np.maximum((FEATURES * (np.arange(K + 1) / K) ** 2).astype(int), np.arange(K + 1))
@@ -75,11 +107,6 @@ def _write(run: Run, n_cells: int) -> CodeStore:
         ):
             np.save(shard_path(folder, name, number), array)
     return CodeStore(run, 0)
-
-
-def _cofiring(store: CodeStore) -> object:
-    fired = firings(store)
-    return cofiring_test(fired.indptr, fired.indices, FEATURES, cell_blocks(fired.cell), _ignore)
 
 
 def _looped(store: CodeStore) -> tuple[np.ndarray, ...]:

@@ -12,8 +12,8 @@ from cellprism.benchmarks import Row
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cellprism.codes.reduce import Firings
     from cellprism.features.annotate import Problem
+    from cellprism.stats.firings import Firings
 
 T = TypeVar("T")
 FEATURES, TERMS, GENES, TOP, PERMUTATIONS, ACTIVE = 4608, 8000, 15_000, 20, 20, 32
@@ -101,7 +101,7 @@ def _firings(rng: np.random.Generator, n: int) -> Firings:
 
     A cell has 1,000 positions, or a tenth of a few.
     """
-    from cellprism.codes.reduce import Firings
+    from cellprism.stats.firings import Firings
 
     weight = 1 / (10 + np.arange(FEATURES)) ** 0.7
     drawn = rng.choice(FEATURES, (n, ACTIVE), p=weight / weight.sum()).astype(np.int32)

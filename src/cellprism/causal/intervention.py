@@ -66,6 +66,13 @@ class Edits:
         """The same edits along other directions, shape ``(B, d_model)``: a control, norm-matched if these are unit."""
         return replace(self, direction=direction)
 
+    def take(self, rows: torch.Tensor) -> Edits:
+        """The edits of the distinct ``rows``, in that order."""
+        place_of = torch.full((len(self),), -1, device=self.row.device)
+        place_of[rows] = torch.arange(len(rows), device=rows.device)
+        chosen = place_of[self.row] >= 0
+        return Edits(place_of[self.row[chosen]], self.place[chosen], self.strength[chosen], self.direction[rows])
+
 
 def clean_cell(model: CellModel, tokens: TokenizedCells, cell: int, *, layers: Sequence[int]) -> CleanCell:
     """Run one cell up to the last of ``layers`` and keep the residual after each of them."""

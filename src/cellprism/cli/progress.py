@@ -28,21 +28,33 @@ class Listener:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
+        self._bars: Bars | None = None
 
     @contextmanager
     def bar(self, label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
         started = time.monotonic()
-        if self.console.is_terminal:
+        if self._bars is not None:
+            yield self._add(self._bars, label, total, unit)
+        elif self.console.is_terminal:
             columns = (
                 TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn(),
             )
-            with Bars(*columns, console=self.console) as bars:
-                task = bars.add_task(label, total=total, unit=unit)
-                yield lambda n: bars.advance(task, n)
+            try:
+                with Bars(*columns, console=self.console) as self._bars:
+                    yield self._add(self._bars, label, total, unit)
+            finally:
+                self._bars = None
         else:
             yield lambda _n: None
-            count = f"{total:,} {unit}{'' if total == 1 else 's'}"
-            self.console.print(f"{label}: {count} in {time.monotonic() - started:.1f} s", highlight=False)
+            plural = "" if total == 1 else "es" if unit.endswith("s") else "s"
+            seconds = time.monotonic() - started
+            rate = f", {total / seconds:,.0f} {unit}{plural}/s" if seconds > 1 else ""
+            self.console.print(f"{label}: {total:,} {unit}{plural} in {seconds:.1f} s{rate}", highlight=False)
+
+    @staticmethod
+    def _add(bars: Bars, label: str, total: int, unit: str) -> Callable[[int], None]:
+        task = bars.add_task(label, total=total, unit=unit)
+        return lambda n: bars.advance(task, n)
 
     def note(self, text: str) -> None:
         self.console.print(f"note: {text}", highlight=False, soft_wrap=True)

@@ -1,10 +1,11 @@
-"""Reductions of a layer's codes: sums per gene, means per cell, histograms, and the firings alone."""
+"""Reductions of a layer's codes, shard by shard: sums per gene, means per cell, histograms."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numba
 import numpy as np
 from scipy import sparse
 
@@ -38,37 +39,31 @@ class GeneSums:
     largest: np.ndarray
 
 
-@dataclass(frozen=True)
-class Firings:
-    """Which features fire at each position, as the pattern of a CSR matrix with ascending columns, and the cells."""
-
-    indptr: np.ndarray
-    indices: np.ndarray
-    cell: np.ndarray
-    n_features: int
-
-
 def gene_sums(store: CodeStore, n_genes: int, done: Callable[[int], None]) -> GeneSums:
-    """Sum the codes of every (gene, feature) pair over all positions, in one pass; ``done`` is told the positions."""
+    """Sum the codes of every (gene, feature) pair over all positions, in one pass; ``done`` is told the positions.
+
+    Memory is 20 bytes for each pair, however many positions there are.
+    """
     shape = (n_genes, store.n_features)
     seen = np.zeros(n_genes, np.int64)
-    sums = [sparse.csr_matrix(shape, dtype=np.float64) for _ in range(3)]
-    n_cells = np.zeros(store.n_features, np.int64)
-    largest = np.zeros(store.n_features, np.float32)
+    fired, total, squares = np.zeros(shape, np.int32), np.zeros(shape), np.zeros(shape)
+    n_cells, largest = np.zeros(store.n_features, np.int64), np.zeros(store.n_features, np.float32)
+    last = np.full(store.n_features, -1, np.int64)
     for shard in store.shards():
-        x = shard.codes.csr().astype(np.float64)
-        seen += np.bincount(shard.gene, minlength=n_genes)
-        by_gene = _indicator(shard.gene, n_genes)
-        parts = [by_gene @ _with(x, data) for data in (np.ones_like(x.data), x.data, x.data**2)]
-        sums = [old + part for old, part in zip(sums, parts, strict=True)]
-        cells, cell = np.unique(shard.cell, return_inverse=True)
-        n_cells += (_indicator(cell, len(cells)) @ x).getnnz(axis=0)
-        largest = np.maximum(largest, x.max(axis=0).toarray().ravel().astype(np.float32))
-        done(len(shard.cell))
-    for matrix in sums:
-        matrix.sort_indices()
-    fired, total, squares = sums
-    return GeneSums(seen, fired, total, squares, n_cells, largest)
+        gene, cell = np.asarray(shard.gene), np.asarray(shard.cell)
+        value = np.asarray(shard.codes.value).astype(np.float32)
+        seen += np.bincount(gene, minlength=n_genes)
+        _add_to_genes(np.asarray(shard.codes.index), value, gene, fired, total, squares)
+        _add_to_features(np.asarray(shard.codes.index), value, cell, last, n_cells, largest)
+        done(len(cell))
+    columns = [np.flatnonzero(row).astype(np.int32) for row in fired]
+    indptr = np.concatenate([[0], np.cumsum([len(column) for column in columns])])
+    indices = np.concatenate([np.empty(0, np.int32), *columns])
+    sums = [
+        sparse.csr_matrix((np.concatenate([x[g, c] for g, c in enumerate(columns)]), indices, indptr), shape)
+        for x in (fired, total, squares)
+    ]
+    return GeneSums(seen, sums[0], sums[1], sums[2], n_cells, largest)
 
 
 def cell_means(store: CodeStore, n_cells: int, done: Callable[[int], None]) -> np.ndarray:
@@ -85,6 +80,23 @@ def cell_means(store: CodeStore, n_cells: int, done: Callable[[int], None]) -> n
     return means
 
 
+def groups_firing(store: CodeStore, group: np.ndarray) -> np.ndarray:
+    """In how many groups of cells each feature fires at all: int64 ``(features,)``.
+
+    Parameters
+    ----------
+    group
+        Group of each cell, from 0; negative where unknown. Shape ``(cells,)``.
+    """
+    seen = np.zeros((int(group.max(initial=-1)) + 1, store.n_features), bool)
+    for shard in store.shards():
+        of = group[np.asarray(shard.cell)]
+        fired = np.asarray(shard.codes.value) > 0
+        fired &= (of >= 0)[:, None]
+        seen[np.repeat(of, fired.sum(axis=1)), np.asarray(shard.codes.index)[fired]] = True
+    return np.asarray(seen.sum(axis=0))
+
+
 def histograms(store: CodeStore, largest: np.ndarray, bins: int) -> np.ndarray:
     """Firings of each feature in ``bins`` even bins from 0 to its largest activation: int64 ``(features, bins)``."""
     count = np.zeros(store.n_features * bins, np.int64)
@@ -95,24 +107,33 @@ def histograms(store: CodeStore, largest: np.ndarray, bins: int) -> np.ndarray:
     return count.reshape(store.n_features, bins)
 
 
-def firings(store: CodeStore) -> Firings:
-    """Collect the firings of all positions without their values: 4 bytes per firing."""
-    lengths, indices, cells = [], [], []
-    for shard in store.shards():
-        x = shard.codes.csr()
-        x.sort_indices()
-        lengths.append(np.diff(x.indptr))
-        indices.append(x.indices)
-        cells.append(np.asarray(shard.cell))
-    indptr = np.concatenate([[0], np.cumsum(np.concatenate(lengths), dtype=np.int64)])
-    return Firings(indptr, np.concatenate(indices), np.concatenate(cells), store.n_features)
-
-
 def _indicator(row: np.ndarray, n_rows: int) -> sparse.csr_matrix:
     """``(n_rows, positions)`` matrix with a one where position ``j`` belongs to row ``row[j]``."""
     n = len(row)
     return sparse.csc_matrix((np.ones(n), np.asarray(row), np.arange(n + 1)), shape=(n_rows, n)).tocsr()
 
 
-def _with(x: sparse.csr_matrix, data: np.ndarray) -> sparse.csr_matrix:
-    return sparse.csr_matrix((data, x.indices, x.indptr), shape=x.shape)
+@numba.njit(cache=True)
+def _add_to_genes(index, value, gene, fired, total, squares):  # type: ignore[no-untyped-def]  # pragma: no cover
+    for row in range(len(gene)):
+        g = gene[row]
+        for j in range(index.shape[1]):
+            x = np.float64(value[row, j])
+            if x > 0:
+                f = index[row, j]
+                fired[g, f] += 1
+                total[g, f] += x
+                squares[g, f] += x * x
+
+
+@numba.njit(cache=True)
+def _add_to_features(index, value, cell, last, n_cells, largest):  # type: ignore[no-untyped-def]  # pragma: no cover
+    for row in range(len(cell)):
+        for j in range(index.shape[1]):
+            x = value[row, j]
+            if x > 0:
+                f = index[row, j]
+                largest[f] = max(largest[f], x)
+                if last[f] != cell[row]:
+                    last[f] = cell[row]
+                    n_cells[f] += 1

@@ -38,6 +38,10 @@ class Codes:
     def __len__(self) -> int:
         return len(self.index)
 
+    def __getitem__(self, rows: slice | np.ndarray) -> Codes:
+        """Codes of some positions."""
+        return Codes(self.index[rows], self.value[rows], self.n_features)
+
     def csr(self) -> sparse.csr_matrix:
         """The same as a ``(N, n_features)`` float32 matrix that stores only firings."""
         n, k = self.index.shape
@@ -76,16 +80,21 @@ class CodeStore:
             msg = f"no codes in {self.folder}: the run has not come so far; see `cellprism status {run.path}`."
             raise UserError(msg)
         self.n_features = int(np.load(self.folder / "n_features.npy"))
-        self.n_positions = sum(len(np.load(path, mmap_mode="r")) for path in self._indices)
+        self.sizes = [len(np.load(path, mmap_mode="r")) for path in self._indices]
+        self.n_positions = sum(self.sizes)
 
     def shards(self) -> Iterator[Shard]:
-        for path in self._indices:
-            number = path.suffixes[0]
-            index = np.load(path, mmap_mode="r")
-            value = np.load(self.folder / f"value{number}.npy", mmap_mode="r")
-            cell = np.load(self.positions / f"cell{number}.npy", mmap_mode="r")
-            gene = np.load(self.positions / f"gene{number}.npy", mmap_mode="r")
-            yield Shard(cell, gene, Codes(index, value, self.n_features))
+        return map(self.shard, range(len(self._indices)))
+
+    def shard(self, place: int) -> Shard:
+        """The shard at a place in the order of `shards`; ``sizes`` has the positions of each."""
+        path = self._indices[place]
+        number = path.suffixes[0]
+        index = np.load(path, mmap_mode="r")
+        value = np.load(self.folder / f"value{number}.npy", mmap_mode="r")
+        cell = np.load(self.positions / f"cell{number}.npy", mmap_mode="r")
+        gene = np.load(self.positions / f"gene{number}.npy", mmap_mode="r")
+        return Shard(cell, gene, Codes(index, value, self.n_features))
 
 
 def shard_path(folder: Path, name: str, number: int) -> Path:

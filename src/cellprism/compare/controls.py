@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pandas as pd
 
-from cellprism.runs.config import Control
+from cellprism.runs.config import Control, HighwaysConfig
 from cellprism.runs.directory import Run, create, open_directory
 from cellprism.runs.schemas import TABLES, empty
 
@@ -24,10 +24,13 @@ def control_config(config: Config, control: str) -> Config:
     Static embeddings are the same at all layers, so that one stands for them.
     """
     model = config.model.model_copy(update={"control": control})
-    sae = config.sae.model_copy(update={"seeds": 1, **({"layers": "all"} if control == "static_embedding" else {})})
+    sae = config.sae.model_copy(update={"seeds": 1})
+    highways = config.highways
+    if control == "static_embedding":
+        sae, highways = sae.model_copy(update={"layers": "all"}), HighwaysConfig()
     return config.model_copy(update={
         "title": f"{config.title}: control, {control.replace('_', ' ')}", "out": f"{config.out}/{FOLDER}/{control}",
-        "model": model, "sae": sae, "controls": (),
+        "model": model, "sae": sae, "highways": highways, "controls": (),
     })
 
 

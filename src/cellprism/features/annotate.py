@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,12 @@ from cellprism.stats.permutation import shuffle_bipartite
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from cellprism.runs.config import Protocol
+
     GeneSets = Mapping[str, Iterable[str]] | Mapping[str, Mapping[str, Iterable[str]]]
 
-Protocol = Literal["calibrated", "published"]
+PUBLISHED_OVERLAP = 2
+"""Genes that a pair shares at least to be in the family of the published protocol."""
 NEAREST = 5
 """Smallest p-values of a feature that are stored whatever their q, so that an unannotated feature shows its misses."""
 
@@ -106,7 +109,7 @@ def annotate(
         msg = f"there is no annotation protocol {protocol!r}: choose `calibrated` or `published`."
         raise UserError(msg)
     problem = prepare(top_genes, gene_sets, background, min_size=min_size, max_size=max_size)
-    return annotation_frame(problem, least_overlap=1 if protocol == "calibrated" else 2, protocol=protocol)
+    return annotation_frame(problem, protocol)
 
 
 def prepare(
@@ -145,7 +148,7 @@ def prepare(
     )
 
 
-def annotation_frame(problem: Problem, *, least_overlap: int = 1, protocol: Protocol = "calibrated") -> pd.DataFrame:
+def annotation_frame(problem: Problem, protocol: Protocol = "calibrated") -> pd.DataFrame:
     """The table of `annotate` for a prepared problem."""
     edge, term = _shared(problem)
     order = _stable_order(term, problem.feature[edge])
@@ -153,7 +156,7 @@ def annotation_frame(problem: Problem, *, least_overlap: int = 1, protocol: Prot
     key = problem.feature[edge] * len(problem.term) + term[order]
     starts = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]])) if len(key) else np.empty(0, np.int64)
     overlap = np.diff(np.append(starts, len(key)))
-    kept = overlap >= least_overlap
+    kept = overlap >= (1 if protocol == "calibrated" else PUBLISHED_OVERLAP)
     starts, overlap = starts[kept], overlap[kept]
     feature, term = np.divmod(key[starts], len(problem.term))
     n_genes, size = problem.n_genes[feature], problem.term_size[term]
@@ -173,19 +176,23 @@ def annotation_frame(problem: Problem, *, least_overlap: int = 1, protocol: Prot
     }, copy=False)
 
 
-def annotated(problem: Problem, gene: np.ndarray, q: float) -> dict[str, int]:
+def annotated(problem: Problem, gene: np.ndarray, q: float, protocol: Protocol = "calibrated") -> dict[str, int]:
     """How many features have a term with adjusted p below ``q`` if ``gene`` were the top genes: by library and ``""``.
 
-    Gives the same as counting the calibrated table, without making it.
+    Gives the same as counting the table of that protocol, without making it.
     """
     edges = sparse.csr_matrix(
         (np.ones(len(gene), np.int32), (problem.feature, gene)), shape=(len(problem.features), problem.n_background)
     )
     pairs = (edges @ problem.membership).tocoo()
+    if protocol == "published":
+        shared = pairs.data >= PUBLISHED_OVERLAP
+        pairs = sparse.coo_matrix((pairs.data[shared], (pairs.row[shared], pairs.col[shared])), shape=pairs.shape)
+    n_tests = problem.n_tests if protocol == "calibrated" else None
     p, level = tail_levels(
         problem.n_background, problem.term_size[pairs.col], problem.n_genes[pairs.row], pairs.data
     )
-    hits = np.flatnonzero((bh(p, problem.n_tests, count=np.bincount(level, minlength=len(p))) < q)[level])
+    hits = np.flatnonzero((bh(p, n_tests, count=np.bincount(level, minlength=len(p))) < q)[level])
     counts = {"": len(np.unique(pairs.row[hits]))}
     for library in dict.fromkeys(problem.source):
         counts[library] = len(np.unique(pairs.row[hits][problem.source[pairs.col[hits]] == library]))
@@ -194,17 +201,21 @@ def annotated(problem: Problem, gene: np.ndarray, q: float) -> dict[str, int]:
 
 def annotation_rates(
     problem: Problem, *, q: float, n_alive: int, permutations: int, rng: np.random.Generator,
+    protocol: Protocol = "calibrated",
 ) -> pd.DataFrame:
     """Share of live features with a term, over all libraries and for each, beside its null (table ``rates``)."""
-    observed = annotated(problem, problem.gene, q)
-    null = [annotated(problem, shuffle_bipartite(problem.feature, problem.gene, rng), q) for _ in range(permutations)]
+    observed = annotated(problem, problem.gene, q, protocol)
+    null = [
+        annotated(problem, shuffle_bipartite(problem.feature, problem.gene, rng), q, protocol)
+        for _ in range(permutations)
+    ]
     rows = []
     for library, count in observed.items():
         shares = np.array([counts[library] for counts in null]) / max(n_alive, 1)
         rows.append({
             "rate": f"annotated:{library}" if library else "annotated", "value": count / max(n_alive, 1),
             "n": n_alive, "unit": "feature", "null_mean": shares.mean(), "null_q95": np.quantile(shares, 0.95),
-            "n_permutations": permutations, "protocol": "calibrated",
+            "n_permutations": permutations, "protocol": protocol,
             "null": "top genes shuffled between features; keeps each gene's usage and each feature's number of genes",
         })
     return pd.DataFrame(rows)

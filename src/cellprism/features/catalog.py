@@ -11,12 +11,13 @@ from cellprism.stats.confidence import lower_bound
 
 if TYPE_CHECKING:
     from cellprism.codes.reduce import GeneSums
+    from cellprism.runs.config import Protocol
 
 BINS = 24
 RARE_CELLS = 10
 
 
-def feature_table(sums: GeneSums) -> pd.DataFrame:
+def feature_table(sums: GeneSums, n_donors: np.ndarray | None = None) -> pd.DataFrame:
     """One row for each feature of the dictionary, dead ones included (table ``features``)."""
     n_fired = np.asarray(sums.fired.sum(axis=0)).ravel().astype(np.int64)
     total = np.asarray(sums.total.sum(axis=0)).ravel()
@@ -25,6 +26,7 @@ def feature_table(sums: GeneSums) -> pd.DataFrame:
         "n_fired": n_fired,
         "frequency": n_fired / max(int(sums.seen.sum()), 1),
         "n_cells": sums.n_cells,
+        "n_donors": pd.array(n_donors, dtype="Int32") if n_donors is not None else None,
         "n_genes": sums.fired.getnnz(axis=0),
         "mean_value": (total / np.maximum(n_fired, 1)).astype(np.float32),
         "max_value": sums.largest,
@@ -33,7 +35,9 @@ def feature_table(sums: GeneSums) -> pd.DataFrame:
     })
 
 
-def top_genes(sums: GeneSums, symbols: np.ndarray, *, min_firings: int, n_top: int) -> pd.DataFrame:
+def top_genes(
+    sums: GeneSums, symbols: np.ndarray, *, min_firings: int, n_top: int, protocol: Protocol = "calibrated",
+) -> pd.DataFrame:
     """The genes that stand for each feature (table ``top_genes``).
 
     Genes are ranked by the one-sided lower 95 % confidence bound of the feature's mean activation over all positions of
@@ -50,14 +54,18 @@ def top_genes(sums: GeneSums, symbols: np.ndarray, *, min_firings: int, n_top: i
         Firings that a gene needs.
     n_top
         Genes per feature, at most.
+    protocol
+        ``published`` ranks by the mean activation over the firings alone and asks for no number of firings, so that the
+        genes of rare features are noise; genes seen once, which have no bound, are left out all the same.
     """
     pairs = sums.fired.tocoo()
     fired = pairs.data.astype(np.int64)
     seen = sums.seen[pairs.row]
-    keep = np.flatnonzero((fired >= min_firings) & (seen >= 2))
+    keep = np.flatnonzero((fired >= (min_firings if protocol == "calibrated" else 1)) & (seen >= 2))
     gene, feature, seen, fired = pairs.row[keep], pairs.col[keep], seen[keep], fired[keep]
     mean, sd, lower = lower_bound(sums.total.data[keep], sums.squares.data[keep], seen)
-    order = np.lexsort((gene, -lower, feature))
+    score = lower if protocol == "calibrated" else mean * seen / fired
+    order = np.lexsort((gene, -score, feature))
     rank = _running(feature[order])
     order, rank = order[rank < n_top], rank[rank < n_top]
     return pd.DataFrame({

@@ -17,6 +17,7 @@ MIN_CELLS = 5
 MIN_DONORS = 3
 MIN_DONOR_CELLS = 3
 """A donor counts for a group if so many of its cells are in the group and as many in the rest."""
+TOP_CELLS = 10
 LARGEST = 3
 """Groups of largest AUROC that are stored for each feature whatever their q."""
 
@@ -137,6 +138,17 @@ def stored_tests(frame: pd.DataFrame) -> pd.DataFrame:
     """The tests with q < 0.05 and the `LARGEST` AUROCs of each feature."""
     largest = frame.groupby("feature", sort=False).cumcount() < LARGEST
     return frame[(frame["q"] < LEVEL) | largest].reset_index(drop=True)
+
+
+def top_cells(means: np.ndarray) -> pd.DataFrame:
+    """The `TOP_CELLS` cells of largest mean activation of each feature, of those above 0 (table ``top_cells``)."""
+    means = np.nan_to_num(means)
+    order = np.argsort(-means, axis=0, kind="stable")[:TOP_CELLS].T
+    value = np.take_along_axis(means.T, order, axis=1)
+    feature, rank = np.nonzero(value > 0)
+    return pd.DataFrame({
+        "feature": feature, "rank": rank, "cell": order[feature, rank], "mean": value[feature, rank].astype(float),
+    })
 
 
 def cell_type_rates(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,34 +18,53 @@ _HIGHWAYS, _VARIANCE = 12, 13
 
 
 def highways(run: Run, _layer: int | None, progress: Progress) -> dict[str, Any]:
-    """Write the highways between adjacent layers and the share of features that have one."""
-    from cellprism.codes.reduce import firings
-    from cellprism.codes.store import CodeStore
+    """Write the highways between pairs of layers and the share of features that have one."""
+    import pandas as pd
+
     from cellprism.features import highways as room
     from cellprism.runs.schemas import TABLES, empty
 
-    layers, n = run.layers, {}
-    permutations = min(run.config.annotation.permutations, room.MAX_PERMUTATIONS)
-    later = firings(CodeStore(run, layers[0]))
-    gene = np.concatenate([np.asarray(shard.gene) for shard in CodeStore(run, layers[0]).shards()])
-    for at, following in pairwise(layers):
-        rng = np.random.default_rng([run.config.seed, at, _HIGHWAYS])
-        first, later = later, firings(CodeStore(run, following))
-        work = (1 + permutations) * len(gene)
-        with progress.bar(f"highways of layer {at} and null", work, "position") as done:
-            table, tested = room.highways(first, later, done)
-            null = np.array([
-                room.share_with_highway(*room.highways(first, room.permuted(later, gene, rng), done))
-                for _ in range(permutations)
-            ])
-        notes = {"unit": "block of cells", "family": tested.n_tests, "least_pmi": room.LEAST_PMI}
-        rates = room.highway_rates(room.share_with_highway(table, tested), null, len(tested.alive))
-        run.write("highways", table.assign(partner_layer=following), at, notes=notes)
+    nothing = empty(TABLES["highways"]), empty(TABLES["rates"])
+    found = {at: [nothing] for at in run.layers}
+    for at, other in run_layer_pairs(run):
+        found[at].append(_pair(run, at, other, progress))
+    notes = {"unit": "block of cells", "least_pmi": room.LEAST_PMI, "protocol": run.config.protocol}
+    for at, parts in found.items():
+        tables, rates = (pd.concat([part[i] for part in parts[1:] or parts], ignore_index=True) for i in range(2))
+        run.write("highways", tables.sort_values(["feature", "partner_layer"], kind="stable"), at, notes=notes)
         run.write("rates", rates, at, suffix="_highways", notes=notes)
-        n[str(at)] = len(table)
-    run.write("highways", empty(TABLES["highways"]), layers[-1])
-    run.write("rates", empty(TABLES["rates"]), layers[-1], suffix="_highways")
-    return {"highways": n}
+    return {"highways": {str(at): sum(len(table) for table, _ in parts) for at, parts in found.items()}}
+
+
+def run_layer_pairs(run: Run) -> list[tuple[int, int]]:
+    """The pairs of layers between which a run looks for highways; a `UserError` if it asks for impossible ones."""
+    from cellprism.features.highways import layer_pairs
+
+    return layer_pairs(run.config.highways.pairs, run.layers, run.model.get("n_layers", 0))
+
+
+def _pair(run: Run, at: int, other: int, progress: Progress) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Highways from one layer to another, and their rate."""
+    from cellprism.codes.firings import StoredFirings
+    from cellprism.codes.store import CodeStore
+    from cellprism.features import highways as room
+
+    protocol, adjacent = run.config.protocol, run.layers[run.layers.index(at) + 1] == other
+    rng = np.random.default_rng([run.config.seed, at, _HIGHWAYS, *([] if adjacent else [other])])
+    permutations = min(run.config.annotation.permutations, room.MAX_PERMUTATIONS)
+    first, second = StoredFirings(CodeStore(run, at)), StoredFirings(CodeStore(run, other))
+    work = (1 + permutations) * first.store.n_positions
+    with progress.bar(f"highways from layer {at} to {other} and null", work, "position") as done:
+        table, tested = room.highways(first, second, done, protocol)
+        null = np.array([
+            room.share_with_highway(*room.highways(*room.permuted(first, second, rng), done, protocol))
+            for _ in range(permutations)
+        ])
+    rates = room.highway_rates(
+        room.share_with_highway(table, tested), null, len(tested.alive),
+        rate="highway" if adjacent else f"highway_to:{other}", protocol=protocol,
+    )
+    return table.assign(partner_layer=other), rates
 
 
 def variance(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
@@ -72,11 +90,13 @@ HIGHWAYS = Stage(
     "highways", highways,
     inputs=("{layer}/codes", "positions"),
     outputs=("{layer}/highways.parquet", "{layer}/rates_highways.parquet"),
-    config=("annotation.permutations", "seed"),
+    config=("annotation.permutations", "highways", "protocol", "seed"),
+    version=3,
 )
 VARIANCE = Stage(
     "variance", variance, per_layer=True,
     inputs=("{layer}/codes", "positions"),
     outputs=("{layer}/variance.parquet", "{layer}/rates_variance.parquet"),
     config=("annotation.permutations", "seed"),
+    version=2,
 )

@@ -69,12 +69,13 @@ def alignment(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]
         rates = room.alignment_rates(
             table, run.read("labels", layer)["feature"].to_numpy(), dimensions=vectors.shape[1], n_axes=len(vectors),
             permutations=permutations, rng=np.random.default_rng([run.config.seed, layer, _ALIGNMENT]),
+            protocol=run.config.protocol,
         )
         done(permutations)
-    notes = {"axes": len(vectors), "thresholds": room.THRESHOLDS}
+    notes = {"axes": len(vectors), "thresholds": room.THRESHOLDS, "protocol": run.config.protocol}
     run.write("alignment", table, layer, notes=notes)
     run.write("rates", rates, layer, suffix="_alignment", notes=notes)
-    return {"aligned": int((table["cosine"] >= room.THRESHOLDS["calibrated"]).sum())}
+    return {"aligned": int((table["cosine"] >= room.THRESHOLDS[run.config.protocol]).sum())}
 
 
 def tracking(run: Run, _layer: int | None, progress: Progress) -> dict[str, Any]:
@@ -105,8 +106,11 @@ def tracking(run: Run, _layer: int | None, progress: Progress) -> dict[str, Any]
 
 
 def unlabelled(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
-    """Write the features without a label, their company and nearest labelled feature, and the rate of company."""
+    """Write the features without a label, the company they keep, clusters of those that share genes, and rates."""
+    import pandas as pd
+
     from cellprism.features import unlabelled as room
+    from cellprism.features.gene_clusters import MAX_PERMUTATIONS, gene_clusters
     from cellprism.features.stages import _alive, _atoms
     from cellprism.features.tracking import best_matches
 
@@ -117,19 +121,24 @@ def unlabelled(run: Run, layer: int | None, progress: Progress) -> dict[str, Any
     nearest = best_matches(atoms[np.setdiff1d(alive, labelled)], atoms[labelled])
     chained = run.read("chain_members").merge(run.read("chains")[["chain", "n_layers"]], on="chain")
     span = chained[chained["layer"] == layer].set_index("feature")["n_layers"]
-    permutations = run.config.annotation.permutations
-    with progress.bar(f"unlabelled features of layer {layer}", permutations, "permutation") as done:
-        table = room.unlabelled_table(
-            run.read("features", layer), labels, members, run.read("top_genes", layer), span, nearest
+    stability = run.read("stability", layer).set_index("feature")["stability"]
+    top_genes, settings = run.read("top_genes", layer), run.config.modules
+    permutations, rng = run.config.annotation.permutations, np.random.default_rng([run.config.seed, layer, _UNLABELLED])
+    table = room.unlabelled_table(
+        run.read("features", layer), labels, members, top_genes, span, nearest, stability
+    )
+    company = room.company_rates(alive, labelled, members, permutations=permutations, rng=rng)
+    work = min(permutations, MAX_PERMUTATIONS)
+    with progress.bar(f"gene clusters of layer {layer} and null", work, "permutation") as done:
+        clusters, home, clustered = gene_clusters(
+            top_genes, table["feature"].to_numpy(), seeds=settings.leiden_seeds, min_features=settings.min_features,
+            permutations=permutations, rng=rng, done=done,
         )
-        rates = room.company_rates(
-            alive, labelled, members, permutations=permutations,
-            rng=np.random.default_rng([run.config.seed, layer, _UNLABELLED]),
-        )
-        done(permutations)
-    run.write("unlabelled", table, layer)
-    run.write("rates", rates, layer, suffix="_unlabelled")
-    return {"unlabelled": len(table)}
+    notes: dict[str, object] = {"method": "Leiden, modularity, weights Jaccard index", "unit": "gene"}
+    run.write("unlabelled", table.assign(gene_cluster=table["feature"].map(home).astype("Int32")), layer)
+    run.write("gene_clusters", clusters, layer, notes=notes)
+    run.write("rates", pd.concat([company, clustered], ignore_index=True), layer, suffix="_unlabelled")
+    return {"unlabelled": len(table), "gene_clusters": len(clusters)}
 
 
 def _residuals(run: Run, layer: int, part: str) -> np.ndarray:
@@ -147,7 +156,7 @@ ALIGNMENT = Stage(
     "alignment", alignment, per_layer=True,
     inputs=("{layer}/axes.npy", "{layer}/sae.safetensors", "{layer}/features.parquet", "{layer}/labels.parquet"),
     outputs=("{layer}/alignment.parquet", "{layer}/rates_alignment.parquet"),
-    config=("annotation.permutations", "seed"),
+    config=("annotation.permutations", "protocol", "seed"),
 )
 TRACKING = Stage(
     "tracking", tracking,
@@ -158,8 +167,9 @@ UNLABELLED = Stage(
     "unlabelled", unlabelled, per_layer=True,
     inputs=(
         "{layer}/sae.safetensors", "{layer}/features.parquet", "{layer}/top_genes.parquet", "{layer}/labels.parquet",
-        "{layer}/members.parquet", "chains.parquet", "chain_members.parquet",
+        "{layer}/members.parquet", "{layer}/stability.parquet", "chains.parquet", "chain_members.parquet",
     ),
-    outputs=("{layer}/unlabelled.parquet", "{layer}/rates_unlabelled.parquet"),
-    config=("annotation.permutations", "seed"),
+    outputs=("{layer}/unlabelled.parquet", "{layer}/gene_clusters.parquet", "{layer}/rates_unlabelled.parquet"),
+    config=("annotation.permutations", "modules.leiden_seeds", "modules.min_features", "seed"),
+    version=2,
 )

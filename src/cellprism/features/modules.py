@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import random
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from cellprism.stats.cofiring import Cofiring, cell_blocks, circular_shift, cofiring_test
+from cellprism.stats.cofiring import Cofiring, circular_shift, cofiring_test
 from cellprism.stats.fdr import bh
+from cellprism.stats.firings import Regrouped, random_groups
 from cellprism.stats.hypergeometric import upper_tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cellprism.codes.reduce import Firings
+    from cellprism.runs.config import Protocol
+    from cellprism.stats.firings import CellFirings, Firings, FiringSource, Pattern
 
 LEVEL = 0.05
+PUBLISHED_PMI = 2.0
 MAX_PERMUTATIONS = 5
 """Permutations of the co-firing null: each counts all positions again, and its rates vary little."""
 
@@ -47,22 +50,25 @@ class Partition:
 
 
 def cofiring_edges(
-    firings: Firings, done: Callable[[int], None], *, min_count: int,
+    firings: FiringSource, done: Callable[[int], None], *, min_count: int, protocol: Protocol = "calibrated",
 ) -> tuple[pd.DataFrame, Cofiring]:
     """Pairs of features that fire together (table ``cofiring``), and the test behind them.
 
-    An edge has q < 0.05 in the family of all pairs of live features, PMI above 0 and at least ``min_count`` positions.
+    An edge has q < 0.05 in the family of all pairs of live features, PMI above 0 and at least ``min_count`` positions;
+    under the published protocol PMI of 2 or more instead of the test.
     """
-    edges = cell_blocks(firings.cell)
-    tested = cofiring_test(firings.indptr, firings.indices, firings.n_features, edges, done)
+    tested = cofiring_test(firings, done)
     q = bh(tested.p, tested.n_tests)
-    keep = (q < LEVEL) & (tested.count >= min_count)
+    enough = q < LEVEL if protocol == "calibrated" else tested.pmi >= PUBLISHED_PMI
+    keep = enough & (tested.count >= min_count)
     columns = {"a": tested.a, "b": tested.b, "count": tested.count, "pmi": tested.pmi, "p": tested.p, "q": q}
     return pd.DataFrame({name: column[keep] for name, column in columns.items()}), tested
 
 
-def partition(edges: pd.DataFrame, *, seeds: int, min_features: int, rng: np.random.Generator) -> Partition:
-    """Leiden communities of the co-firing graph, weighted by PMI: of several seeds, the partition of best modularity.
+def partition(
+    edges: pd.DataFrame, *, seeds: int, min_features: int, rng: np.random.Generator, weight: str = "pmi",
+) -> Partition:
+    """Leiden communities of a graph, weighted by the column ``weight``: of several seeds the best modularity.
 
     Traag, Waltman and van Eck 2019. Features without an edge are in no module.
     """
@@ -72,13 +78,14 @@ def partition(edges: pd.DataFrame, *, seeds: int, min_features: int, rng: np.ran
         return Partition([], np.empty(0), float("nan"), float("nan"))
     features, ends = np.unique(edges[["a", "b"]].to_numpy(), return_inverse=True)
     graph = igraph.Graph(n=len(features), edges=ends.reshape(-1, 2).tolist())
+    weights = edges[weight].tolist()
     runs = []
     for seed in rng.integers(2**31, size=seeds):
         with _igraph_seed(int(seed)):
             found = graph.community_leiden(
-                objective_function="modularity", weights=edges["pmi"].tolist(), n_iterations=-1
+                objective_function="modularity", weights=weights, n_iterations=-1
             )
-        runs.append((graph.modularity(found.membership, weights=edges["pmi"].tolist()), np.array(found.membership)))
+        runs.append((graph.modularity(found.membership, weights=weights), np.array(found.membership)))
     best = int(np.argmax([modularity for modularity, _ in runs]))
     memberships = [membership for _, membership in runs]
     modules = [np.flatnonzero(memberships[best] == m) for m in range(memberships[best].max() + 1)]
@@ -125,7 +132,7 @@ def member_table(part: Partition) -> pd.DataFrame:
 
 
 def module_rates(
-    observed: tuple[float, float], null: np.ndarray, *, n_pairs: int, n_alive: int,
+    observed: tuple[float, float], null: np.ndarray, *, n_pairs: int, n_alive: int, protocol: Protocol = "calibrated",
 ) -> pd.DataFrame:
     """Shares of pairs with an edge and of live features in a module, beside their null (table ``rates``).
 
@@ -135,7 +142,7 @@ def module_rates(
     return pd.DataFrame([
         {
             "rate": rate, "value": observed[i], "n": n, "unit": unit, "null_mean": null[:, i].mean(),
-            "null_q95": np.quantile(null[:, i], 0.95), "n_permutations": len(null), "protocol": "calibrated",
+            "null_q95": np.quantile(null[:, i], 0.95), "n_permutations": len(null), "protocol": protocol,
             "null": "firings of each feature shifted around by its own number of positions; keeps its frequency and "
             "burstiness, breaks the alignment between features",
         }
@@ -143,10 +150,14 @@ def module_rates(
     ])
 
 
-def shifted(firings: Firings, rng: np.random.Generator) -> Firings:
-    """Firings under the null of `module_rates`."""
-    indptr, indices = circular_shift(firings.indptr, firings.indices, firings.n_features, rng)
-    return replace(firings, indptr=indptr, indices=indices)
+def shifted(firings: CellFirings, rng: np.random.Generator) -> Regrouped:
+    """Firings under the null of `module_rates`; where there are many, cells are shifted in random groups."""
+    seed = int(rng.integers(2**63))
+
+    def change(group: Firings, number: int) -> Pattern:
+        return circular_shift(group.indptr, group.indices, group.n_features, np.random.default_rng([seed, number]))
+
+    return Regrouped(firings, random_groups(firings.lengths, rng), change)
 
 
 def shares(edges: pd.DataFrame, part: Partition, tested: Cofiring) -> tuple[float, float]:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from cellprism.runs.config import Config
+    from cellprism.knowledge.gene_sets import GeneSets
+    from cellprism.runs.config import AnnotationConfig, Config
     from cellprism.runs.directory import Run
     from cellprism.runs.progress import Progress
 
@@ -21,7 +22,9 @@ _ANNOTATE, _MODULES, _CELLTYPES, _LAYOUT, _DENSITY = range(1, 6)
 
 def catalog(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
     """Write features, top genes and histograms of a layer."""
-    from cellprism.codes.reduce import gene_sums, histograms
+    import pandas as pd
+
+    from cellprism.codes.reduce import gene_sums, groups_firing, histograms
     from cellprism.codes.store import CodeStore
     from cellprism.features import catalog as room
 
@@ -30,12 +33,15 @@ def catalog(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
     with progress.bar(f"catalog of layer {layer}", store.n_positions, "position") as done:
         sums = gene_sums(store, len(genes), done)
     settings = run.config.annotation
-    features = room.feature_table(sums)
+    donor = pd.factorize(run.read("cells").sort_values("cell")["donor"])[0]
+    features = room.feature_table(sums, groups_firing(store, donor) if donor.max(initial=-1) >= 0 else None)
     top = room.top_genes(
-        sums, genes["symbol"].to_numpy(object), min_firings=settings.min_firings, n_top=settings.top_genes
+        sums, genes["symbol"].to_numpy(object), min_firings=settings.min_firings, n_top=settings.top_genes,
+        protocol=run.config.protocol,
     )
+    score = "lower 95 % bound of the mean" if run.config.protocol == "calibrated" else "mean over firings"
     run.write("features", features, layer)
-    run.write("top_genes", top, layer, notes={"score": "lower 95 % bound of the mean", "unit": "position"})
+    run.write("top_genes", top, layer, notes={"score": score, "unit": "position", "protocol": run.config.protocol})
     run.write("histograms", room.histogram_table(histograms(store, sums.largest, room.BINS)), layer)
     return {"alive": int((~features["dead"]).sum()), "rare": int(features["rare"].sum())}
 
@@ -43,27 +49,24 @@ def catalog(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
 def annotate(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
     """Write annotations, labels and the annotated share of a layer."""
     from cellprism.features import annotate as room
-    from cellprism.knowledge.gene_sets import load_gene_sets, load_names
-    from cellprism.knowledge.genes import translate
 
     settings = run.config.annotation
     lists, background = _lists(run, _layer(layer))
-    sets, spelling = load_gene_sets(settings.gene_sets), {}
-    if settings.gene_names is not None:
-        sets, found = translate(sets, background, load_names(settings.gene_names))
-        spelling = {"unmapped_genes": list(found.unmapped), "ambiguous_genes": sorted(found.ambiguous)}
+    sets, spelling = background_sets(settings, background)
     problem = room.prepare(lists, sets, background, min_size=settings.min_size, max_size=settings.max_size)
     n_alive = int((~run.read("features", layer)["dead"]).sum())
     with progress.bar(f"annotation of layer {layer}", problem.n_tests, "test") as done:
-        table = room.annotation_frame(problem)
+        table = room.annotation_frame(problem, run.config.protocol)
         rates = room.annotation_rates(
-            problem, q=settings.q, n_alive=n_alive, permutations=settings.permutations, rng=_rng(run, layer, _ANNOTATE)
+            problem, q=settings.q, n_alive=n_alive, permutations=settings.permutations,
+            rng=_rng(run, layer, _ANNOTATE), protocol=run.config.protocol,
         )
         done(problem.n_tests)
     labels = room.labels(table, settings.q)
     notes = {
-        "protocol": "calibrated", "unit": "gene", "background": problem.n_background, "terms": len(problem.term),
-        "family": problem.n_tests, "q": settings.q, **spelling,
+        "protocol": run.config.protocol, "unit": "gene", "background": problem.n_background,
+        "terms": len(problem.term),
+        "family": problem.n_tests if run.config.protocol == "calibrated" else len(table), "q": settings.q, **spelling,
     }
     run.write("annotations", room.stored_annotations(table, settings.q), layer, notes=notes)
     run.write("labels", labels, layer, notes=notes)
@@ -103,29 +106,29 @@ def string_density(run: Run, layer: int | None, progress: Progress) -> dict[str,
 
 def modules(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
     """Write co-firing edges, modules, their members and rates of a layer."""
-    from cellprism.codes.reduce import firings
+    from cellprism.codes.firings import StoredFirings
     from cellprism.codes.store import CodeStore
     from cellprism.features import modules as room
 
     settings = run.config.modules
     rng = _rng(run, layer, _MODULES)
-    seeds = {"seeds": settings.leiden_seeds, "min_features": settings.min_features}
-    fired = firings(CodeStore(run, _layer(layer)))
+    seeds: dict[str, Any] = {"seeds": settings.leiden_seeds, "min_features": settings.min_features}
+    rule: dict[str, Any] = {"min_count": settings.min_count, "protocol": run.config.protocol}
+    fired = StoredFirings(CodeStore(run, _layer(layer)))
     permutations = min(run.config.annotation.permutations, room.MAX_PERMUTATIONS)
-    with progress.bar(f"modules of layer {layer} and null", (1 + permutations) * len(fired.cell), "position") as done:
-        edges, tested = room.cofiring_edges(fired, done, min_count=settings.min_count)
+    work = (1 + permutations) * fired.store.n_positions
+    with progress.bar(f"modules of layer {layer} and null", work, "position") as done:
+        edges, tested = room.cofiring_edges(fired, done, **rule)
         part = room.partition(edges, **seeds, rng=rng)
         null = []
         for _ in range(permutations):
-            random_edges, random_tested = room.cofiring_edges(
-                room.shifted(fired, rng), done, min_count=settings.min_count
-            )
+            random_edges, random_tested = room.cofiring_edges(room.shifted(fired, rng), done, **rule)
             random_part = room.partition(random_edges, **seeds, rng=rng)
             null.append(room.shares(random_edges, random_part, random_tested))
     annotations = run.read("annotations", layer)
     annotations = annotations[annotations["q"] < run.config.annotation.q]
     notes = {
-        "unit": f"block of cells ({tested.n_blocks})", "family": tested.n_tests, "min_count": settings.min_count,
+        "unit": f"block of cells ({tested.n_blocks})", "family": tested.n_tests, **rule,
         "method": "Leiden, modularity, PMI weights", "seeds": settings.leiden_seeds,
         "modularity": _number(part.modularity), "ari_between_seeds": _number(part.ari),
     }
@@ -133,7 +136,8 @@ def modules(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
     run.write("modules", room.module_table(part, edges, annotations, tested.n_alive), layer, notes=notes)
     run.write("members", room.member_table(part), layer, notes=notes)
     rates = room.module_rates(
-        room.shares(edges, part, tested), np.array(null), n_pairs=tested.n_tests, n_alive=tested.n_alive
+        room.shares(edges, part, tested), np.array(null), n_pairs=tested.n_tests, n_alive=tested.n_alive,
+        protocol=run.config.protocol,
     )
     run.write("rates", rates, layer, suffix="_modules", notes=notes)
     return {"edges": len(edges), "modules": len(part.members)}
@@ -158,6 +162,7 @@ def celltypes(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]
         "family": len(tests),
     }
     run.write("celltypes", room.stored_tests(tests), layer, notes=notes)
+    run.write("top_cells", room.top_cells(means), layer)
     run.write("rates", rates, layer, suffix="_celltypes", notes=notes)
     return {"tests": len(tests)}
 
@@ -209,7 +214,19 @@ def neighbours(run: Run, layer: int | None, progress: Progress) -> None:
             done(1)
 
 
-def _gene_set_files(config: Config) -> Sequence[Path]:
+def background_sets(settings: AnnotationConfig, background: list[str]) -> tuple[GeneSets, dict[str, Any]]:
+    """The gene sets of a run, spelled as ``background`` is; and what could not be spelled, for the notes."""
+    from cellprism.knowledge.gene_sets import load_gene_sets, load_names
+    from cellprism.knowledge.genes import translate
+
+    sets = load_gene_sets(settings.gene_sets)
+    if settings.gene_names is None:
+        return sets, {}
+    sets, found = translate(sets, background, load_names(settings.gene_names))
+    return sets, {"unmapped_genes": list(found.unmapped), "ambiguous_genes": sorted(found.ambiguous)}
+
+
+def gene_set_files(config: Config) -> Sequence[Path]:
     from cellprism.knowledge.gene_sets import gene_set_paths, locate
 
     names = config.annotation.gene_names
@@ -223,11 +240,13 @@ def _network_files(config: Config) -> Sequence[Path]:
 
 
 def _lists(run: Run, layer: int) -> tuple[dict[Any, list[str]], list[str]]:
-    """Top genes of each feature, and the background: genes seen often enough to be one."""
+    """Top genes of each feature, and the background: genes seen often enough to be one; published: all that are one."""
     genes = run.read("genes")
+    listed = run.read("top_genes", layer).dropna(subset="symbol")
     background = genes.loc[genes["n_seen"] >= run.config.annotation.min_firings, "symbol"].dropna()
-    top = run.read("top_genes", layer).dropna(subset="symbol").groupby("feature")["symbol"]
-    return {feature: list(symbols) for feature, symbols in top}, list(background)
+    if run.config.protocol == "published":
+        background = listed["symbol"].drop_duplicates()
+    return {feature: list(symbols) for feature, symbols in listed.groupby("feature")["symbol"]}, list(background)
 
 
 def _layer(layer: int | None) -> int:
@@ -260,9 +279,10 @@ def _number(value: float) -> float | None:
 
 CATALOG = Stage(
     "catalog", catalog, per_layer=True,
-    inputs=("{layer}/codes", "positions", "genes.parquet"),
+    inputs=("{layer}/codes", "positions", "genes.parquet", "cells.parquet"),
     outputs=("{layer}/features.parquet", "{layer}/top_genes.parquet", "{layer}/histograms.parquet"),
-    config=("annotation.min_firings", "annotation.top_genes"),
+    config=("annotation.min_firings", "annotation.top_genes", "protocol"),
+    version=2,
 )
 ANNOTATE = Stage(
     "annotate", annotate, per_layer=True,
@@ -270,9 +290,9 @@ ANNOTATE = Stage(
     outputs=("{layer}/annotations.parquet", "{layer}/labels.parquet", "{layer}/rates_annotation.parquet"),
     config=(
         "annotation.gene_sets", "annotation.gene_names", "annotation.min_firings", "annotation.min_size",
-        "annotation.max_size", "annotation.q", "annotation.permutations", "seed",
+        "annotation.max_size", "annotation.q", "annotation.permutations", "protocol", "seed",
     ),
-    external=_gene_set_files,
+    external=gene_set_files,
 )
 STRING_DENSITY = Stage(
     "string_density", string_density, per_layer=True,
@@ -280,7 +300,7 @@ STRING_DENSITY = Stage(
     outputs=("{layer}/string_density.parquet", "{layer}/rates_string.parquet"),
     config=(
         "annotation.network", "annotation.network_score", "annotation.min_firings", "annotation.q",
-        "annotation.permutations", "seed",
+        "annotation.permutations", "protocol", "seed",
     ),
     external=_network_files,
 )
@@ -291,13 +311,15 @@ MODULES = Stage(
         "{layer}/cofiring.parquet", "{layer}/modules.parquet", "{layer}/members.parquet",
         "{layer}/rates_modules.parquet",
     ),
-    config=("modules", "annotation.q", "annotation.permutations", "seed"),
+    config=("modules", "annotation.q", "annotation.permutations", "protocol", "seed"),
+    version=2,
 )
 CELLTYPES = Stage(
     "celltypes", celltypes, per_layer=True,
     inputs=("{layer}/codes", "positions", "cells.parquet", "cell_labels.parquet"),
-    outputs=("{layer}/celltypes.parquet", "{layer}/rates_celltypes.parquet"),
+    outputs=("{layer}/celltypes.parquet", "{layer}/top_cells.parquet", "{layer}/rates_celltypes.parquet"),
     config=("annotation.permutations", "seed"),
+    version=2,
 )
 LAYOUT = Stage(
     "layout", layout, per_layer=True,

@@ -10,6 +10,8 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cellprism.runs.config import Protocol
+
 AXES = 50
 THRESHOLDS = {"calibrated": 0.7, "published": 0.5}
 """Absolute cosine from which a feature counts as aligned with an axis, by protocol (paper: 0.7; its code: 0.5)."""
@@ -63,9 +65,11 @@ def alignment_table(features: np.ndarray, atoms: np.ndarray, axes: np.ndarray) -
 
 def alignment_rates(
     table: pd.DataFrame, annotated: np.ndarray, *, dimensions: int, n_axes: int, permutations: int,
-    rng: np.random.Generator,
+    rng: np.random.Generator, protocol: Protocol = "calibrated",
 ) -> pd.DataFrame:
     """Share of live features aligned with an axis, and how many of the aligned and of the rest have a label.
+
+    The share is given by both protocols' thresholds; the others by that of ``protocol``.
 
     The null of the first are random unit vectors; that of the others, which are given if there are both, labels
     shuffled over the features.
@@ -75,15 +79,15 @@ def alignment_rates(
     has_label = np.isin(table["feature"], annotated)
     random = np.stack([_best_of_random(n, dimensions, n_axes, rng) for _ in range(permutations)])
     rows = []
-    for protocol, threshold in THRESHOLDS.items():
+    for name, threshold in THRESHOLDS.items():
         null = (random >= threshold).sum(axis=1) / max(n, 1)
-        rows.append(_rate("aligned", (cosine >= threshold).sum() / max(n, 1), n, null, protocol, DIRECTIONS))
+        rows.append(_rate("aligned", (cosine >= threshold).sum() / max(n, 1), n, null, name, DIRECTIONS))
     shuffled = [rng.permutation(has_label) for _ in range(permutations)]
-    aligned = cosine >= THRESHOLDS["calibrated"]
+    aligned = cosine >= THRESHOLDS[protocol]
     groups = {"annotated_if_aligned": aligned, "annotated_if_not_aligned": ~aligned}
     for name, members in groups.items() if 0 < aligned.sum() < n else ():
         null = np.array([labels[members].mean() for labels in shuffled])
-        rows.append(_rate(name, has_label[members].mean(), int(members.sum()), null, "calibrated", LABELS))
+        rows.append(_rate(name, has_label[members].mean(), int(members.sum()), null, protocol, LABELS))
     return pd.DataFrame(rows)
 
 

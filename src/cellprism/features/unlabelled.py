@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 
 def unlabelled_table(
     features: pd.DataFrame, labels: pd.DataFrame, members: pd.DataFrame, top_genes: pd.DataFrame, span: pd.Series,
-    nearest: Best,
+    nearest: Best, stability: pd.Series,
 ) -> pd.DataFrame:
-    """Table ``unlabelled``: live features without a label that are not rare, the most lasting and reliable first.
+    """Table ``unlabelled``, less its gene clusters: live features without a label that are not rare.
+
+    They are ranked by how many layers they last, how reliably they fire and how stable they are between seeds, where
+    there are several; a feature's place is the worst of its ranks.
 
     Parameters
     ----------
@@ -23,6 +26,8 @@ def unlabelled_table(
         Tables of the layer.
     span
         Feature -> layers of its chain.
+    stability
+        Feature -> its stability between seeds; empty with one seed.
     nearest
         For each live unlabelled feature, in order, the nearest labelled one: place among the rows of ``labels``.
     """
@@ -37,6 +42,7 @@ def unlabelled_table(
         "feature": dark["feature"],
         "n_layers": dark["feature"].map(span).astype(int),
         "reliability": (dark["feature"].map(reliable) / dark["max_value"]).fillna(0.0),
+        "stability": dark["feature"].map(stability).astype(float),
         "module": module.astype("Int32"),
         "labelled_in_module": module.map(n_labelled).where(module.isna(), module.map(n_labelled).fillna(0)),
         "nearest": pd.array(np.where(found, _take(labels["feature"], nearest.place), -1), dtype="Int32"),
@@ -46,8 +52,9 @@ def unlabelled_table(
     table["labelled_in_module"] = table["labelled_in_module"].astype("Int32")
     table.loc[~found, "nearest"] = pd.NA
     table = table[~dark["rare"].to_numpy()]
-    table = table.sort_values(["n_layers", "reliability", "feature"], ascending=[False, False, True])
-    return table.assign(rank=np.arange(len(table))).reset_index(drop=True)
+    ranks = table[["n_layers", "reliability", "stability"]].rank(method="min", ascending=False)
+    table = table.assign(_worst=ranks.max(axis=1), _sum=ranks.sum(axis=1)).sort_values(["_worst", "_sum", "feature"])
+    return table.drop(columns=["_worst", "_sum"]).assign(rank=np.arange(len(table))).reset_index(drop=True)
 
 
 def company_rates(

@@ -32,7 +32,7 @@ def variance_table(
     Parameters
     ----------
     rng
-        If given, genes are shuffled among the positions of each shard: the null of ``gene``.
+        If given, genes and cells are shuffled among the positions of each shard: the null of both.
     """
     n_features = store.n_features
     total, squares, between_cells = np.zeros(n_features), np.zeros(n_features), np.zeros(n_features)
@@ -41,7 +41,7 @@ def variance_table(
     n = n_cells = 0
     for shard in store.shards():
         x = shard.codes.csr().astype(np.float64)
-        gene = np.asarray(shard.gene) if rng is None else rng.permutation(shard.gene)
+        gene, of_cell = (np.asarray(of) if rng is None else rng.permutation(of) for of in (shard.gene, shard.cell))
         size = max(len(seen), int(gene.max()) + 1)
         seen = np.pad(seen, (0, size - len(seen))) + np.bincount(gene, minlength=size)
         part = _sums(x, gene, size)
@@ -49,7 +49,7 @@ def variance_table(
             by_gene.resize((size, n_features))
             part = part + by_gene
         by_gene = part
-        cells, cell, length = np.unique(shard.cell, return_inverse=True, return_counts=True)
+        cells, cell, length = np.unique(of_cell, return_inverse=True, return_counts=True)
         between_cells += _between(_sums(x, cell, len(cells)), length)
         total += np.asarray(x.sum(axis=0)).ravel()
         squares += np.asarray(x.multiply(x).sum(axis=0)).ravel()
@@ -59,18 +59,19 @@ def variance_table(
     alive = np.flatnonzero(squares > 0)
     centre = total**2 / n
     variance = np.maximum(squares - centre, np.finfo(np.float64).tiny)
-    genes = _adjusted((_between(by_gene, seen) - centre) / variance, n, int((seen > 0).sum()))
-    cells_ = _adjusted((between_cells - centre) / variance, n, n_cells)
+    genes = adjusted((_between(by_gene, seen) - centre) / variance, n, int((seen > 0).sum()))
+    cells_ = adjusted((between_cells - centre) / variance, n, n_cells)
     table = pd.DataFrame({"feature": alive, "gene": genes[alive], "cell": cells_[alive]})
     table["rest"] = np.maximum(1 - table["gene"] - table["cell"], 0.0)
     return table.assign(static=table["gene"] >= STATIC)
 
 
 def variance_rates(table: pd.DataFrame, null: list[pd.DataFrame]) -> pd.DataFrame:
-    """Share of static features, and mean shares of gene and cell, beside their nulls (table ``rates``)."""
-    keeps = "genes shuffled among the positions of a shard; keeps the activations and how often a gene is seen"
+    """Share of static features, and mean shares of gene, cell and the rest, beside their nulls (table ``rates``)."""
+    keeps = "genes and cells shuffled among the positions of a shard; keeps activations and the sizes of the groups"
     rows = []
-    for rate, column in (("static", "static"), ("variance_by_gene", "gene")):
+    named = {"static": "static", "variance_by_gene": "gene", "variance_by_cell": "cell", "variance_rest": "rest"}
+    for rate, column in named.items():
         values = np.array([t[column].mean() for t in null])
         rows.append({
             "rate": rate, "value": float(table[column].mean()), "n": len(table), "unit": "feature",
@@ -92,7 +93,8 @@ def _between(sums: sparse.csr_matrix, size: np.ndarray) -> np.ndarray:
     return np.asarray((weight @ sums.multiply(sums)).sum(axis=0)).ravel()
 
 
-def _adjusted(r2: np.ndarray, n: int, groups: int) -> np.ndarray:
+def adjusted(r2: np.ndarray, n: int, groups: int) -> np.ndarray:
+    """``1 - (1 - R2) (n - 1) / (n - groups)``; 0 where every group is a single position."""
     if n <= groups:
         return np.zeros(len(r2))
     return np.asarray(1 - (1 - r2) * (n - 1) / (n - groups))

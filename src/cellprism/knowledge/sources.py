@@ -90,6 +90,11 @@ SOURCES = {source.name: source for source in (
         },
     ),
     Source(
+        "cellmarker", "CellMarker 1.0, markers of human cell types by tissue", "gene sets", "1.0",
+        "not stated by its makers; cite the paper", "http://xteam.xbio.top/CellMarker/",
+        {"Human_cell_markers.txt": "http://xteam.xbio.top/CellMarker/download/Human_cell_markers.txt"},
+    ),
+    Source(
         "string", "STRING, functional associations of human proteins", "network", "12.0", "CC BY 4.0",
         "https://string-db.org/cgi/access",
         {

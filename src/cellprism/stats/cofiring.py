@@ -12,6 +12,8 @@ from scipy.special import stdtr
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cellprism.stats.firings import FiringSource, Pattern
+
 BLOCKS = 64
 
 
@@ -49,29 +51,27 @@ class Cofiring:
         return self.n_alive * (self.n_alive - 1) // 2
 
 
-def cell_blocks(cell: np.ndarray, n_blocks: int = BLOCKS) -> np.ndarray:
+def cell_blocks(lengths: np.ndarray, n_blocks: int = BLOCKS) -> np.ndarray:
     """Cut the positions into at most ``n_blocks`` blocks of consecutive whole cells with about equally many positions.
 
     Parameters
     ----------
-    cell
-        Cell of each position, equal values adjacent, shape ``(positions,)``.
+    lengths
+        Positions of each cell, shape ``(cells,)``.
 
     Returns
     -------
     Boundaries: block ``b`` is ``[edges[b], edges[b + 1])``, shape ``(blocks + 1,)``.
     """
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(cell)) + 1, [len(cell)]])
+    starts = np.concatenate([[0], np.cumsum(lengths)])
     blocks = min(n_blocks, len(starts) - 1)
-    wanted = np.linspace(0, len(cell), blocks + 1)
+    wanted = np.linspace(0, starts[-1], blocks + 1)
     place = np.clip(np.searchsorted(starts, wanted), 1, len(starts) - 1)
     nearer = wanted - starts[place - 1] < starts[place] - wanted
     return np.unique(starts[np.where(nearer, place - 1, place)])
 
 
-def cofiring_test(
-    indptr: np.ndarray, indices: np.ndarray, n_features: int, edges: np.ndarray, done: Callable[[int], None],
-) -> Cofiring:
+def cofiring_test(firings: FiringSource, done: Callable[[int], None], *, n_blocks: int = BLOCKS) -> Cofiring:
     """Count co-firings over all positions and test each pair of features against independence.
 
     Positions of one cell are not independent, so blocks of whole cells are the unit. With firing shares ``p`` over all
@@ -82,31 +82,31 @@ def cofiring_test(
     1986). Counts of rare pairs are skewed to the right, which makes a self-normalised upper tail conservative, and
     ``m`` blocks with a co-firing cannot give a t above about ``sqrt(m)``.
 
+    Memory is three matrices of features by features and one piece of the firings, however many positions there are.
+
     Parameters
     ----------
-    indptr, indices
-        Firing features of each position as in CSR, features ascending within a position.
-    n_features
-        Features of the dictionary.
-    edges
-        Boundaries of the blocks (see `cell_blocks`).
+    firings
+        The firings, read once.
     done
         Called with the number of positions after each block.
+    n_blocks
+        Blocks of cells (see `cell_blocks`).
     """
-    n_blocks = len(edges) - 1
-    fired = np.stack([
-        np.bincount(indices[indptr[edges[b]] : indptr[edges[b + 1]]], minlength=n_features) for b in range(n_blocks)
-    ]).astype(np.float64)
-    n = int(edges[-1])
-    share = fired.sum(axis=0) / n
+    edges, n_features = cell_blocks(firings.lengths, n_blocks), firings.n_features
+    n_blocks, n = len(edges) - 1, int(edges[-1])
+    share = firings.counts / n
     count = np.zeros((n_features, n_features), np.int32)
     squares = np.zeros((n_features, n_features), np.float32)
-    block = np.zeros((n_features, n_features), np.int32)
-    for b in range(n_blocks):
-        start, stop = edges[b], edges[b + 1]
-        _count_pairs(indptr[start : stop + 1], indices, block)
-        _add_block(block, count, squares, share, fired[b], float(stop - start))
-        done(int(stop - start))
+    block = np.empty((n_features, n_features), np.int32)
+    for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        block[:] = 0
+        fired = np.zeros(n_features)
+        for indptr, indices in firings.pieces(start, stop):
+            _count_pairs(indptr, indices, block)
+            fired += np.bincount(indices[indptr[0] : indptr[-1]], minlength=n_features)
+        _add_block(block, count, squares, share, fired, float(stop - start))
+        done(stop - start)
     a, b_, together = _pairs_above_expectation(count, share, n)
     expected = n * share[a] * share[b_]
     excess = together - expected
@@ -122,9 +122,7 @@ def cofiring_test(
     return Cofiring(a, b_, together.astype(np.int64), np.log2(together / expected), p, alive, n_blocks)
 
 
-def circular_shift(
-    indptr: np.ndarray, indices: np.ndarray, n_features: int, rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
+def circular_shift(indptr: np.ndarray, indices: np.ndarray, n_features: int, rng: np.random.Generator) -> Pattern:
     """Shift each feature's firings by its own random number of positions, around the end.
 
     Keeps the frequency and the burstiness of every feature and breaks the alignment between features.
@@ -133,20 +131,36 @@ def circular_shift(
     -------
     ``indptr`` and ``indices`` of the shifted firings, features ascending within a position.
     """
-    from scipy import sparse
+    shifted: Pattern = _shift(indptr, indices, rng.integers(0, len(indptr) - 1, size=n_features))
+    return shifted
 
+
+@numba.njit
+def _shift(indptr, indices, offset):  # type: ignore[no-untyped-def]  # pragma: no cover
     n = len(indptr) - 1
-    offset = rng.integers(0, n, size=n_features)
-    row = np.repeat(np.arange(n), np.diff(indptr))
-    row = (row + offset[indices]) % n
-    shifted = sparse.csr_matrix((np.ones(len(row), np.int8), (row, indices)), shape=(n, n_features))
-    shifted.sort_indices()
-    return shifted.indptr, shifted.indices
+    start = np.zeros(n + 1, np.int64)
+    for row in range(n):
+        for x in range(indptr[row], indptr[row + 1]):
+            start[(row + offset[indices[x]]) % n + 1] += 1
+    for row in range(n):
+        start[row + 1] += start[row]
+    moved = np.empty(start[n], np.int32)
+    end = start[:-1].copy()
+    for row in range(n):
+        for x in range(indptr[row], indptr[row + 1]):
+            feature = indices[x]
+            to = (row + offset[feature]) % n
+            place = end[to]
+            while place > start[to] and moved[place - 1] > feature:
+                moved[place] = moved[place - 1]
+                place -= 1
+            moved[place] = feature
+            end[to] += 1
+    return start, moved
 
 
 @numba.njit
 def _count_pairs(indptr, indices, block):  # type: ignore[no-untyped-def]  # pragma: no cover
-    block[:] = 0
     for position in range(len(indptr) - 1):
         start, stop = indptr[position], indptr[position + 1]
         for x in range(start, stop):

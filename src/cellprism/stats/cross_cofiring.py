@@ -9,8 +9,12 @@ import numba
 import numpy as np
 from scipy.special import stdtr
 
+from cellprism.stats.cofiring import BLOCKS, cell_blocks
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from cellprism.stats.firings import FiringSource
 
 
 @dataclass(frozen=True)
@@ -39,37 +43,36 @@ class CrossCofiring:
 
 
 def cross_cofiring_test(
-    first: tuple[np.ndarray, np.ndarray, int], second: tuple[np.ndarray, np.ndarray, int], edges: np.ndarray,
-    done: Callable[[int], None], *, least_pmi: float,
+    first: FiringSource, second: FiringSource, done: Callable[[int], None], *, least_pmi: float,
+    n_blocks: int = BLOCKS,
 ) -> CrossCofiring:
     """The test of `stats.cofiring.cofiring_test` for pairs of features of two layers at the same positions.
 
     Parameters
     ----------
     first, second
-        Firings as ``indptr``, ``indices`` (CSR over the same positions) and number of features.
-    edges
-        Boundaries of the blocks of cells (see `stats.cofiring.cell_blocks`).
+        Firings of the same positions, in the same pieces.
     done
         Called with the number of positions after each block.
     least_pmi
         Pairs up to this PMI (0 or more) are not given.
+    n_blocks
+        Blocks of cells (see `stats.cofiring.cell_blocks`).
     """
+    edges = cell_blocks(first.lengths, n_blocks)
     n_blocks, n = len(edges) - 1, int(edges[-1])
-    fired = [
-        np.stack([
-            np.bincount(indices[indptr[edges[b]] : indptr[edges[b + 1]]], minlength=size) for b in range(n_blocks)
-        ]).astype(np.float64)
-        for indptr, indices, size in (first, second)
-    ]
-    share = [counts.sum(axis=0) / n for counts in fired]
-    shape = (first[2], second[2])
-    count, squares, block = np.zeros(shape, np.int32), np.zeros(shape, np.float32), np.zeros(shape, np.int32)
-    for b in range(n_blocks):
-        start, stop = edges[b], edges[b + 1]
-        _count(first[0][start : stop + 1], first[1], second[0][start : stop + 1], second[1], block)
-        _add(block, count, squares, share[0], share[1], fired[0][b], fired[1][b], float(stop - start))
-        done(int(stop - start))
+    share = [first.counts / n, second.counts / n]
+    shape = (first.n_features, second.n_features)
+    count, squares, block = np.zeros(shape, np.int32), np.zeros(shape, np.float32), np.empty(shape, np.int32)
+    for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        block[:] = 0
+        fired = [np.zeros(size) for size in shape]
+        for both in zip(first.pieces(start, stop), second.pieces(start, stop), strict=True):
+            _count(*both[0], *both[1], block)
+            for side, (indptr, indices) in enumerate(both):
+                fired[side] += np.bincount(indices[indptr[0] : indptr[-1]], minlength=shape[side])
+        _add(block, count, squares, share[0], share[1], fired[0], fired[1], float(stop - start))
+        done(stop - start)
     alive = [np.flatnonzero(s > 0) for s in share]
     rows, columns = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for i in alive[0]:
@@ -100,17 +103,8 @@ def permute_within(group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return permutation
 
 
-def take_rows(indptr: np.ndarray, indices: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of a CSR pattern in another order."""
-    length = np.diff(indptr)[rows]
-    new = np.concatenate([[0], np.cumsum(length)])
-    place = np.repeat(indptr[rows] - new[:-1], length) + np.arange(new[-1])
-    return new, indices[place]
-
-
 @numba.njit
 def _count(ptr_a, ind_a, ptr_b, ind_b, block):  # type: ignore[no-untyped-def]  # pragma: no cover
-    block[:] = 0
     for position in range(len(ptr_a) - 1):
         for x in range(ptr_a[position], ptr_a[position + 1]):
             row = block[ind_a[x]]

@@ -11,12 +11,15 @@ import { RunContext } from "./lib/run";
 import { toggleTheme, useTheme } from "./lib/theme";
 
 const Overview = lazy("overview", () => import("./pages/overview"));
+const Layers = lazy("layers", () => import("./pages/layers"));
 const Layer = lazy("layer", () => import("./pages/layer"));
 const Feature = lazy("feature", () => import("./pages/feature"));
 const Genes = lazy("genes", () => import("./pages/genes"));
 const GeneList = lazy("gene list", () => import("./pages/gene-list"));
 const Modules = lazy("modules", () => import("./pages/modules"));
 const Flow = lazy("flow", () => import("./pages/flow"));
+const Circuits = lazy("circuits", () => import("./pages/circuits"));
+const Compare = lazy("compare", () => import("./pages/compare"));
 const Ontology = lazy("ontology", () => import("./pages/ontology"));
 const Cells = lazy("cells", () => import("./pages/cells"));
 const Data = lazy("data", () => import("./pages/data"));
@@ -27,13 +30,15 @@ function Header({ atlas, entry, page }: { atlas: AtlasIndex; entry: RunEntry; pa
   const theme = useTheme();
   const links: [name: string, path: string, pages: string[]][] = [
     ["Overview", paths.overview(entry.id), [""]],
-    ["Layers", paths.layer(entry.id, entry.layers[0] ?? 0), ["layer", "feature"]],
+    ["Layers", paths.layers(entry.id), ["layers", "layer", "feature"]],
     ["Genes", paths.genes(entry.id), ["genes"]],
     ["Gene list", paths.list(entry.id), ["list"]],
     ["Ontology", paths.terms(entry.id), ["ontology"]],
     ["Cell types", paths.groups(entry.id), ["cells"]],
     ["Modules", paths.modules(entry.id), ["modules"]],
     ["Flow", paths.flow(entry.id), ["flow"]],
+    ["Circuits", paths.circuits(entry.id), ["circuits"]],
+    ["Compare", paths.compare(entry.id), ["compare"]],
     ["Data", paths.data(entry.id), ["data"]],
     ["Methods", paths.methods(entry.id), ["methods"]],
     ["Help", paths.help(entry.id), ["help"]],
@@ -77,12 +82,15 @@ function Pages({ atlas, entry }: { atlas: AtlasIndex; entry: RunEntry }) {
           <Sources>
           <Switch>
             <Route path="/:run"><Overview /></Route>
+            <Route path="/:run/layers"><Layers /></Route>
             <Route path="/:run/layer/:layer">{({ layer }) => <Layer layer={whole(layer)} />}</Route>
             <Route path="/:run/feature/:layer/:feature">{({ layer, feature }) => <Feature layer={whole(layer)} feature={whole(feature)} />}</Route>
             <Route path="/:run/genes"><Genes /></Route>
             <Route path="/:run/list"><GeneList /></Route>
             <Route path="/:run/modules"><Modules /></Route>
             <Route path="/:run/flow"><Flow /></Route>
+            <Route path="/:run/circuits"><Circuits /></Route>
+            <Route path="/:run/compare"><Compare /></Route>
             <Route path="/:run/ontology"><Ontology /></Route>
             <Route path="/:run/cells"><Cells /></Route>
             <Route path="/:run/data"><Data /></Route>

@@ -1,5 +1,5 @@
 // Every file is asked for once; a failed request may be tried again.
-import { readFeatureMap, readMini, readTopGenes, type FeatureMap, type TopGenes } from "./columns";
+import { readColumns, readFeatureMap, readMini, readTopGenes, type FeatureMap, type TopGenes } from "./columns";
 import { DataError, readJson } from "./read";
 import type { AtlasIndex, Feature, GeneHit, GeneNames, Genes, GroupHit, Groups, MatrixCell, Module, NamedGenes, Summary, Tables, TermRecord, Terms } from "./types";
 
@@ -48,6 +48,12 @@ export function loadMap(run: string, layer: number): Promise<FeatureMap> {
 export function loadMini(run: string, layer: number): Promise<FeatureMap> {
   const path = `runs/${run}/mini/L${two(layer)}.bin`;
   return once(path, () => readMini(path));
+}
+
+/** One more number of all features of a layer, in the order of its map. */
+export async function loadNumbers(run: string, layer: number, name: string): Promise<Float32Array> {
+  const path = `runs/${run}/cols/L${two(layer)}/${name}.bin`;
+  return (await once(path, () => readColumns(path, [name]))).columns[name] as Float32Array;
 }
 
 export async function loadTopGenes(run: string, layers: number[]): Promise<Map<number, TopGenes>> {

@@ -43,6 +43,8 @@ export interface LayerSummary {
   n_modules: number;
   metrics: Metric[];
   rates: Rate[];
+  /** numbers of its features that are in files of their own */
+  columns: string[];
   map: { method: string; metric: string | null; seed: number | null; trustworthiness: number | null } | null;
 }
 

@@ -44,6 +44,7 @@ const address = (run: string, page: string, query: Query = {}) => `/${encodeURIC
 
 export const paths = {
   overview: (run: string) => address(run, ""),
+  layers: (run: string, query?: Query) => address(run, "/layers", query),
   layer: (run: string, layer: number, query?: Query) => address(run, `/layer/${layer}`, query),
   feature: (run: string, layer: number, feature: number) => address(run, `/feature/${layer}/${feature}`),
   genes: (run: string, gene = "") => address(run, "/genes", { gene }),
@@ -55,6 +56,8 @@ export const paths = {
   modules: (run: string, layer?: number) =>
     address(run, "/modules", layer === undefined ? {} : { layer: String(layer) }),
   flow: (run: string, query?: Query) => address(run, "/flow", query),
+  circuits: (run: string, query?: Query) => address(run, "/circuits", query),
+  compare: (run: string, query?: Query) => address(run, "/compare", query),
   methods: (run: string) => address(run, "/methods"),
 };
 

@@ -1,5 +1,6 @@
 // One feature: what it does, how sure that is, what else is like it.
 import { useEffect } from "preact/hooks";
+import { Causes } from "../components/causes";
 import { GoesOn } from "../components/chains";
 import { AnnotationTable, GroupTable } from "../components/evidence";
 import { flags, MoreAbout } from "../components/feature-more";
@@ -137,13 +138,17 @@ function Body({ data, about, words }: { data: Data; about: LayerSummary; words: 
       <section class="panel" aria-labelledby="neighbours">
         <div class="panel-head">
           <h2 id="neighbours">Features like it</h2>
-          {near.length > 0 && <CsvButton name={[...called, "neighbours"]} what="the features like it" of={{ table: "neighbours", layer }} header={["kind", "layer", "feature", "similarity", "null_q95", "label"]} rows={() => near.map(([kind, at, other, similarity, nullQ95, term]) => [kind, at, other, similarity, nullQ95, words.terms.term[term ?? -1]])} />}
+          <span class="chips">
+            {feature.highways.length > 0 && <CsvButton name={[...called, "highways"]} what="the highways" of={{ table: "highways" }} header={["layer", "feature", "positions", "pmi", "q", "label"]} rows={() => feature.highways.map(([at, other, n, pmi, q, term]) => [at, other, n, pmi, q, words.terms.term[term ?? -1]])} />}
+            {near.length > 0 && <CsvButton name={[...called, "neighbours"]} what="the features like it" of={{ table: "neighbours", layer }} header={["kind", "layer", "feature", "similarity", "null_q95", "label"]} rows={() => near.map(([kind, at, other, similarity, nullQ95, term]) => [kind, at, other, similarity, nullQ95, words.terms.term[term ?? -1]])} />}
+          </span>
         </div>
         {feature.chain && <GoesOn chain={feature.chain} layer={layer} words={words} />}
         {near.length
           ? <Neighbours rows={near} layer={layer} words={words} />
           : <p class="empty">{why || lacks("neighbours") || "No neighbour was stored for this feature."}</p>}
       </section>
+      {!feature.dead && <Causes layer={layer} feature={feature.feature} words={words} />}
       <MoreAbout feature={feature} layer={layer} />
       <Remarks feature={feature} layer={layer} />
       <PythonCell code={featureCode(summary, layer, feature.feature, feature.highways.length > 0)} />

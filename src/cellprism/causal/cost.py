@@ -1,0 +1,155 @@
+"""What a trace will cost, from the codes of the run; the arithmetic is explained in docs/plan.md."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse
+
+from cellprism.codes.store import CodeStore
+from cellprism.errors import UserError
+from cellprism.runs.machine import free_memory, in_bytes, multiplication_rate
+
+if TYPE_CHECKING:
+    from cellprism.causal.requests import Trace
+    from cellprism.runs.directory import Run
+
+BASE_MEMORY = 1.2e9
+"""Bytes of Python with torch and transformers loaded."""
+EFFICIENCY = 0.5
+"""Share of the machine's matrix-multiplication rate that tracing reaches."""
+BACKWARD = 2.5
+"""A pass and its way back to the source cost so many passes."""
+WORKING_BYTES = 2**30
+"""Effects of one block of sources that are held at a time, and clean states that are kept, each."""
+MOST_SOURCES = 64
+"""Sources of a block, at most."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The work of a trace.
+
+    Attributes
+    ----------
+    passes
+        Edits of one cell, or backward passes; each runs the layers after the source.
+    edges
+        Pairs of a source and a target that are tested.
+    operations
+        Floating-point operations.
+    disk, memory
+        Bytes at the peak.
+    """
+
+    passes: int
+    edges: int
+    operations: float
+    disk: float
+    memory: float
+
+    def describe(self, free_disk: float) -> str:
+        """Lines for people, with the hours on this machine."""
+        hours = self.operations / (EFFICIENCY * multiplication_rate()) / 3600
+        return "\n".join([
+            f"passes      {self.passes:>14,}   through the layers after the source",
+            f"edges       {self.edges:>14,}   to be tested",
+            f"operations  {self.operations:>14.3g}",
+            f"time        {hours:>12.2f} h   on this machine, about",
+            f"disk        {in_bytes(self.disk):>14}   of {in_bytes(free_disk)} free",
+            f"memory      {in_bytes(self.memory):>14}   of {in_bytes(free_memory())} free",
+        ])
+
+
+def firing_counts(run: Run, layer: int, cells: np.ndarray) -> sparse.csr_matrix:
+    """Positions at which each feature of a layer fires in each of ``cells``: int64 ``(len(cells), features)``."""
+    store = CodeStore(run, layer)
+    counts = sparse.csr_matrix((len(cells), store.n_features), dtype=np.int64)
+    for shard in store.shards():
+        inside = np.flatnonzero(np.isin(shard.cell, cells))
+        fires = shard.codes.csr()[inside] > 0
+        row = np.searchsorted(cells, shard.cell[inside])
+        member = sparse.csr_matrix((np.ones(len(row), np.int64), (row, np.arange(len(row)))), (len(cells), len(row)))
+        counts = counts + member @ fires.astype(np.int64)
+    return counts.tocsr()
+
+
+def source_blocks(trace: Trace, widths: dict[int, int]) -> list[np.ndarray]:
+    """The source features in blocks whose effects fit into memory, dense, whatever they turn out to be."""
+    per_source = len(trace.cells) * sum(widths.values()) * 8
+    size = int(np.clip(WORKING_BYTES // max(per_source, 1), 1, MOST_SOURCES))
+    return np.split(trace.features, range(size, len(trace.features), size))
+
+
+def trace_cost(run: Run, trace: Trace) -> Cost:
+    """Count the work of a trace of ``run``."""
+    source, last = trace.request.source, trace.targets[-1]
+    model, k = run.model, run.config.sae.k
+    d, lengths = model["d_model"], run.read("cells")["n_tokens"].to_numpy()[trace.cells]
+    widths = {layer: CodeStore(run, layer).n_features for layer in trace.targets}
+    counts = firing_counts(run, source, trace.cells)[:, trace.features].tocoo()
+    places, tokens = counts.data, lengths[counts.row]
+    blocks = source_blocks(trace, widths)
+    encoding = 2.0 * d * sum(widths.values())
+    if trace.request.method == "ablation":
+        passes = counts.nnz
+        whole = tokens * (last - source - 1) * _block(d, tokens)
+        at_last = 4.0 * d * d * tokens + places * (20.0 * d * d + 4.0 * d * tokens)
+        work = float((whole + at_last + places * encoding).sum())
+        stored = np.minimum(2.0 * k * places[:, None], np.array(list(widths.values()))).sum() * 8
+    else:
+        read = [_read(run, trace, layer) for layer in trace.targets]
+        passes = sum(matrix.nnz for matrix in read)
+        work = BACKWARD * sum(
+            float((lengths[matrix.tocoo().row] * (layer - source) * _block(d, lengths[matrix.tocoo().row])).sum())
+            for layer, matrix in zip(trace.targets, read, strict=True)
+        )
+        per_cell = sum(matrix.getnnz(axis=1) for matrix in read)
+        stored = float((per_cell * counts.tocsr().getnnz(axis=1)).sum() * 8)
+    clean = float((lengths * ((last + 1) * _block(d, lengths) + encoding)).sum())
+    state = float((lengths * (4.0 * d + 16 * k * len(widths))).sum())
+    again = 1 if state < WORKING_BYTES or trace.request.method != "ablation" else len(blocks)
+    block, batch = float(stored) / len(blocks), run.config.model.token_budget * 60.0 * d
+    weights = 48.0 * model["n_layers"] * d * d + 8.0 * d * sum(widths.values())
+    return Cost(
+        passes=passes, edges=len(trace.features) * sum(widths.values()), operations=work + again * clean,
+        disk=block if trace.request.method == "ablation" else float(stored),
+        memory=BASE_MEMORY + min(state, WORKING_BYTES) + block + batch + weights,
+    )
+
+
+def check_fit(run: Run, cost: Cost) -> None:
+    """Refuse a trace that cannot fit.
+
+    Raises
+    ------
+    UserError
+        Disk or memory will not do.
+    """
+    free = shutil.disk_usage(run.path).free
+    if cost.disk > free:
+        msg = (
+            f"the trace needs {in_bytes(cost.disk)} of disk and {run.path} has {in_bytes(free)} free: free some space, "
+            "or ask for fewer cells or features."
+        )
+        raise UserError(msg)
+    if cost.memory > free_memory():
+        msg = (
+            f"the trace needs {in_bytes(cost.memory)} of memory and {in_bytes(free_memory())} are free: ask for fewer "
+            "target layers, or lower `model.token_budget` in the run's configuration."
+        )
+        raise UserError(msg)
+
+
+def _block(d: int, tokens: np.ndarray) -> np.ndarray:
+    """Operations of one block for one of ``tokens`` tokens."""
+    return 24.0 * d * d + 4.0 * d * tokens
+
+
+def _read(run: Run, trace: Trace, layer: int) -> sparse.csr_matrix:
+    """In which cells each target feature that is read fires."""
+    counts = firing_counts(run, layer, trace.cells)
+    return counts if trace.target_features is None else counts[:, trace.target_features[layer]]

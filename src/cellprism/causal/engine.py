@@ -1,0 +1,86 @@
+"""The model, autoencoders and cells of a trace, and the exact effects of its edits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from scipy import sparse
+
+from cellprism.causal.cost import WORKING_BYTES
+from cellprism.causal.directions import control_directions
+from cellprism.causal.effects import CleanState, cell_effects, clean_state
+from cellprism.causal.intervention import scale_features
+from cellprism.causal.workfiles import CellEffects
+from cellprism.models import configured_model
+from cellprism.models.stages import run_tokens
+from cellprism.sae.files import load
+
+if TYPE_CHECKING:
+    from cellprism.causal.requests import Trace
+    from cellprism.runs.directory import Run
+
+
+class Engine:
+    """Everything that a trace of ``run`` computes with, loaded once.
+
+    Parameters
+    ----------
+    run
+        The run.
+    trace
+        The trace, as resolved.
+    """
+
+    def __init__(self, run: Run, trace: Trace) -> None:
+        commit = run.model.get("commit")
+        config = run.config.model.model_copy(update={"dtype": trace.dtype, **({"revision": commit} if commit else {})})
+        self.model = configured_model(config)
+        self.tokens = run_tokens(run)
+        self.trace = trace
+        self.source, self.targets = trace.request.source, trace.targets
+        layers = (self.source, *self.targets)
+        self.saes = {
+            layer: load(run.file("sae.safetensors", layer)).requires_grad_(False).to(self.model.device)
+            for layer in layers
+        }
+        self.token_budget = run.config.model.token_budget
+        self.widths = {layer: self.saes[layer].n_features for layer in self.targets}
+        self._directions = control_directions(run, trace)
+        self._states: dict[int, CleanState] = {}
+        self._room = WORKING_BYTES
+
+    def state(self, cell: int) -> CleanState:
+        """The clean state of a cell, kept as long as there is room for more."""
+        if cell not in self._states:
+            state = clean_state(
+                self.model, self.saes, self.tokens, cell, source=self.source, targets=self.targets,
+            )
+            if state.nbytes() > self._room:
+                return state
+            self._states[cell], self._room = state, self._room - state.nbytes()
+        return self._states[cell]
+
+    def ablate(self, cell: int, features: np.ndarray) -> CellEffects:
+        """Exact effects of editing those of ``features`` that fire in a cell, one at a time."""
+        state, sae = self.state(cell), self.saes[self.source]
+        firing = firing_features(state, features)
+        if not len(firing):
+            return CellEffects(firing, {layer: sparse.csr_matrix((0, w)) for layer, w in self.widths.items()})
+        chosen = torch.from_numpy(firing).to(self.model.device)
+        edits = scale_features(sae, state.source, state.places, chosen, alpha=self.trace.request.alpha)
+        if self._directions is not None:
+            rows = self._directions[np.searchsorted(self.trace.features, firing)]
+            edits = edits.along(torch.from_numpy(rows).to(self.model.device))
+        effects = cell_effects(
+            self.model, self.saes, state, edits, source=self.source, token_budget=self.token_budget,
+        )
+        return CellEffects(firing, {layer: sparse.csr_matrix(x.cpu().numpy()) for layer, x in effects.items()})
+
+
+def firing_features(state: CleanState, features: np.ndarray) -> np.ndarray:
+    """Those of the ascending ``features`` that fire in a cell."""
+    fired = torch.unique(state.source.index[state.source.value > 0]).cpu().numpy()
+    found: np.ndarray = features[np.isin(features, fired)]
+    return found

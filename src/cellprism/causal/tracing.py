@@ -1,0 +1,150 @@
+"""Trace circuits: edit source features in many cells, test what follows, and write the edges."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from typing import TYPE_CHECKING, Any
+
+from cellprism.causal.calibration import SourceEffects, calibrate
+from cellprism.causal.cost import check_fit, source_blocks, trace_cost
+from cellprism.causal.engine import Engine
+from cellprism.causal.finish import finish, write_tables
+from cellprism.causal.requests import resolve
+from cellprism.causal.results import load_results, save_results
+from cellprism.causal.summary import describe
+from cellprism.causal.workfiles import by_source, read_effects, write_effects
+from cellprism.errors import UserError
+from cellprism.runs.files import remove_leftovers, write_json
+from cellprism.runs.lock import exclusive
+from cellprism.runs.manifest import environment
+from cellprism.runs.progress import Silent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import numpy as np
+
+    from cellprism.causal.requests import Trace, TraceRequest
+    from cellprism.causal.results import SourceResult
+    from cellprism.runs.directory import Run
+    from cellprism.runs.progress import Progress
+
+
+def trace(
+    run: Run, request: TraceRequest, *, name: str | None = None, keep_effects: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Trace what ``request`` asks for into ``RUN/causal/NAME``, from where an earlier call left off.
+
+    Sources go in blocks; for a block every cell is edited, the effects of each source are calibrated and reduced, and
+    only the result is kept. A kill loses the block's work in one cell.
+
+    Parameters
+    ----------
+    run
+        A run whose layers are encoded and catalogued.
+    request
+        Sources, targets, cells, method.
+    name
+        Directory of the trace in ``RUN/causal``; default: what the request says.
+    keep_effects
+        Keep the effect on every target in every cell, as float16 in ``effects/``.
+    progress
+        Listener.
+
+    Returns
+    -------
+    The directory with ``trace.json``, the tables of `runs.schemas`, and ``facts.json`` once it is done.
+
+    Raises
+    ------
+    UserError
+        The request does not fit the run, another trace is in the directory, or disk or memory will not do.
+    """
+    asked = resolve(run, request)
+    folder = run.file("causal") / (name or request.name())
+    with exclusive(run.path):
+        _begin(folder, asked, keep_effects=keep_effects)
+        if not (folder / "facts.json").exists():
+            check_fit(run, trace_cost(run, asked))
+            _work(run, asked, folder, progress or Silent(), keep_effects=keep_effects)
+    return folder
+
+
+def _begin(folder: Path, asked: Trace, *, keep_effects: bool) -> None:
+    """Write ``trace.json``, or check that the one that is there says the same."""
+    remove_leftovers(folder)
+    wanted: dict[str, Any] = json.loads(json.dumps({**asked.describe(), "keeps_effects": keep_effects}))
+    path = folder / "trace.json"
+    there = json.loads(path.read_text(encoding="utf-8")) if path.exists() else wanted
+    differing = sorted(name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name))
+    if "key" in differing:
+        msg = f"{folder} was traced before the run changed its model, cells or autoencoders: delete it and trace again."
+        raise UserError(msg)
+    if differing:
+        msg = f"{folder} holds a trace with other {', '.join(differing)}: choose another `--name`, or delete it."
+        raise UserError(msg)
+    if not path.exists():
+        write_json(path, wanted)
+
+
+def _work(run: Run, asked: Trace, folder: Path, progress: Progress, *, keep_effects: bool) -> None:
+    started, engine = time.monotonic(), Engine(run, asked)
+    blocks, work = source_blocks(asked, engine.widths), folder / "blocks"
+    passes, width = 0, sum(engine.widths.values())
+    cost = trace_cost(run, asked)
+    label = f"running the layers after layer {engine.source}"
+    with (
+        progress.bar(label, cost.passes, "pass") as passed, progress.bar("testing", cost.edges, "edge") as tested,
+    ):
+        for number, features in enumerate(blocks):
+            result, here = work / f"{number:05d}.npz", work / f"{number:05d}"
+            if not result.exists():
+                _edit(engine, features, asked.cells, here, passed)
+                kept = folder / "effects" / f"{number:05d}" if keep_effects else None
+                save_results(result, _reduce(here, features, asked, kept))
+            shutil.rmtree(here, ignore_errors=True)
+            tested(len(features) * width)
+    results = [one for number in range(len(blocks)) for one in load_results(work / f"{number:05d}.npz")]
+    _write(run, folder, results, asked)
+    passes = sum(result.n_cells for result in results)
+    seconds = time.monotonic() - started
+    write_json(folder / "facts.json", {
+        "passes": passes, "seconds": round(seconds, 1), "environment": environment(),
+    })
+    shutil.rmtree(work)
+
+
+def _edit(
+    engine: Engine, features: np.ndarray, cells: np.ndarray, folder: Path, passed: Callable[[int], None],
+) -> None:
+    """Write the effects of a block of sources in every cell; cells that are there are not run again."""
+    for cell in map(int, cells):
+        path = folder / f"{cell}.npz"
+        if not path.exists():
+            write_effects(path, engine.ablate(cell, features))
+        passed(len(read_effects(path).source))
+
+
+def _reduce(folder: Path, features: np.ndarray, asked: Trace, kept: Path | None) -> list[SourceResult]:
+    """Calibrate the sources of a block that fire in two cells or more."""
+    files = {int(cell): read_effects(folder / f"{cell}.npz") for cell in asked.cells}
+    if kept is not None:
+        for cell, effects in files.items():
+            write_effects(kept / f"{cell}.npz", effects, half=True)
+    return [
+        calibrate(SourceEffects(source, cells, effect), seed=asked.request.seed)
+        for source, cells, effect in by_source(files, features) if len(cells) >= 2
+    ]
+
+
+def _write(run: Run, folder: Path, results: list[SourceResult], asked: Trace) -> None:
+    if not results:
+        msg = f"none of the sources fires in two of the {len(asked.cells)} cells: ask for other features or more cells."
+        raise UserError(msg)
+    write_tables(folder, finish(results, amplified=asked.request.alpha > 1))
+    if asked.request.control == "none":
+        describe(run, folder, source_layer=asked.request.source)

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cellprism.causal import cost
+from cellprism.causal.calibration import SourceEffects, calibrate
+from cellprism.causal.controls import trace_controls
+from cellprism.causal.cost import trace_cost
+from cellprism.causal.engine import Engine
+from cellprism.causal.finish import finish
+from cellprism.causal.requests import TraceRequest, resolve
+from cellprism.causal.tracing import trace
+from cellprism.causal.workfiles import read_effects
+from cellprism.errors import UserError
+from cellprism.runs.directory import open_directory
+from cellprism.runs.files import sha256
+from cellprism.runs.lock import exclusive
+from cellprism.runs.schemas import TABLES, read_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cellprism.runs.directory import Run
+
+ASKED = TraceRequest(source=1, features="random:9", cells=14)
+
+
+def tables(folder: Path) -> dict[str, str]:
+    return {path.name: sha256(path) for path in folder.glob("*.parquet")}
+
+
+def test_its_edges_are_those_of_the_effects_of_every_source(run: Run) -> None:
+    """Streamed through blocks and files, against all effects at once; kept effects are these within float16."""
+    folder = trace(run, ASKED, keep_effects=True)
+    asked = resolve(run, ASKED)
+    engine = Engine(run, asked)
+    whole = {cell: engine.ablate(cell, asked.features) for cell in map(int, asked.cells)}
+    results = []
+    for feature in asked.features:
+        cells = [cell for cell, effects in whole.items() if feature in effects.source]
+        effect = {
+            layer: np.concatenate([
+                whole[cell].effect[layer].toarray()[whole[cell].source == feature] for cell in cells
+            ]) for layer in asked.targets
+        }
+        results.append(calibrate(SourceEffects(int(feature), np.array(cells), effect), seed=0))
+    edges = read_table(folder / "edges.parquet", TABLES["edges"])
+    pd.testing.assert_frame_equal(edges, finish(results)["edges"], check_dtype=False, rtol=1e-4)
+    assert len(edges) > 50
+    for path in folder.glob("effects/*/*.npz"):
+        kept, exact = read_effects(path), whole[int(path.stem)]
+        for layer in asked.targets:
+            rows = np.isin(exact.source, kept.source)
+            assert np.allclose(kept.effect[layer].toarray(), exact.effect[layer].toarray()[rows], rtol=2e-3, atol=1e-4)
+
+
+def test_blocks_and_batches_do_not_matter(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = trace(run, ASKED, name="whole")
+    monkeypatch.setattr(cost, "MOST_SOURCES", 2)
+    monkeypatch.setattr("cellprism.causal.engine.WORKING_BYTES", 0)
+    pieces = trace(run, ASKED, name="pieces")
+    first, second = (read_table(folder / "edges.parquet", TABLES["edges"]) for folder in (whole, pieces))
+    pd.testing.assert_frame_equal(first, second, rtol=1e-4)
+
+
+def test_it_says_what_it_did(run: Run) -> None:
+    folder = trace(run, ASKED)
+    said = json.loads((folder / "trace.json").read_text())
+    assert folder == run.path / "causal" / "01-ablation-random9"
+    assert (said["source"], said["targets"], said["method"], said["dtype"]) == (1, [2, 3], "ablation", "float32")
+    assert said["features"] == resolve(run, ASKED).features.tolist()
+    facts = json.loads((folder / "facts.json").read_text())
+    assert facts["passes"] == read_table(folder / "sources.parquet", TABLES["sources"])["n_cells"].sum() / 2
+    assert not (folder / "blocks").exists()
+    assert abs(trace_cost(run, resolve(run, ASKED)).passes - facts["passes"]) <= 1  # codes are kept as float16
+
+
+def test_a_second_call_has_nothing_to_do(run: Run) -> None:
+    folder = trace(run, ASKED)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert trace(run, ASKED) == folder
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_another_request_under_the_same_name_is_refused(run: Run) -> None:
+    trace(run, ASKED, name="mine")
+    with pytest.raises(UserError, match="with other asked, cells: choose another"):
+        trace(run, replace(ASKED, cells=13), name="mine")
+
+
+def test_a_trace_of_what_the_run_was_before_is_refused(run: Run) -> None:
+    trace(run, ASKED)
+    path = run.file("sae.safetensors", 2)
+    path.write_bytes(run.file("sae.safetensors", 3).read_bytes())
+    with pytest.raises(UserError, match="before the run changed"):
+        trace(run, ASKED)
+
+
+def test_a_run_in_use_is_refused(run: Run) -> None:
+    with exclusive(run.path), pytest.raises(UserError, match="is in use by process"):
+        trace(run, ASKED)
+
+
+@pytest.mark.parametrize(("need", "sentence"), [("disk", "of disk and"), ("memory", "of memory and")])
+def test_what_cannot_fit_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch, need: str, sentence: str) -> None:
+    real = trace_cost(run, resolve(run, ASKED))
+    monkeypatch.setattr("cellprism.causal.tracing.trace_cost", lambda *_: replace(real, **{need: 1e18}))
+    with pytest.raises(UserError, match=sentence):
+        trace(run, ASKED)
+
+
+def test_amplifying_names_edges_by_what_the_source_does(run: Run) -> None:
+    """More of a source that supports raises the target, taking it away lowers it: both are edges of sign 1."""
+    signs = [
+        read_table(trace(run, replace(ASKED, alpha=alpha), name=str(alpha)) / "edges.parquet", TABLES["edges"])
+        .set_index(["source", "target_layer", "target"])["sign"] for alpha in (0.0, 2.0)
+    ]
+    both = pd.concat(signs, axis=1, join="inner")
+    assert len(both) > 30
+    assert (both.iloc[:, 0] == both.iloc[:, 1]).mean() > 0.9
+
+
+def test_controls_edit_the_same_cells_by_the_same_lengths(run: Run) -> None:
+    folder = trace(run, ASKED)
+    table = trace_controls(run, ASKED, folder, replicates=2)
+    assert table.groupby(["control", "replicate"]).ngroups == 5
+    own = table[table["control"] == "none"].set_index("target_layer")
+    edges = read_table(folder / "edges.parquet", TABLES["edges"])
+    assert own["edges"].to_dict() == edges.groupby("target_layer").size().to_dict()
+    assert (own["more"] == 0).all() and own["p"].isna().all()
+    read = [read_table(run.path / "causal" / f"{folder.name}-random{i}" / "sources.parquet", TABLES["sources"])
+            for i in (0, 1)]
+    sources = read_table(folder / "sources.parquet", TABLES["sources"])
+    assert all(control["n_cells"].equals(sources["n_cells"]) for control in read)
+    assert not read[0]["edges"].equals(read[1]["edges"])
+
+
+@pytest.mark.slow
+def test_kills_at_random_moments_change_nothing(run: Run, tmp_path: Path) -> None:
+    quiet = tables(trace(run, ASKED, name="quiet"))
+    command = [sys.executable, "-m", "cellprism", "trace", str(run.path), "--source", "1", "--features", "random:9",
+               "--cells", "14", "--name", "hard"]
+    folder = run.path / "causal" / "hard"
+    rng = np.random.default_rng()
+    for _ in range(2):
+        there = len(list(folder.rglob("*.npz")))
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as victim:
+            while len(list(folder.rglob("*.npz"))) <= there and victim.poll() is None:
+                time.sleep(0.002)
+            time.sleep(rng.uniform(0, 0.05))
+            victim.send_signal(signal.SIGKILL)
+    subprocess.run(command, check=True, capture_output=True)
+    assert tables(folder) == quiet
+    assert not list(folder.rglob("*.tmp"))
+    assert open_directory(run.path).path == run.path
