@@ -27,9 +27,7 @@ def axes(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
     from cellprism.sae.metrics import explained_variance, mean_active
 
     assert layer is not None
-    train, held_out = (_residuals(run, layer, part) for part in ("train", "held_out"))
-    step = -(-len(train) // SAMPLE)
-    sample = train[::step]
+    sample, held_out = (_residuals(run, layer, part) for part in ("train", "held_out"))
     centre = sample.mean(axis=0, dtype=np.float64)
     with progress.bar(f"principal axes of layer {layer}", len(sample), "position") as done:
         vectors, share = room.principal_axes(sample, centre)
@@ -145,8 +143,9 @@ def unlabelled(run: Run, layer: int | None, progress: Progress) -> dict[str, Any
 
 
 def _residuals(run: Run, layer: int, part: str) -> np.ndarray:
-    """The sample that trained the autoencoder (bfloat16 bits) as float32."""
-    bits = np.load(run.file("residuals", layer) / f"{part}.npy").view(np.uint16)
+    """Evenly chosen rows, at most `SAMPLE`, of a sample of residuals (bfloat16 bits) as float32; others are not read."""
+    bits = np.load(run.file("residuals", layer) / f"{part}.npy", mmap_mode="r").view(np.uint16)
+    bits = bits[:: max(1, -(-len(bits) // SAMPLE))]
     return np.asarray((bits.astype(np.uint32) << 16).view(np.float32))
 
 
