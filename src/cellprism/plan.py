@@ -11,15 +11,17 @@ import numpy as np
 
 from cellprism.errors import UserError
 from cellprism.models import configured_model
-from cellprism.models.stages import choose_cells, chosen_layers, read_cells
+from cellprism.models.sources import choose_cells, read_cells
+from cellprism.models.stages import chosen_layers, run_sources
 from cellprism.runs.files import size
 from cellprism.runs.machine import free_memory, in_bytes, multiplication_rate
+from cellprism.sae.sample import shared_counts
 from cellprism.sae.topk import code_width
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cellprism.runs.config import Config, SAEConfig
+    from cellprism.runs.config import CellsConfig, Config, SAEConfig
     from cellprism.runs.directory import Run
 
 BASE_MEMORY = 1.2e9
@@ -32,10 +34,11 @@ FIXED_SECONDS = 25.0
 
 @dataclass(frozen=True)
 class Workload:
-    """The sizes that decide what a run costs: cells, positions, layers (taken apart, of the model), widths, batches."""
+    """What decides the cost of a run: cells, positions (all, sampled), layers (taken apart, of the model), widths."""
 
     cells: int
     positions: int
+    sampled: int
     layers: int
     model_layers: int
     d_model: int
@@ -46,10 +49,6 @@ class Workload:
     @property
     def n_features(self) -> int:
         return self.sae.expansion * self.d_model
-
-    @property
-    def sampled(self) -> int:
-        return min(self.sae.positions, self.positions)
 
     def disk(self) -> dict[str, float]:
         """Bytes on disk by kind."""
@@ -87,10 +86,12 @@ class Workload:
 def describe(config: Config) -> str:
     """Read the model and the cells; say what disk, memory and time the run will take and what is free."""
     model = configured_model(config.model)
-    lengths = _positions_at_most(config, model.max_length)
+    lengths = [_positions_at_most(source, model.max_length) for source in config.cells.sources.values()]
+    positions = [int(own.sum()) for own in lengths]
     work = Workload(
-        len(lengths), int(lengths.sum()), len(chosen_layers(config, model.n_layers)), model.n_layers, model.d_model,
-        len(model.vocabulary), config.model.token_budget, config.sae,
+        sum(map(len, lengths)), sum(positions), _sampled(config, positions),
+        len(chosen_layers(config, model.n_layers)), model.n_layers, model.d_model, len(model.vocabulary),
+        config.model.token_budget, config.sae,
     )
     works = work.with_controls(config.controls)
     disk, free = _disk(works), shutil.disk_usage(_existing_parent(Path(config.out))).free
@@ -99,6 +100,10 @@ def describe(config: Config) -> str:
     return "\n".join([
         f"{work.positions:,} positions x {work.layers} layers of width {work.d_model}, {work.n_features} features each"
         + (f"; and {len(works) - 1} control{'s' if len(works) > 2 else ''}" if len(works) > 1 else ""),
+        *(
+            f"source  {name:<32} {n:>9,} positions, {share:.0%} of the {work.sampled:,} sampled"
+            for (name, share), n in zip(config.cells.shares.items(), positions, strict=True) if name
+        ),
         *(f"disk    {name:<32} {in_bytes(n):>9}" for name, n in disk.items()),
         f"disk    {'in all':<32} {in_bytes(sum(disk.values())):>9} of {in_bytes(free)} free",
         f"memory  {'at the peak':<32} {in_bytes(work.memory()):>9} of {in_bytes(free_memory())} free",
@@ -115,9 +120,10 @@ def check_fit(run: Run) -> None:
         Disk or memory will not do.
     """
     model, cells = run.model, run.read("cells")
+    positions = [int(cells["n_tokens"].to_numpy()[own].sum()) for own in run_sources(run)]
     work = Workload(
-        len(cells), int(cells["n_tokens"].sum()), len(run.layers), model["n_layers"], model["d_model"],
-        model.get("vocabulary", 0), run.config.model.token_budget, run.config.sae,
+        len(cells), sum(positions), _sampled(run.config, positions), len(run.layers), model["n_layers"],
+        model["d_model"], model.get("vocabulary", 0), run.config.model.token_budget, run.config.sae,
     )
     needs = sum(_disk(work.with_controls(run.config.controls)).values()) - size(run.path)
     free = shutil.disk_usage(run.path).free
@@ -140,10 +146,14 @@ def _disk(works: Sequence[Workload]) -> dict[str, float]:
     return {kind: sum(work.disk()[kind] for work in works) for kind in works[0].disk()}
 
 
-def _positions_at_most(config: Config, max_length: int) -> np.ndarray:
+def _positions_at_most(source: CellsConfig, max_length: int) -> np.ndarray:
     """Positions of each cell if the model knows all its genes."""
-    lengths: np.ndarray = np.minimum(choose_cells(read_cells(config.cells), config.cells.where).lengths, max_length)
-    return lengths[: config.cells.max_cells]
+    lengths: np.ndarray = np.minimum(choose_cells(read_cells(source), source.where).lengths, max_length)
+    return lengths[: source.max_cells]
+
+
+def _sampled(config: Config, positions: list[int]) -> int:
+    return sum(shared_counts(positions, list(config.cells.shares.values()), config.sae.positions))
 
 
 def _existing_parent(path: Path) -> Path:

@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
@@ -86,6 +87,8 @@ def pages(reader: RunReader, run_id: str) -> dict[str, str]:
     bare = int(features.loc[features["label"].isna(), "feature"].iloc[0])
     return {
         "overview": "",
+        "layers": "/layers",
+        "outlined layer": f"/layer/{reader.layers[1]}?around=6pl.0_1ekf.0_1ekf.14nb_6pl.14nb&apart=1&more=1",
         "layer": f"/layer/{reader.layers[-1]}",
         "labelled feature": f"/feature/{found['layer']}/{found['feature']}",
         "unlabelled feature": f"/feature/{found['layer']}/{bare}",
@@ -93,7 +96,15 @@ def pages(reader: RunReader, run_id: str) -> dict[str, str]:
         "gene": f"/genes?gene={found['genes'][0]}",
         "gene list": f"/list?genes={'+'.join(found['genes'])}",
         "modules": "/modules",
+        "ontology": "/ontology",
+        "gene set": f"/ontology?{urlencode({'term': found['label']})}",
+        "no gene set": "/ontology?term=nosuchthing",
+        "cell groups": "/cells",
+        "cell group": f"/cells?{urlencode({'group': found['group_value']})}",
+        "data": "/data",
+        "help": "/help",
         "flow": "/flow",
+        "compare": f"/compare?a={run_id}.{reader.layers[0]}&b={run_id}.{reader.layers[1]}",
         "methods": "/methods",
     }
 

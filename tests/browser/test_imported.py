@@ -30,6 +30,8 @@ PAGES = {
     "/modules": "instead of testing them",
     "/flow": "no null was published",
     "/flow?from=1": "how many features go on to the next layer, not which",
+    "/compare?a=run.0&b=run.1": "no null was published",
+    "/layers": "not an embedding",
     "/methods": "odds ratio",
 }
 """A page, and what it must say."""

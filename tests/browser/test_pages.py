@@ -67,7 +67,7 @@ def test_the_overview_leads_to_the_findings(page: Page, site: Site, run_id: str,
 def test_a_dot_leads_to_its_feature(page: Page, site: Site, run_id: str, reader: RunReader) -> None:
     layer = reader.layers[-1]
     open_page(page, site.url)
-    page.locator(f"a[href='#/{run_id}/layer/{reader.layers[0]}']").first.click()
+    page.locator(f".minis a[href='#/{run_id}/layer/{reader.layers[0]}']").click()
     expect(page.get_by_test_id("map")).to_have_attribute("data-points", re.compile(r"\d+"))
     sample = open_map(page, site, run_id, layer)
     canvas = page.get_by_test_id("map")

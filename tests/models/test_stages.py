@@ -11,7 +11,8 @@ from cellprism.cells.tokenised import read_tokenised
 from cellprism.errors import UserError
 from cellprism.models import load_model
 from cellprism.models.base import CellModel
-from cellprism.models.stages import choose_cells, run_tokens, tokenize
+from cellprism.models.sources import choose_cells
+from cellprism.models.stages import run_tokens, tokenize
 from cellprism.runs.config import parse_config
 from cellprism.runs.directory import create
 from cellprism.runs.progress import Silent

@@ -68,10 +68,10 @@ def mini_columns(columns: Mapping[str, np.ndarray], most: int = 2048) -> dict[st
     return {**small, **places, "group_auroc": np.asarray(np.floor(small["group_auroc"] * 100) / 100, "f4")}
 
 
-def rounded(column: pd.Series) -> np.ndarray:
-    """A column as float32, rounded to `BITS` binary places: off by less than one part in 16,000."""
+def rounded(column: pd.Series, *, bits: int = BITS) -> np.ndarray:
+    """A column as float32, rounded to binary places, by default `BITS`: off by less than one part in 16,000."""
     fraction, exponent = np.frexp(column.to_numpy(float))
-    scale = 2.0 ** (BITS + 1)
+    scale = 2.0 ** (bits + 1)
     return np.asarray(np.ldexp(np.rint(fraction * scale) / scale, exponent), "f4")
 
 

@@ -48,6 +48,7 @@ ABSENT = {
     "histograms": "the published atlas does not have the distribution of activations",
     "celltypes": "the published atlas tests cell types by odds ratios of top cells, which are no AUROC",
     "neighbours": "the published atlas has no atoms to compare",
+    "edges": "the published atlas has no edges between features",
     "cofiring": "the published atlas does not have the pairs behind its modules",
     "chains": NO_CHAINS,
     "chain_members": NO_CHAINS,

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from cellprism.benchmarks import Row, best_seconds
+from cellprism.models.processor import multiplies_bfloat16
 from cellprism.sae.metrics import explained_variance
-from cellprism.sae.step import FastStep, multiplies_bfloat16
+from cellprism.sae.step import FastStep
 from cellprism.sae.topk import SparseAutoencoder
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cellprism.benchmarks import Row, best_seconds
-from cellprism.benchmarks.extract import TOKEN_BUDGET, random_bert, some_cells
+from cellprism.benchmarks.extract import SIZES, TOKEN_BUDGET, random_bert, some_cells
 
 if TYPE_CHECKING:
     import torch
@@ -36,10 +36,11 @@ def rows(quick: bool) -> list[Row]:
     from cellprism.models.geneformer import Geneformer
     from cellprism.models.pretrain import learn_vocabulary
 
-    expression, origin = some_cells(1 if quick else 2)
+    expression, origin = some_cells(quick)[0]
+    expression = expression.take(np.arange(1 if quick else 2))
     dtype, device = getattr(torch, PRECISION), pick_device("auto")
     model = Geneformer(
-        random_bert("sdpa").to(dtype), learn_vocabulary(expression), name="random 316M", device=device,
+        random_bert(SIZES, "sdpa").to(dtype), learn_vocabulary(expression), name="random 316M", device=device,
     )
     tokens = model.tokenize(expression)
     saes = _dictionaries(model, tokens)

@@ -10,7 +10,7 @@ from scipy import stats
 
 from cellprism.causal.calibration import SourceEffects, calibrate
 from cellprism.causal.finish import finish
-from cellprism.runs.schemas import AGREEMENT
+from cellprism.runs.causal_schemas import AGREEMENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

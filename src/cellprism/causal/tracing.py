@@ -13,9 +13,10 @@ from cellprism.causal.agreement import agreement
 from cellprism.causal.calibration import SourceEffects, calibrate
 from cellprism.causal.cost import check_fit, source_blocks, trace_cost
 from cellprism.causal.engine import Engine
-from cellprism.causal.finish import finish
+from cellprism.causal.finish import finish, write_tables
 from cellprism.causal.requests import resolve
 from cellprism.causal.results import load_results, save_results
+from cellprism.causal.summary import describe
 from cellprism.causal.workfiles import by_source, read_effects, write_effects
 from cellprism.errors import UserError
 from cellprism.runs.files import remove_leftovers, write_json
@@ -116,7 +117,7 @@ def _work(run: Run, asked: Trace, folder: Path, progress: Progress, *, keep_effe
             shutil.rmtree(here, ignore_errors=True)
             tested(len(features) * width)
     results = [one for number in range(len(blocks)) for one in load_results(work / f"{number:05d}.npz")]
-    _write(folder, results, asked)
+    _write(run, folder, results, asked)
     if not exact:
         _check(engine, folder, progress)
     write_json(folder / "facts.json", {
@@ -182,11 +183,10 @@ def _reduce(folder: Path, features: np.ndarray, asked: Trace, kept: Path | None)
     ]
 
 
-def _write(folder: Path, results: list[SourceResult], asked: Trace) -> None:
+def _write(run: Run, folder: Path, results: list[SourceResult], asked: Trace) -> None:
     if not results:
         msg = f"none of the sources fires in two of the {len(asked.cells)} cells: ask for other features or more cells."
         raise UserError(msg)
-    for name, table in finish(results).items():
-        if asked.request.alpha > 1 and "sign" in table:
-            table["sign"] = -table["sign"]  # what taking the source away would do
-        write_table(folder / f"{name}.parquet", TABLES[name], table, notes={"protocol": "calibrated"})
+    write_tables(folder, finish(results, amplified=asked.request.alpha > 1))
+    if asked.request.control == "none":
+        describe(run, folder, source_layer=asked.request.source)

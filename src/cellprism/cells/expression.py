@@ -76,7 +76,7 @@ def read_expression(path: str, *, layer: str | None = None) -> Expression:
     path
         File name.
     layer
-        AnnData layer that holds the counts, ``"raw"`` for ``.raw``; default ``X``.
+        AnnData layer that holds the counts, ``"raw"`` for ``.raw`` if no layer is called so; default ``X``.
 
     Raises
     ------
@@ -122,16 +122,14 @@ def _read_h5ad(path: Path) -> AnnData:
 
 
 def _matrix(adata: AnnData, layer: str | None, source: str) -> tuple[Any, pd.DataFrame]:
-    if layer == "raw":
-        if adata.raw is None:
-            msg = f"{source} has no .raw: set `cells.layer` to one of {_choices(adata)}."
-            raise UserError(msg)
+    if layer in adata.layers:
+        return adata.layers[layer], adata.var
+    if layer == "raw" and adata.raw is not None:
         return adata.raw.X, adata.raw.var
     if layer is not None:
-        if layer not in adata.layers:
-            msg = f"{source} has no layer {layer!r}: set `cells.layer` to one of {_choices(adata)}."
-            raise UserError(msg)
-        return adata.layers[layer], adata.var
+        missing = ".raw" if layer == "raw" else f"layer {layer!r}"
+        msg = f"{source} has no {missing}: set `cells.layer` to one of {_choices(adata)}."
+        raise UserError(msg)
     if adata.X is None:
         msg = f"{source} has no X: set `cells.layer` to one of {_choices(adata)}."
         raise UserError(msg)
@@ -139,7 +137,8 @@ def _matrix(adata: AnnData, layer: str | None, source: str) -> tuple[Any, pd.Dat
 
 
 def _choices(adata: AnnData) -> str:
-    return ", ".join([*adata.layers, *(["raw"] if adata.raw is not None else [])]) or "X (leave it out)"
+    names = dict.fromkeys([*adata.layers, *(["raw"] if adata.raw is not None else [])])
+    return ", ".join(names) or "X (leave it out)"
 
 
 def _check_counts(counts: sparse.csr_matrix, adata: AnnData, layer: str | None, source: str) -> None:
@@ -170,8 +169,8 @@ def _check_counts(counts: sparse.csr_matrix, adata: AnnData, layer: str | None, 
 
 def _pointer(adata: AnnData, layer: str | None) -> str:
     """Where the counts are, if one of the other matrices holds whole numbers."""
-    others = {name: adata.layers[name] for name in adata.layers}
-    others |= {"raw": adata.raw.X} if adata.raw is not None else {}
+    others = {"raw": adata.raw.X} if adata.raw is not None else {}
+    others |= {name: adata.layers[name] for name in adata.layers}
     counts = [name for name, matrix in others.items() if name != layer and _looks_like_counts(matrix)]
     if counts:
         return f"set `cells.layer` to {counts[0]}, which holds whole numbers"

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True)
@@ -64,3 +65,24 @@ class TokenizedCells:
             cells=self.cells[chosen].reset_index(drop=True),
             value=None if self.value is None else self.value[positions],
         )
+
+
+def join(parts: Sequence[TokenizedCells]) -> TokenizedCells:
+    """Cells of several sources as one, in the order given; the genes are those of all, sorted by ``id``.
+
+    Where sources have several symbols for a gene, the first that is not its identifier is kept.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    genes = pd.concat([part.genes for part in parts], ignore_index=True)
+    genes = genes.assign(unnamed=genes["symbol"] == genes["id"]).sort_values(["id", "unnamed"], kind="stable")
+    genes = genes.drop_duplicates("id", ignore_index=True).drop(columns="unnamed")
+    place = pd.Index(genes["id"])
+    values = [part.value for part in parts if part.value is not None]
+    return TokenizedCells(
+        gene=np.concatenate([place.get_indexer(part.genes["id"])[part.gene] for part in parts]).astype(np.int32),
+        offsets=np.concatenate([[0], np.cumsum(np.concatenate([part.lengths for part in parts]))]),
+        genes=genes,
+        cells=pd.concat([part.cells for part in parts], ignore_index=True),
+        value=np.concatenate(values) if values else None,
+    )

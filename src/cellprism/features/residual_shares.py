@@ -51,14 +51,14 @@ def shares(x: np.ndarray, gene: np.ndarray, cell: np.ndarray) -> tuple[float, fl
 def residual_shares(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
     """Write what gene and cell explain of a layer's residuals, as rates."""
     from cellprism.models.stages import run_tokens
-    from cellprism.sae.stages import sampled_positions
+    from cellprism.sae.sample import sample_positions, together
 
     assert layer is not None
     bits = np.load(run.file("residuals", layer) / "train.npy", mmap_mode="r")
     rows = np.arange(0, len(bits), -(-len(bits) // SAMPLE))
     x = (bits[rows].view(np.uint16).astype(np.uint32) << 16).view(np.float32)
     tokens = run_tokens(run)
-    positions = sampled_positions(tokens, run.config)["train"][rows]
+    positions = together(sample_positions(run, tokens)["train"])[rows]
     gene, cell = tokens.gene[positions], tokens.cell[positions]
     rng = np.random.default_rng([run.config.seed, layer, _SHARES])
     permutations = min(run.config.annotation.permutations, MAX_PERMUTATIONS)

@@ -28,8 +28,8 @@ def stability(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]
     from cellprism.models.stages import run_tokens
     from cellprism.runs.schemas import TABLES, empty
     from cellprism.sae.files import load
+    from cellprism.sae.sample import sample_positions, together
     from cellprism.sae.seeds import seed_files
-    from cellprism.sae.stages import sampled_positions
     from cellprism.stats.cross_cofiring import permute_within
 
     assert layer is not None
@@ -41,7 +41,7 @@ def stability(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]
     bits = np.load(run.file("residuals", layer) / "train.npy", mmap_mode="r")
     rows = np.arange(0, len(bits), -(-len(bits) // SAMPLE))
     tokens = run_tokens(run)
-    gene = tokens.gene[sampled_positions(tokens, run.config)["train"][rows]]
+    gene = tokens.gene[together(sample_positions(run, tokens)["train"])[rows]]
     rng = np.random.default_rng([run.config.seed, layer, _STABILITY])
     permutations = [
         permute_within(gene, rng) for _ in range(min(run.config.annotation.permutations, room.MAX_PERMUTATIONS))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from cellprism.errors import UserError
 
@@ -16,6 +17,9 @@ Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Control = Literal["random_weights", "static_embedding"]
 Protocol = Literal["calibrated", "published"]
+SOURCE = "source"
+"""Label that tells the sources of a pool apart."""
+POOL_FAULT: Final = "pool"
 
 
 class Section(BaseModel):
@@ -38,9 +42,20 @@ class ModelConfig(Section):
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where the model runs")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="number format; auto: bfloat16 on CUDA and on CPUs with AMX, else float32",
+        "auto", description="number format; auto: bfloat16 on CUDA and on CPUs that multiply it faster, else float32",
     )
     token_budget: Positive = Field(8192, description="padded tokens per batch")
+
+
+class PoolConfig(Section):
+    """One of several sources of cells; what it does not say is as in `cells`."""
+
+    path: str = Field(description="cells of this source, as `cells.path`")
+    share: Share = Field(description="share of the sampled positions that are of this source; all add up to 1")
+    layer: str | None = Field(None, description="as `cells.layer`")
+    where: dict[str, str | tuple[str, ...]] | None = Field(None, description="as `cells.where`")
+    donor: str | None = Field(None, description="as `cells.donor`")
+    max_cells: Positive | None = Field(None, description="as `cells.max_cells`")
 
 
 class CellsConfig(Section):
@@ -54,6 +69,36 @@ class CellsConfig(Section):
     max_cells: Positive | None = Field(None, description="use a seeded sample of so many cells; default: all")
     min_tokens: Positive = Field(20, description="cells with fewer known expressed genes are left out")
     min_share_mapped: Share = Field(0.3, description="refuse cells that map less, unless the model is small")
+    pool: dict[str, PoolConfig] = Field(
+        {}, description="several sources in place of path: name -> path, share and what differs; see docs/models.md",
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        total = sum(source.share for source in self.pool.values())
+        faults = {
+            f"must have shares that add up to 1, not {total:g}": abs(total - 1) > 1e-6,
+            "must have two or more sources": len(self.pool) == 1,
+            "takes the place of `cells.path`: leave out one of the two": self.path != "demo",
+            f"makes a label `{SOURCE}` of its own: leave that out of `cells.labels`": SOURCE in self.labels,
+        }
+        fault = next((words for words, found in faults.items() if found and self.pool), None)
+        if fault:
+            raise PydanticCustomError(POOL_FAULT, fault)
+        return self
+
+    @property
+    def sources(self) -> dict[str, CellsConfig]:
+        """The sources by name, each as if it were alone; a single one has no name."""
+        if not self.pool:
+            return {"": self}
+        own = {name: source.model_dump(exclude={"share"}, exclude_none=True) for name, source in self.pool.items()}
+        return {name: self.model_copy(update={**fields, "pool": {}}) for name, fields in own.items()}
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of the sampled positions by source."""
+        return {name: source.share for name, source in self.pool.items()} or {"": 1.0}
 
 
 class SAEConfig(Section):
@@ -186,11 +231,14 @@ def _sentence(fault: Any) -> str:
         known = _known_keys(location[:-1])
         close = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.0)
         return f"unknown key `{where}`; the nearest known key is `{'.'.join([*location[:-1], *close])}`."
+    if fault["type"] == POOL_FAULT:
+        return f"`{where}.pool` {fault['msg']}."
     return f"`{where}` {fault['msg'][0].lower()}{fault['msg'][1:]} (got {fault['input']!r})."
 
 
 def _known_keys(location: list[str]) -> list[str]:
     section: Any = Config
     for part in location:
-        section = section.model_fields[part].annotation
+        # below a mapping of names to sections, `part` is a name
+        section = get_args(section)[1] if get_args(section) else section.model_fields[part].annotation
     return list(section.model_fields)

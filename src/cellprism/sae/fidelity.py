@@ -14,7 +14,8 @@ from cellprism.runs.schemas import METRICS, empty
 from cellprism.runs.stage import Stage
 from cellprism.sae.files import load
 from cellprism.sae.metrics import loss_recovered
-from cellprism.sae.stages import batch_positions, held_out_cells
+from cellprism.sae.sample import run_held_out
+from cellprism.sae.stages import batch_positions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +72,7 @@ def measure_fidelity(run: Run, _layer: int | None, progress: Progress) -> dict[s
         for layer in run.layers:
             run.write("metrics", empty(METRICS), layer, suffix="_fidelity")
         return {}
-    cells = held_out_cells(len(tokens), config.sae.held_out, config.seed)
+    cells = run_held_out(run)
     rng = np.random.default_rng([config.seed, 4])
     if len(cells) > MOST_CELLS:
         cells = np.sort(rng.choice(cells, MOST_CELLS, replace=False))

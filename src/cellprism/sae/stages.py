@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from cellprism.models.speed import Speed
 from cellprism.models.stages import run_model, run_tokens
 from cellprism.runs.files import atomic_path, sha256
 from cellprism.runs.stage import Stage
@@ -26,6 +26,7 @@ from cellprism.sae.metrics import (
     rare_share,
     silent_share,
 )
+from cellprism.sae.sample import run_held_out, sample_positions, together
 from cellprism.sae.train import train
 
 if TYPE_CHECKING:
@@ -34,12 +35,10 @@ if TYPE_CHECKING:
 
     from cellprism.cells.tokens import TokenizedCells
     from cellprism.models.base import Batch, CellModel
-    from cellprism.runs.config import Config
     from cellprism.runs.directory import Run
     from cellprism.runs.progress import Progress
     from cellprism.sae.topk import SparseAutoencoder
 
-HELD_OUT_POSITIONS = 50_000
 CHUNK = 65_536
 """Positions of consecutive cells that are batched together; also the size of a shard of codes."""
 
@@ -68,42 +67,41 @@ def layer_residuals(
                 break
 
 
-def held_out_cells(n_cells: int, share: float, seed: int) -> np.ndarray:
-    """Sorted cells kept out of training: at least one, never all."""
-    n = min(max(1, math.ceil(share * n_cells)), n_cells - 1)
-    return np.sort(np.random.default_rng([seed, 1]).permutation(n_cells)[:n])
-
-
-def sampled_positions(tokens: TokenizedCells, config: Config) -> dict[str, np.ndarray]:
-    """Ascending position numbers of the rows of ``residuals/``, of the parts ``train`` and ``held_out``."""
-    held_out = np.isin(tokens.cell, held_out_cells(len(tokens), config.sae.held_out, config.seed))
-    rng = np.random.default_rng([config.seed, 2])
-    return {
-        "train": _choose(np.flatnonzero(~held_out), config.sae.positions, rng),
-        "held_out": _choose(np.flatnonzero(held_out), HELD_OUT_POSITIONS, rng),
-    }
-
-
 def sample_residuals(run: Run, _layer: int | None, progress: Progress) -> dict[str, Any]:
-    """One pass of the model; a uniform sample of every layer's residuals goes to ``residuals/``, as bfloat16 bits."""
+    """One pass of the model; a uniform sample of every layer's residuals goes to ``residuals/``, as bfloat16 bits.
+
+    A pool of sources is sampled in the shares that the configuration gives.
+    """
     model, tokens = run_model(run), run_tokens(run)
-    chosen = sampled_positions(tokens, run.config)
+    by_source = sample_positions(run, tokens)
+    chosen = {part: together(rows) for part, rows in by_source.items()}
+    if run.config.cells.pool:
+        _note_shares(run, tokens, by_source["train"], progress)
+    speed = Speed()
     with ExitStack() as stack, progress.bar("reading the residual stream", len(tokens), "cell") as advance:
         files = {
             (layer, part): _create(stack, run.file("residuals", layer) / f"{part}.npy", (len(rows), model.d_model))
             for layer in run.layers for part, rows in chosen.items()
         }
-        slots = {part: _slots(rows, len(tokens.gene)) for part, rows in chosen.items()}
         for cells in cell_chunks(tokens):
-            for positions, layer, h in layer_residuals(
+            residuals = layer_residuals(
                 model, tokens, cells, layers=run.layers, token_budget=run.config.model.token_budget,
-            ):
+            )
+            for positions, layer, h in speed.watch(residuals):
                 bits = h.to(torch.bfloat16).view(torch.int16).cpu().numpy()
-                for part, slot in slots.items():
-                    wanted = slot[positions] >= 0
-                    files[layer, part][slot[positions[wanted]]] = bits[wanted]
+                for part, rows in chosen.items():
+                    place = np.minimum(np.searchsorted(rows, positions), len(rows) - 1)
+                    wanted = rows[place] == positions
+                    files[layer, part][place[wanted]] = bits[wanted]
             advance(len(cells))
-    return {part: len(rows) for part, rows in chosen.items()}
+    return {
+        **{part: len(rows) for part, rows in chosen.items()},
+        "by_source": {
+            name: {part: len(rows[number]) for part, rows in by_source.items()}
+            for number, name in enumerate(run.config.cells.pool)
+        },
+        **speed.facts(model),
+    }
 
 
 def train_layer(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
@@ -146,14 +144,11 @@ def evaluate(sae: SparseAutoencoder, held_out: torch.Tensor) -> tuple[pd.DataFra
     return pd.DataFrame(rows, columns=["metric", "value", "n", "unit"]), notes
 
 
-def _choose(positions: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
-    return positions if len(positions) <= most else np.sort(rng.choice(positions, most, replace=False))
-
-
-def _slots(rows: np.ndarray, n: int) -> np.ndarray:
-    slots = np.full(n, -1, np.int64)
-    slots[rows] = np.arange(len(rows))
-    return slots
+def _note_shares(run: Run, tokens: TokenizedCells, rows: list[np.ndarray], progress: Progress) -> None:
+    sampled = sum(map(len, rows))
+    available = int(tokens.lengths.sum() - tokens.lengths[run_held_out(run)].sum())
+    if sampled + len(rows) < min(run.config.sae.positions, available):
+        progress.note(f"{sampled:,} positions are sampled: with more, the sources could not have their shares.")
 
 
 def _create(stack: ExitStack, path: Path, shape: tuple[int, int]) -> np.memmap:
@@ -175,7 +170,7 @@ RESIDUALS = Stage(
     function=sample_residuals,
     inputs=("model.json", "tokens", "genes.parquet"),
     outputs=("{layer}/residuals",),
-    config=("sae.positions", "sae.held_out", "model.token_budget", "model.device", "model.dtype", "seed"),
+    config=("cells.pool", "sae.positions", "sae.held_out", "model.token_budget", "model.device", "model.dtype", "seed"),
     transient=True,
 )
 TRAIN = Stage(

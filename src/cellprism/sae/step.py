@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.functional import embedding_bag
 
+from cellprism.models.processor import multiplies_bfloat16
 from cellprism.sae.kernels import by_feature, dots, top_k
 from cellprism.sae.reference import (
     AUX_ACTIVE,
@@ -160,8 +161,3 @@ class FastStep:
                 positions, rows, offset[:-1], per_sample_weights=weights, mode="sum",
             ))
         into[1].index_add_(0, dead[index.flatten()[place]], by_value)
-
-
-def multiplies_bfloat16() -> bool:
-    """Whether this processor has instructions for bfloat16 products, so that they take less time than float32 ones."""
-    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())

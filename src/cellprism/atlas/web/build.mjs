@@ -1,6 +1,6 @@
 // Builds ../static from src. No time, path or random number enters the output: the same lock gives the same bytes.
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -11,7 +11,22 @@ const assets = join(out, "assets");
 await rm(assets, { recursive: true, force: true });
 await mkdir(assets, { recursive: true });
 
+/** `worker:./file.ts` is the code of that file with all that it imports, as text. */
+const workers = {
+  name: "workers",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^worker:/ }, ({ path, resolveDir }) => ({ path: relative(root, join(resolveDir, path.slice(7))), namespace: "worker" }));
+    onLoad({ filter: /./, namespace: "worker" }, async ({ path }) => {
+      const made = await build({
+        absWorkingDir: root, entryPoints: [path], bundle: true, write: false, minify: true, format: "iife", target: "es2022", charset: "utf8",
+      });
+      return { contents: made.outputFiles[0].text, loader: "text" };
+    });
+  },
+};
+
 const { metafile } = await build({
+  plugins: [workers],
   absWorkingDir: root,
   entryPoints: ["src/main.tsx", "src/app.css"],
   outdir: assets,

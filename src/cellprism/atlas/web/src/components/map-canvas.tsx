@@ -6,15 +6,19 @@ import { framed, overlay } from "../lib/drawing";
 import { hex, pixel } from "../lib/palette";
 import { isDead } from "../map/colouring";
 import { arrange, type Name } from "../map/labels";
+import { simplify, type Outline } from "../map/filter";
 import { step } from "../map/nearest";
 import { useGestures } from "../map/pointer";
-import { splat, type Picture } from "../map/splat";
+import { Painter } from "../map/painter";
+import type { Scene, Shot } from "../map/scene";
+import type { Picture } from "../map/splat";
 import { extentOf, home, place, scaleOf, zoomAt, type Placed, type Size, type View } from "../map/view";
 import { HoverCard, labelOf } from "./hover-card";
 import { Icon } from "./icon";
 import { SvgButton } from "./take";
 
 const MARGIN = 36;
+const CORNERS = 60;
 
 interface Props {
   map: FeatureMap;
@@ -30,6 +34,9 @@ interface Props {
   /** what the map shows, for its picture */
   caption: string;
   start: View | null;
+  /** the outline drawn around features, in the map's coordinates */
+  outline: Outline | null;
+  onOutline: (outline: Outline | null) => void;
   onSelect: (row: number) => void;
   onOpen: (row: number) => void;
   onView: (view: View) => void;
@@ -48,6 +55,9 @@ function sample(map: FeatureMap, at: Placed, passes: Uint8Array, size: Size, rat
   return "";
 }
 
+/** Within the map's coordinates, with room on each side. */
+const clamp = (value: number) => Math.min(70_000, Math.max(0, Math.round(value)));
+
 export function MapCanvas(props: Props) {
   const { map, layer, words, colour, muted, background, passes, selected } = props;
   const frame = useRef<HTMLDivElement>(null);
@@ -56,14 +66,12 @@ export function MapCanvas(props: Props) {
   const picture = useRef<Picture | null>(null);
   const [size, setSize] = useState<Size>({ width: 0, height: 0 });
   const [hovered, setHovered] = useState<number | null>(null);
+  const [drawing, setDrawing] = useState(false);
+  const [line, setLine] = useState<Outline>([]);
   const extent = useMemo(() => extentOf(map), [map]);
   const [view, setView] = useState<View>(props.start ?? home(extent));
-  const drawn = useRef(map);
-  useEffect(() => {
-    if (drawn.current !== map) setView(props.start ?? home(extent));
-    drawn.current = map;
-    setHovered(null);
-  }, [map]);
+  /** what the picture on the canvas shows; names and rings follow it, not the view that is still being drawn */
+  const [seen, setSeen] = useState<Shot | null>(null);
   useEffect(() => {
     const observer = new ResizeObserver(([entry]) => {
       const { width, height } = entry!.contentRect;
@@ -75,34 +83,50 @@ export function MapCanvas(props: Props) {
 
   const ratio = Math.min(2, window.devicePixelRatio || 1);
   const scale = scaleOf(extent, size, view, MARGIN);
-  const at = useMemo(() => place(map, view, scale, size), [map, view, scale, size]);
+  const at = useMemo(() => {
+    const there = seen ? { width: seen.width / ratio, height: seen.height / ratio } : size;
+    return place(map, seen ?? view, seen ? seen.scale / ratio : scale, there);
+  }, [map, seen, ratio]);
   const grey = pixel(muted);
-  const shades = useMemo(() => colour.map((value, i) => (passes[i] ? value : grey)), [colour, passes, grey]);
-  // Grey dots go under the others.
-  const order = useMemo(() => {
+  const scene = useMemo((): Scene => {
+    const shades = colour.map((value, i) => (passes[i] ? value : grey));
+    // Grey dots go under the others.
     const rows = Array.from({ length: map.n }, (_, i) => i).filter((i) => onMap(map, i) && !isDead(map, i));
-    return Uint32Array.from([...rows.filter((i) => shades[i] === grey), ...rows.filter((i) => shades[i] !== grey)]);
-  }, [map, shades, grey]);
+    const order = Uint32Array.from([...rows.filter((i) => shades[i] === grey), ...rows.filter((i) => shades[i] !== grey)]);
+    return { x: map.x, y: map.y, colour: shades, order, background: pixel(background) };
+  }, [map, colour, passes, grey, background]);
+  const { order } = scene;
   const bright = useMemo(() => order.filter((i) => passes[i]), [order, passes]);
   const written = useMemo(
-    () => (size.width ? arrange(props.names(at), size.width, size.height, size.width < 520 ? 7 : 16) : []),
+    () => (seen ? arrange(props.names(at), size.width, size.height, size.width < 520 ? 7 : 16) : []),
     [props.names, at, size],
   );
   const radius = Math.min(9, Math.max(1.6, 90 / Math.sqrt(map.n)) * view.zoom ** 0.35) * (size.width < 520 ? 0.8 : 1);
 
-  useEffect(() => {
+  const painter = useRef<Painter | null>(null);
+  const drawn = useRef<(picture: Picture, shot: Shot) => void>(() => undefined);
+  drawn.current = (done, shot) => {
     const target = canvas.current!;
-    if (!size.width || !size.height) return;
-    const [width, height] = [Math.round(size.width * ratio), Math.round(size.height * ratio)];
-    target.width = width;
-    target.height = height;
-    const dots = { order, colour: shades, x: at.x.map((x) => x * ratio), y: at.y.map((y) => y * ratio) };
-    const done = splat(width, height, pixel(background), dots, radius * ratio, ratio);
+    target.width = done.image.width;
+    target.height = done.image.height;
     target.getContext("2d")!.putImageData(done.image, 0, 0);
     picture.current = done;
+    setSeen(shot);
+    const there = { width: shot.width / ratio, height: shot.height / ratio };
     target.dataset["points"] = String(order.length);
-    target.dataset["sample"] = sample(map, at, passes, size, ratio, done);
-  }, [at, order, shades, background, size, ratio, radius]);
+    target.dataset["sample"] = sample(map, place(map, shot, shot.scale / ratio, there), passes, there, ratio, done);
+  };
+  useEffect(() => {
+    painter.current = new Painter((done, shot) => drawn.current(done, shot));
+    return () => painter.current?.close();
+  }, []);
+  useEffect(() => {
+    if (!size.width || !size.height) return;
+    painter.current?.draw(scene, {
+      width: Math.round(size.width * ratio), height: Math.round(size.height * ratio), x: view.x, y: view.y, scale: scale * ratio,
+      radius: radius * ratio, ring: ratio,
+    });
+  }, [scene, view, scale, size, ratio, radius]);
 
   const rowAt = (x: number, y: number): number | null => {
     const { image, owner } = picture.current ?? {};
@@ -130,7 +154,20 @@ export function MapCanvas(props: Props) {
       else if (row !== null) props.onSelect(row);
     },
     settle: () => props.onView(view),
+    drawing,
+    draw: (x, y, first) => setLine((old) => [...(first ? [] : old), [x, y]]),
+    drawn: () => {
+      const corners = simplify(line, CORNERS).map(([x, y]): [number, number] => [view.x + (x - size.width / 2) / scale, view.y - (y - size.height / 2) / scale]);
+      setLine([]);
+      setDrawing(false);
+      if (line.length > 4) props.onOutline(corners.map(([x, y]) => [clamp(x), clamp(y)]));
+    },
   });
+  const takeView = () => {
+    const [w, h] = [size.width / 2 / scale, size.height / 2 / scale];
+    const [x0, x1, y0, y1] = [view.x - w, view.x + w, view.y - h, view.y + h].map(clamp) as [number, number, number, number];
+    props.onOutline([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]);
+  };
   const shift = (next: View) => {
     setView(next);
     props.onView(next);
@@ -140,32 +177,38 @@ export function MapCanvas(props: Props) {
   const keyboard = (event: KeyboardEvent) => {
     if (event.key === "Enter" && selected !== null) props.onOpen(selected);
     if (event.key === "+" || event.key === "-") zoomButton(event.key === "+" ? 1.4 : 1 / 1.4);
+    if (event.key === "v") takeView();
+    if (event.key === "Escape" && props.outline) props.onOutline(null);
     const next = step(event.key, selected, bright, at, [size.width / 2, size.height / 2]);
     if (event.key.startsWith("Arrow")) event.preventDefault();
     if (next !== null) props.onSelect(next);
   };
   const draw = (caption: string) => {
     const r = radius.toFixed(2);
-    const dots = Array.from(order, (i) => `<circle cx="${at.x[i]!.toFixed(1)}" cy="${at.y[i]!.toFixed(1)}" r="${r}" fill="${hex(shades[i]!)}"/>`);
+    const dots = Array.from(order, (i) => `<circle cx="${at.x[i]!.toFixed(1)}" cy="${at.y[i]!.toFixed(1)}" r="${r}" fill="${hex(scene.colour[i]!)}"/>`);
     const clip = `<clipPath id="map"><rect width="${size.width}" height="${size.height}"/></clipPath>`;
     return framed(`${clip}<g clip-path="url(#map)"><g stroke="${background}" stroke-width="1">${dots.join("")}</g>${overlay(over.current!)}</g>`, size, caption);
   };
+  const onScreen = (outline: Outline) =>
+    outline.map(([x, y]) => `${(size.width / 2 + (x - view.x) * scale).toFixed(1)},${(size.height / 2 - (y - view.y) * scale).toFixed(1)}`).join(" ");
   const shown = hovered ?? selected;
   const ring = (row: number, name: string) =>
     onMap(map, row) && <circle class={name} cx={at.x[row]} cy={at.y[row]} r={radius + 3} />;
   return (
     <div class="map">
-      <div class={hovered === null ? "map-frame" : "map-frame pointing"} ref={frame}>
+      <div class={`map-frame ${drawing ? "drawing" : hovered === null ? "" : "pointing"}`} ref={frame}>
         <canvas
           ref={canvas} data-testid="map" tabIndex={0} role="application" onKeyDown={keyboard}
-          aria-label={`Map of ${order.length} features of layer ${layer}. Arrow keys go to the nearest feature in that direction, Enter opens it, plus and minus zoom.`}
+          aria-label={`Map of ${order.length} features of layer ${layer}. Arrow keys go to the nearest feature in that direction, Enter opens it, plus and minus zoom, v takes the features in view.`}
         />
         <svg class="map-over" ref={over} width={size.width} height={size.height} aria-hidden="true">
-          {written.map((name) => <text x={name.x} y={name.y} text-anchor="middle">{name.text}</text>)}
+          {props.outline && <polygon class="outline" points={onScreen(props.outline)} />}
+          {line.length > 1 && <polygon class="outline" points={line.map((corner) => corner.join(",")).join(" ")} />}
+          {written.map((name) => <text class={name.strong ? "strong" : ""} x={name.x} y={name.y} text-anchor="middle">{name.text}</text>)}
           {selected !== null && ring(selected, "ring")}
           {hovered !== null && ring(hovered, "ring ring-hover")}
         </svg>
-        {shown !== null && onMap(map, shown) && size.width > 0 && (
+        {shown !== null && onMap(map, shown) && seen && !line.length && (
           <HoverCard {...{ map, layer, words }} row={shown} x={at.x[shown]!} y={at.y[shown]!} {...size} />
         )}
       </div>
@@ -173,6 +216,8 @@ export function MapCanvas(props: Props) {
         <button type="button" aria-label="Zoom in" onClick={() => zoomButton(1.5)}><Icon name="plus" /></button>
         <button type="button" aria-label="Zoom out" onClick={() => zoomButton(1 / 1.5)}><Icon name="minus" /></button>
         <button type="button" aria-label="Show the whole map" onClick={() => shift(home(extent))}><Icon name="home" /></button>
+        <button type="button" aria-label="Draw around features" title="Draw around features (or hold Shift)" aria-pressed={drawing} onClick={() => setDrawing(!drawing)}><Icon name="lasso" /></button>
+        <button type="button" aria-label="Take the features in view" title="Take the features in view (v)" onClick={takeView}><Icon name="frame" /></button>
         <SvgButton name={["map", layer]} what="the map" caption={props.caption} draw={draw} />
       </div>
       <p class="sr" aria-live="polite">

@@ -1,25 +1,24 @@
 // The same table in a notebook.
 import type { Groups, Summary } from "../data/types";
 import type { SortKey } from "../map/select";
-import type { Mode } from "../map/colouring";
 import { TELLS_APART } from "../map/colouring";
+import type { Range } from "../map/filter";
+import type { NumberColumn } from "../map/numbers";
+import type { Limits, Place, TraceEntry } from "./circuits";
 
 const quoted = (text: string) => JSON.stringify(text);
 
-/** Name of the run's directory, as its configuration has it. */
-function directory(summary: Summary): string {
-  const { out } = (summary.provenance.config ?? {}) as { out?: unknown };
-  return typeof out === "string" ? out : summary.id;
-}
+/** The client reads the very atlas that the page is part of; it takes the run's directory as well. */
+const opened = (summary: Summary) => `cp.atlas.open(${quoted(new URL(".", document.baseURI).href)}, run=${quoted(summary.id)})`;
 
-const opening = (summary: Summary) => ["import cellprism as cp", "", `run = cp.open_run(${quoted(directory(summary))})  # the run's directory`];
+const opening = (summary: Summary) => ["import cellprism as cp", "", `run = ${opened(summary)}`];
 
 const columns: Record<SortKey, string> = {
   feature: "feature", label: "label", q: "label_q", terms: "n_terms", group: "group_value", auroc: "group_auroc",
   module: "module", frequency: "n_fired", max: "max_value",
 };
 
-function picked(mode: Mode, pick: string, groups: Groups): string | null {
+function picked(mode: string, pick: string, groups: Groups): string | null {
   const none = pick === "none";
   const strong = `(table["group_auroc"] >= ${TELLS_APART})`;
   switch (mode) {
@@ -37,27 +36,46 @@ function picked(mode: Mode, pick: string, groups: Groups): string | null {
 export interface Choice {
   layer: number;
   text: string;
-  mode: Mode;
+  mode: string;
   pick: string;
+  ranges: [NumberColumn, Range][];
+  /** the features within an outline */
+  features: number[] | null;
   sort: SortKey;
   down: boolean;
 }
 
-export function layerCode(summary: Summary, groups: Groups, { layer, text, mode, pick, sort, down }: Choice): string {
-  const lines = [...opening(summary), `table = run.features(${layer})`];
+function ranged(layer: number, ranges: [NumberColumn, Range][]): string[] {
+  const lines: string[] = [];
+  for (const [{ python, from }, [least, largest]] of ranges) {
+    if (from) lines.push(`more = ${from(layer)}`, `table = table.merge(more[["feature", "${python}"]], on="feature", how="left")`);
+    const column = `table["${python}"]`;
+    const parts = [
+      ...(least === null ? [] : [`(${column} >= ${least})`]), ...(largest === null ? [] : [`(${column} < ${largest})`]), ...(python === "n_terms" ? [`(${column} > 0)`] : []),
+    ];
+    lines.push(`table = table[${parts.join(" & ")} & ~table["dead"]]`);
+  }
+  return lines;
+}
+
+export function layerCode(summary: Summary, groups: Groups, { layer, text, mode, pick, ranges, features, sort, down }: Choice): string {
+  const edges = ranges.some(([{ key }]) => key.endsWith("_degree")) ? ["import json", "import pandas as pd"] : [];
+  const lines = [...edges, ...opening(summary), `table = run.features(${layer})`];
   if (text.trim()) {
     const contains = (column: string) => `table["${column}"].str.contains(text, case=False, regex=False, na=False)`;
     lines.push(`text = ${quoted(text.trim())}`, `named = ${contains("label")} | ${contains("group_value")}`, 'table = table[named | (table["feature"].astype(str) == text)]');
   }
   const condition = pick && picked(mode, pick, groups);
   if (condition) lines.push(`table = table[${condition}]`);
+  lines.push(...ranged(layer, ranges));
+  if (features) lines.push("# the features within the outline on the map, of those that pass", `table = table[table["feature"].isin([${features.join(", ")}])]`);
   if (sort === "max") lines.push('table["max_value"] = table["max_value"].mask(table["dead"])');
   const by = sort === "feature" ? '"feature"' : `["${columns[sort]}", "feature"]`;
   const order = down ? `, ascending=${sort === "feature" ? "False" : "[False, True]"}` : "";
   return [...lines, `table = table.sort_values(${by}${order})`, ""].join("\n");
 }
 
-export function featureCode(summary: Summary, layer: number, feature: number): string {
+export function featureCode(summary: Summary, layer: number, feature: number, highways: boolean): string {
   const of = (table: string) => `run.${table}(${layer}).query("feature == ${feature}")`;
   return [
     ...opening(summary),
@@ -65,9 +83,48 @@ export function featureCode(summary: Summary, layer: number, feature: number): s
     `gene_sets = ${of("annotations")}.sort_values("p")`,
     `groups = ${of("celltypes")}.sort_values("auroc", ascending=False)`,
     `neighbours = ${of("neighbours")}.sort_values(["kind", "rank"])`,
+    ...(highways ? [`highways = ${of("highways")}.sort_values("pmi", ascending=False)`] : []),
     `histogram = ${of("histograms")}.sort_values("bin")`,
     "",
   ].join("\n");
+}
+
+export function termCode(summary: Summary, source: string, term: string): string {
+  return [
+    "import pandas as pd", ...opening(summary),
+    "tests = pd.concat([run.annotations(layer).assign(layer=layer) for layer in run.layers], ignore_index=True)",
+    `found = tests[(tests["source"] == ${quoted(source)}) & (tests["term"] == ${quoted(term)})]`,
+    'found = found.sort_values(["q", "layer", "feature"])',
+    "",
+  ].join("\n");
+}
+
+export function groupCode(summary: Summary, key: string, value: string): string {
+  return [
+    "import pandas as pd", ...opening(summary),
+    "tests = pd.concat([run.celltypes(layer).assign(layer=layer) for layer in run.layers], ignore_index=True)",
+    `found = tests[(tests["key"] == ${quoted(key)}) & (tests["value"] == ${quoted(value)})]`,
+    'found = found[(found["q"] < 0.05) & (found["auroc"] > 0.5)].sort_values(["auroc", "layer", "feature"], ascending=[False, True, True])',
+    "",
+  ].join("\n");
+}
+
+export function modulesCode(summary: Summary, layer: number): string {
+  return [...opening(summary), `modules = run.modules(${layer})`, `members = run.members(${layer}).sort_values("feature")`, ""].join("\n");
+}
+
+export function overviewCode(summary: Summary): string {
+  return [
+    "import pandas as pd", ...opening(summary), "rates = run.rates()",
+    "metrics = pd.concat([run.metrics(layer).assign(layer=layer) for layer in run.layers], ignore_index=True)",
+    "findings = run.findings()", "",
+  ].join("\n");
+}
+
+/** Everything that the client can be asked, for the page about it. */
+export function clientCode(summary: Summary): string {
+  const layer = summary.layers[0]?.layer ?? 0;
+  return [...opening(summary), "run.layers", `run.features(${layer}).head()`, "run.rates()", ""].join("\n");
 }
 
 export function geneCode(summary: Summary, gene: number, symbol: string): string {
@@ -86,6 +143,51 @@ export function highwayCode(summary: Summary, from: number, to: number): string 
     `pairs = run.highways(${from}).query("partner_layer == ${to}").sort_values("pmi", ascending=False)`,
     "chains = run.chains().merge(run.chain_members(), on=\"chain\")",
     "rates = run.rates().query(\"rate in ('goes_on', 'highway')\")",
+    "",
+  ].join("\n");
+}
+
+export function compareCode([one, a]: [Summary, number], [other, b]: [Summary, number]): string {
+  const named = (summary: Summary) => (summary.background.min_seen === null
+    ? 'pd.concat(run.top_genes(layer) for layer in [at])["symbol"]'
+    : `run.genes().query("n_seen >= ${summary.background.min_seen}")["symbol"]`);
+  return [
+    "import cellprism as cp", "import numpy as np", "import pandas as pd", "from scipy.stats import false_discovery_control, hypergeom", "",
+    `sides = [(${opened(one)}, ${a}), (${opened(other)}, ${b})]`,
+    "possible = []",
+    ...[one, other].map((summary, i) => `run, at = sides[${i}]; possible.append(set(${named(summary)}.str.upper()))`),
+    "background = possible[0] & possible[1]", "",
+    "def lists(run, layer):",
+    "    top = run.top_genes(layer)",
+    "    top = top.assign(symbol=top[\"symbol\"].str.upper())",
+    "    return top[top[\"symbol\"].isin(background)].groupby(\"feature\")[\"symbol\"].agg(set)", "",
+    "left, right = (lists(run, layer) for run, layer in sides)",
+    "overlap = np.array([[len(x & y) for y in right] for x in left])",
+    "sizes = left.map(len).to_numpy()[:, None], right.map(len).to_numpy()[None, :]",
+    "p = np.where(overlap > 0, hypergeom.sf(overlap - 1, len(background), *sizes), 1.0)",
+    "q = false_discovery_control(np.minimum(p, 1.0), axis=None).reshape(p.shape)",
+    "best = p.argmin(axis=1)",
+    "mutual = p.argmin(axis=0)[best] == np.arange(len(left))",
+    "rows = np.arange(len(left))",
+    "keep = mutual & (q[rows, best] < 0.05)",
+    "matches = pd.DataFrame({",
+    '    "feature_a": left.index[keep], "feature_b": right.index[best[keep]],',
+    '    "overlap": overlap[rows, best][keep], "p": p[rows, best][keep], "q": q[rows, best][keep],',
+    '}).sort_values(["p", "feature_a"])',
+    "",
+  ].join("\n");
+}
+
+export function circuitCode(summary: Summary, traces: TraceEntry[], [layer, feature]: Place, { q, g, agreement, sign, replicated }: Limits): string {
+  const list = traces.map(({ name, source }) => `(${quoted(name)}, ${source})`).join(", ");
+  const limits = [`q <= ${q} and abs(g) >= ${g} and agreement >= ${agreement}`, ...(sign ? [`sign == ${sign === "supports" ? 1 : -1}`] : []), ...(replicated ? ["replicated"] : [])].join(" and ");
+  return [
+    "import pandas as pd", ...opening(summary),
+    `traces = [${list}]  # name and edited layer`,
+    'tables = [pd.read_parquet(run.path / "causal" / name / "edges.parquet").assign(source_layer=layer) for name, layer in traces]',
+    `edges = pd.concat(tables).query("${limits}")`,
+    `out = edges.query("source_layer == ${layer} and source == ${feature}").sort_values("g", key=abs, ascending=False)`,
+    `into = edges.query("target_layer == ${layer} and target == ${feature}").sort_values("g", key=abs, ascending=False)`,
     "",
   ].join("\n");
 }

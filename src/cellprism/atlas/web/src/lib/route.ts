@@ -44,13 +44,20 @@ const address = (run: string, page: string, query: Query = {}) => `/${encodeURIC
 
 export const paths = {
   overview: (run: string) => address(run, ""),
+  layers: (run: string, query?: Query) => address(run, "/layers", query),
   layer: (run: string, layer: number, query?: Query) => address(run, `/layer/${layer}`, query),
   feature: (run: string, layer: number, feature: number) => address(run, `/feature/${layer}/${feature}`),
   genes: (run: string, gene = "") => address(run, "/genes", { gene }),
   list: (run: string, genes: string[] = []) => address(run, "/list", { genes: genes.join(" ") }),
+  terms: (run: string, term = "") => address(run, "/ontology", { term }),
+  groups: (run: string, query: Query = {}) => address(run, "/cells", query),
+  data: (run: string) => address(run, "/data"),
+  help: (run: string) => address(run, "/help"),
   modules: (run: string, layer?: number) =>
     address(run, "/modules", layer === undefined ? {} : { layer: String(layer) }),
   flow: (run: string, query?: Query) => address(run, "/flow", query),
+  circuits: (run: string, query?: Query) => address(run, "/circuits", query),
+  compare: (run: string, query?: Query) => address(run, "/compare", query),
   methods: (run: string) => address(run, "/methods"),
 };
 

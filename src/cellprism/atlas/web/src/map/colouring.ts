@@ -1,20 +1,18 @@
 // What the colours of the map mean: a colour for every row and the legend that explains it.
 import { DEAD, NONE16, NONE32, RARE, type FeatureMap } from "../data/columns";
 import type { Groups, Module } from "../data/types";
-import { count, number, percent, shortTerm, title } from "../lib/format";
+import { shortTerm, title } from "../lib/format";
 import { categories, noneColour, otherColour, pixel, sequential } from "../lib/palette";
 import type { Words } from "../lib/run";
 import type { Theme } from "../lib/theme";
+import type { NumberColumn } from "./numbers";
 
-export const modes = {
+/** Colours by kind; the numbers of `numberColumns` are the other choices. */
+export const kinds = {
   group: "Cell group",
   module: "Module",
   annotated: "Annotated or not",
   source: "Source of the label",
-  auroc: "AUROC of the cell group",
-  frequency: "Firing frequency",
-  terms: "Number of terms",
-  max: "Largest activation",
 } as const;
 
 /** Least AUROC at which a feature takes the colour of its cell group; a weaker preference is left grey. */
@@ -25,8 +23,8 @@ export const noGroup = `no group at AUROC ≥ ${TELLS_APART}`;
 export const strongGroup = (map: FeatureMap, i: number): number | null =>
   map.group[i] !== NONE16 && map.group_auroc[i]! >= TELLS_APART ? map.group[i]! : null;
 
-export type Mode = keyof typeof modes;
-export const isMode = (text: string | undefined): text is Mode => text !== undefined && text in modes;
+export type Kind = keyof typeof kinds;
+export const isKind = (text: string | undefined): text is Kind => text !== undefined && text in kinds;
 
 export interface Entry {
   /** what the address says when this entry is picked out */
@@ -80,41 +78,47 @@ function categorical(map: FeatureMap, theme: Theme, { key, name, none, hue }: Ca
   return { colour, legend: { kind: "categories", entries }, keys };
 }
 
-interface Numbers {
-  value: (row: number) => number;
-  show: (x: number) => string;
-  unit: string;
-  none: string;
-  range?: [number, number];
+/** The ends of a colour scale, on a logarithmic one their logarithms. */
+export type Ends = [low: number, high: number];
+
+/** The outermost 1 % on each side take the end colours, or one outlier would flatten the rest. */
+export function endsOf(values: Float32Array | Float64Array, { log, range }: NumberColumn): Ends {
+  if (range) return range;
+  const finite = Float64Array.from(values, log ? Math.log10 : Number).filter(Number.isFinite).sort();
+  const at = (share: number) => finite[Math.round(share * (finite.length - 1))] ?? 0;
+  return [at(0.01), at(0.99)];
 }
 
-function numerical(map: FeatureMap, theme: Theme, { value, show, unit, none, range }: Numbers): Colouring {
-  const values = Float64Array.from({ length: map.n }, (_, i) => value(i));
-  const finite = values.filter(Number.isFinite).sort();
-  // The outermost 1 % on each side take the end colours, or one outlier would flatten the rest.
-  const at = (share: number) => finite[Math.round(share * (finite.length - 1))] ?? 0;
-  const [low, high] = range ?? [at(0.01), at(0.99)];
+/** Colours by a number; `ends` where several layers share one scale. */
+export function colouringBy(column: NumberColumn, values: Float32Array | Float64Array, theme: Theme, ends = endsOf(values, column)): Colouring {
+  const [low, high] = ends;
   const span = high - low || 1;
   const shades = Array.from({ length: 64 }, (_, i) => pixel(sequential(i / 63, theme)));
   const blank = pixel(noneColour(theme));
-  const colour = Uint32Array.from(values, (v) =>
-    Number.isFinite(v) ? shades[Math.min(63, Math.max(0, Math.round((63 * (v - low)) / span)))]! : blank);
+  let missing = false;
+  const colour = new Uint32Array(values.length);
+  for (let row = 0; row < values.length; row++) {
+    const v = column.log ? Math.log10(values[row]!) : values[row]!;
+    const known = Number.isFinite(v);
+    colour[row] = known ? shades[Math.min(63, Math.max(0, Math.round((63 * (v - low)) / span)))]! : blank;
+    missing ||= !known;
+  }
   return {
     colour,
     keys: null,
     legend: {
       kind: "numbers",
       stops: Array.from({ length: 9 }, (_, i) => sequential(i / 8, theme)),
-      ticks: [low, low + span / 2, high].map(show),
-      unit,
-      none: finite.length < map.n ? none : null,
+      ticks: [low, low + span / 2, high].map((x) => column.show(column.log ? 10 ** x : x)),
+      unit: column.unit,
+      none: missing ? column.none : null,
     },
   };
 }
 
-export function colouring(mode: Mode, map: FeatureMap, words: Words, modules: Module[], theme: Theme): Colouring {
+export function colouring(kind: Kind, map: FeatureMap, words: Words, modules: Module[], theme: Theme): Colouring {
   const { terms, groups } = words;
-  switch (mode) {
+  switch (kind) {
     case "group": {
       const colours = groupColours(groups, theme);
       return categorical(map, theme, {
@@ -141,26 +145,6 @@ export function colouring(mode: Mode, map: FeatureMap, words: Words, modules: Mo
         key: (i) => (map.label[i] === NONE32 ? NONE : terms.source[map.label[i]!] ?? NONE),
         name: title,
         none: "not annotated",
-      });
-    case "auroc":
-      return numerical(map, theme, {
-        value: (i) => map.group_auroc[i]!, show: (x) => x.toFixed(2), range: [0.5, 1],
-        unit: "AUROC, 0.5 is chance", none: "no group at q < 0.05",
-      });
-    case "frequency":
-      return numerical(map, theme, {
-        value: (i) => (map.frequency[i]! > 0 ? Math.log10(map.frequency[i]!) : NaN), show: (x) => percent(10 ** x, 2),
-        unit: "share of positions, log scale", none: "never fires",
-      });
-    case "terms":
-      return numerical(map, theme, {
-        value: (i) => (map.n_terms[i] ? Math.log10(map.n_terms[i]!) : NaN), show: (x) => count(10 ** x),
-        unit: "terms, log scale", none: "not annotated",
-      });
-    case "max":
-      return numerical(map, theme, {
-        value: (i) => (map.flags[i]! & DEAD ? NaN : map.max_value[i]!), show: number,
-        unit: "activation", none: "never fires",
       });
   }
 }

@@ -2,6 +2,8 @@
 
 export interface Name {
   text: string;
+  /** of a module, rather than of a feature */
+  strong: boolean;
   x: number;
   y: number;
 }
@@ -12,18 +14,18 @@ export interface Box extends Name {
 
 const LINE = 16;
 /** the corner that the zoom buttons take, in pixels */
-const CORNER = { width: 48, height: 120 };
+const CORNER = { width: 48, height: 190 };
 
 /** Names in order of importance; those that would overlap one already written, or the edge, are left out, as are repetitions. */
 export function arrange(names: Name[], width: number, height: number, most: number): Box[] {
   const pen = document.createElement("canvas").getContext("2d");
   if (!pen) return [];
-  pen.font = "600 12px system-ui, sans-serif";
   const written: Box[] = [];
   const texts = new Set<string>();
   for (const name of names) {
     if (written.length >= most) break;
     if (texts.has(name.text)) continue;
+    pen.font = name.strong ? "700 13px system-ui, sans-serif" : "500 12px system-ui, sans-serif";
     const size = pen.measureText(name.text).width + 10;
     if (name.y < LINE || name.y > height - 4) continue;
     if (name.x < 0 || name.x > width || size > width) continue;

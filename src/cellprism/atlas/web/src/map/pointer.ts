@@ -9,6 +9,11 @@ export interface Gestures {
   leave: () => void;
   tap: (x: number, y: number, touch: boolean) => void;
   settle: () => void;
+  /** whether a drag draws an outline instead of moving the map */
+  drawing: boolean;
+  /** a corner of the outline; the first one begins it */
+  draw: (x: number, y: number, first: boolean) => void;
+  drawn: () => void;
 }
 
 const TAP = 5;
@@ -22,6 +27,7 @@ export function useGestures(target: RefObject<HTMLElement>, gestures: Gestures):
     const down = new Map<number, { x: number; y: number }>();
     let moved = 0;
     let timer = 0;
+    let outline = false;
     const local = (event: MouseEvent): [number, number] => {
       const box = element.getBoundingClientRect();
       return [event.clientX - box.left, event.clientY - box.top];
@@ -30,7 +36,10 @@ export function useGestures(target: RefObject<HTMLElement>, gestures: Gestures):
       if (event.button !== 0) return;
       element.setPointerCapture(event.pointerId);
       down.set(event.pointerId, { x: event.clientX, y: event.clientY });
-      if (down.size === 1) moved = 0;
+      if (down.size !== 1) return;
+      moved = 0;
+      outline = latest.current.drawing || event.shiftKey;
+      if (outline) latest.current.draw(...local(event), true);
     };
     const move = (event: PointerEvent) => {
       const last = down.get(event.pointerId);
@@ -41,7 +50,8 @@ export function useGestures(target: RefObject<HTMLElement>, gestures: Gestures):
       moved += Math.hypot(dx, dy);
       down.set(event.pointerId, { x: event.clientX, y: event.clientY });
       const other = others[0];
-      if (other) {
+      if (outline) latest.current.draw(...local(event), false);
+      else if (other) {
         const before = Math.hypot(last.x - other.x, last.y - other.y);
         const after = Math.hypot(event.clientX - other.x, event.clientY - other.y);
         latest.current.zoom(after / Math.max(1, before), ...local(event));
@@ -49,7 +59,8 @@ export function useGestures(target: RefObject<HTMLElement>, gestures: Gestures):
     };
     const release = (event: PointerEvent) => {
       if (!down.delete(event.pointerId) || down.size) return;
-      if (moved <= TAP && event.type === "pointerup") latest.current.tap(...local(event), event.pointerType === "touch");
+      if (outline) latest.current.drawn();
+      else if (moved <= TAP && event.type === "pointerup") latest.current.tap(...local(event), event.pointerType === "touch");
       else latest.current.settle();
     };
     const wheel = (event: WheelEvent) => {

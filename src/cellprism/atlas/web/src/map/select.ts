@@ -3,24 +3,23 @@ import { NONE16, NONE32, type FeatureMap } from "../data/columns";
 import type { Module } from "../data/types";
 import { clip, shortTerm } from "../lib/format";
 import type { Words } from "../lib/run";
-import { isDead, moduleName, type Colouring, type Mode } from "./colouring";
+import { isDead, moduleName } from "./colouring";
 import { median, type Name } from "./labels";
 import type { Placed } from "./view";
 
-/** 1 for the rows whose label or cell group contains `text` and whose category is `pick`. */
-export function passing(map: FeatureMap, words: Words, text: string, pick: string, keys: string[] | null): Uint8Array {
+/** Whether a row's label or cell group contains `text`, or its number is that text. */
+export function matches(map: FeatureMap, words: Words, text: string): (row: number) => boolean {
   const wanted = text.trim().toLowerCase();
   const has = (strings: string[]) => strings.map((s) => s.toLowerCase().includes(wanted));
   const terms = has(words.terms.term);
   const groups = has(words.groups.value);
-  return Uint8Array.from({ length: map.n }, (_, i) => {
-    if (pick && keys && keys[i] !== pick) return 0;
-    if (!wanted || String(map.feature[i]) === wanted) return 1;
-    return (map.label[i] !== NONE32 && terms[map.label[i]!]) || (map.group[i] !== NONE16 && groups[map.group[i]!]) ? 1 : 0;
-  });
+  return (i) => String(map.feature[i]) === wanted || (map.label[i] !== NONE32 && terms[map.label[i]!]!) || (map.group[i] !== NONE16 && groups[map.group[i]!]!);
 }
 
 export type SortKey = "feature" | "label" | "q" | "terms" | "group" | "auroc" | "module" | "frequency" | "max";
+
+/** Names that are tried at a place on the map, at most. */
+const SUREST = 600;
 
 type Value = number | string;
 
@@ -39,9 +38,9 @@ function reader(key: SortKey, map: FeatureMap, { terms, groups }: Words): (row: 
 }
 
 /** Rows that pass, sorted; those without a value come last in both directions, ties by feature. */
-export function sorted(map: FeatureMap, words: Words, passes: Uint8Array, key: SortKey, down: boolean): number[] {
+export function sorted(map: FeatureMap, words: Words, passes: (row: number) => boolean, key: SortKey, down: boolean): number[] {
   const value = reader(key, map, words);
-  const rows = Array.from({ length: map.n }, (_, i) => i).filter((i) => passes[i]);
+  const rows = Array.from({ length: map.n }, (_, i) => i).filter(passes);
   const values = new Map(rows.map((i) => [i, value(i)]));
   return rows.sort((a, b) => {
     const [x, y] = [values.get(a)!, values.get(b)!];
@@ -52,27 +51,22 @@ export function sorted(map: FeatureMap, words: Words, passes: Uint8Array, key: S
   });
 }
 
-/** Modules by name in the middle of their members, or else the labels of the surest features. */
-export function naming(map: FeatureMap, words: Words, modules: Module[], mode: Mode, passes: Uint8Array, colours: Colouring) {
-  const rows = Array.from({ length: map.n }, (_, i) => i).filter((i) => passes[i] && !isDead(map, i));
-  if (mode === "module" && colours.keys) {
-    const members = new Map<string, number[]>();
-    for (const i of rows) {
-      if (map.module[i] === NONE16) continue;
-      const key = colours.keys[i]!;
-      members.set(key, [...(members.get(key) ?? []), i]);
+/** The names of the modules in the middle of their members, where modules are looked at, then the labels of the surest features. */
+export function naming(map: FeatureMap, words: Words, modules: Module[], kind: string, passes: (row: number) => boolean) {
+  const largest: [name: string, rows: number[]][] = [];
+  if (kind === "module") {
+    const members = new Map<number, number[]>();
+    for (let i = 0; i < map.n; i++) {
+      if (!passes(i) || isDead(map, i) || map.module[i] === NONE16) continue;
+      const own = members.get(map.module[i]!);
+      if (own) own.push(i);
+      else members.set(map.module[i]!, [i]);
     }
-    const largest = [...members].sort((a, b) => b[1].length - a[1].length);
-    return (at: Placed): Name[] => largest.map(([key, own]) => ({
-      text: clip(moduleName(Number(key), modules, words), 34),
-      x: median(own.map((i) => at.x[i]!)),
-      y: median(own.map((i) => at.y[i]!)),
-    }));
+    largest.push(...[...members].sort((a, b) => b[1].length - a[1].length).map(([module, rows]): [string, number[]] => [clip(moduleName(module, modules, words), 34), rows]));
   }
-  const surest = sorted(map, words, passes, "q", false).filter((i) => map.label[i] !== NONE32 && !isDead(map, i));
-  return (at: Placed): Name[] => surest.map((i) => ({
-    text: clip(shortTerm(words.terms.term[map.label[i]!] ?? ""), 34),
-    x: at.x[i]!,
-    y: at.y[i]! - 10,
-  }));
+  const surest = sorted(map, words, passes, "q", false).filter((i) => map.label[i] !== NONE32 && !isDead(map, i)).slice(0, SUREST);
+  return (at: Placed): Name[] => [
+    ...largest.map(([text, rows]) => ({ text, strong: true, x: median(rows.map((i) => at.x[i]!)), y: median(rows.map((i) => at.y[i]!)) })),
+    ...surest.map((i) => ({ text: clip(shortTerm(words.terms.term[map.label[i]!] ?? ""), 34), strong: false, x: at.x[i]!, y: at.y[i]! - 10 })),
+  ];
 }

@@ -51,7 +51,7 @@ export interface Placed {
 }
 
 /** Places of all rows in pixels; the map's y axis points up. */
-export function place(map: FeatureMap, view: View, scale: number, size: Size): Placed {
+export function place(map: FeatureMap, view: Pick<View, "x" | "y">, scale: number, size: Size): Placed {
   const x = new Float32Array(map.n);
   const y = new Float32Array(map.n);
   for (let i = 0; i < map.n; i++) {
