@@ -49,7 +49,7 @@ class RunReader:
         self.run = run
 
     def __repr__(self) -> str:
-        return f"RunReader({str(self.path)!r})"
+        return f"RunReader({self.run.name!r})"
 
     @property
     def path(self) -> Path:
@@ -63,7 +63,7 @@ class RunReader:
     def layers(self) -> tuple[int, ...]:
         """Layers that the run takes apart, counted from 0."""
         if not self.run.file("model.json").exists():
-            msg = f"{self.path} has no layers yet: see `cellprism status {self.path}`."
+            msg = f"{self.run.name} has no layers yet: see `cellprism status {self.path}`."
             raise UserError(msg)
         return self.run.layers
 
@@ -133,8 +133,14 @@ class RunReader:
         """The features of each chain, layer by layer."""
         return self.run.read("chain_members")
 
+    def remarks(self) -> pd.DataFrame:
+        """Labels and notes of readers that were merged into the run; no rows where there are none."""
+        from cellprism.runs.schemas import TABLES, empty
+
+        return self.run.read("remarks") if self.run.file("remarks.parquet").exists() else empty(TABLES["remarks"])
+
     def unlabelled(self, layer: int) -> pd.DataFrame:
-        """Features without a label, the most lasting and reliable first, with their company."""
+        """Features without a label, the lasting, reliable and stable first, with the company they keep."""
         return self._read("unlabelled", layer).sort_values("rank", ignore_index=True)
 
     def gene_clusters(self, layer: int) -> pd.DataFrame:
@@ -181,6 +187,10 @@ class RunReader:
         """Distribution of each feature's activations."""
         return self._read("histograms", layer)
 
+    def training(self, layer: int) -> pd.DataFrame:
+        """Loss, explained variance and dead share while the layer's sparse autoencoder was trained."""
+        return self._read("training", layer)
+
     def metrics(self, layer: int) -> pd.DataFrame:
         """Quality of the layer's sparse autoencoder on held-out cells."""
         import pandas as pd
@@ -199,18 +209,14 @@ class RunReader:
             tables += [self.run.read("rates", one, suffix=suffix).assign(layer=one) for suffix in suffixes]
         tables = [table for table in tables if len(table)]
         if not tables:
-            msg = f"no rates in {self.path}: the run has not come so far; see `cellprism status {self.path}`."
+            msg = f"no rates in {self.run.name}: the run has not come so far; see `cellprism status {self.path}`."
             raise UserError(msg)
         table = pd.concat(tables, ignore_index=True)
         return table[["layer", *table.columns.drop("layer")]]
 
     def controls(self) -> pd.DataFrame:
         """Headline rates beside their nulls and beside the same rates of the run's controls; empty without controls."""
-
-        from cellprism.runs.schemas import TABLES, empty
-
-        table: pd.DataFrame = self.run.read("controls") if self.run.config.controls else empty(TABLES["controls"])
-        return table
+        return self._if_there("controls")
 
     def traces(self) -> pd.DataFrame:
         """One row per trace of circuits: its name, layers, features, cells, method, control, and whether it is done."""
@@ -322,17 +328,17 @@ class RunReader:
     def _read(self, name: str, layer: int) -> pd.DataFrame:
         return self.run.read(name, self._known(layer))
 
-    def _if_there(self, name: str, layer: int) -> pd.DataFrame:
+    def _if_there(self, name: str, layer: int | None = None) -> pd.DataFrame:
         """A table that imported runs and those of older versions lack; then it has no rows."""
         from cellprism.runs.schemas import TABLES, empty
 
-        there = self.run.file(f"{name}.parquet", self._known(layer)).exists()
+        there = self.run.file(f"{name}.parquet", None if layer is None else self._known(layer)).exists()
         return self.run.read(name, layer) if there else empty(TABLES[name])
 
     def _known(self, layer: int) -> int:
         if layer not in self.layers:
             names = ", ".join(map(str, self.layers))
-            msg = f"{self.path} has no layer {layer}: choose one of {names}."
+            msg = f"{self.run.name} has no layer {layer}: choose one of {names}."
             raise UserError(msg)
         return layer
 

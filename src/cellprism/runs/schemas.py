@@ -171,12 +171,13 @@ ALIGNMENT = Table("alignment", 1, {
     "axis": (I32, "the nearest principal axis of the layer's residuals, 0 is the strongest"),
     "cosine": (F64, "absolute cosine between the feature's atom and that axis"),
 })
-CHAINS = Table("chains", 1, {
+CHAINS = Table("chains", 2, {
     "chain": (I32, "index of the chain"),
     "first_layer": (I32, "layer in which it is born"),
     "last_layer": (I32, "layer after which it has no match"),
     "n_layers": (I32, "layers it spans"),
     "mean_cosine": (F64, "mean absolute cosine between neighbouring atoms; missing for a single feature"),
+    "kind": (STR, "transient, moderate or persistent: up to a sixth, up to five ninths, more of the run's layers"),
 })
 CHAIN_MEMBERS = Table("chain_members", 1, {
     "chain": (I32, "index of the chain"),
@@ -230,6 +231,14 @@ GENE_CLUSTERS = Table("gene_clusters", 1, {
     "mean_jaccard": (F64, "mean Jaccard index of the top genes of members joined by an edge"),
     "stability": (F64, "mean Jaccard index of the cluster with its best match over the other Leiden seeds"),
 })
+REMARKS = Table("remarks", 1, {
+    "layer": (I32, "layer of the feature"),
+    **FEATURE,
+    "label": (STR, "a reader's own name for it, if any"),
+    "note": (STR, "what the reader has to say, if anything"),
+    "author": (STR, "who wrote it, if they said"),
+    "written": (STR, "when, as ISO 8601"),
+})
 RATES = Table("rates", 1, {
     "rate": (STR, "name of the rate"),
     "value": (F64, "observed rate"),
@@ -261,7 +270,7 @@ CONTROLS = Table("controls", 1, {
 TABLES = {table.name: table for table in (
     CELLS, CELL_LABELS, GENES, TRAINING, METRICS, FEATURES, TOP_GENES, HISTOGRAMS, ANNOTATIONS, RANK_ANNOTATIONS,
     LABELS, COFIRING, MODULES, MEMBERS, CELLTYPES, TOP_CELLS, MAP, NEIGHBOURS, STRING_DENSITY, EXPLAINED,
-    ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, STABILITY, UNLABELLED, GENE_CLUSTERS, RATES,
+    ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, STABILITY, UNLABELLED, GENE_CLUSTERS, REMARKS, RATES,
     CONTROLS, *CAUSAL, *ABLATION,
 )}
 
