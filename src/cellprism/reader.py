@@ -11,6 +11,7 @@ from cellprism.runs.directory import open_directory
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cellprism.causal.reading import TraceReader
     from cellprism.codes.store import CodeStore
     from cellprism.runs.config import Config
     from cellprism.runs.directory import Run
@@ -48,7 +49,7 @@ class RunReader:
         self.run = run
 
     def __repr__(self) -> str:
-        return f"RunReader({str(self.path)!r})"
+        return f"RunReader({self.run.name!r})"
 
     @property
     def path(self) -> Path:
@@ -62,7 +63,7 @@ class RunReader:
     def layers(self) -> tuple[int, ...]:
         """Layers that the run takes apart, counted from 0."""
         if not self.run.file("model.json").exists():
-            msg = f"{self.path} has no layers yet: see `cellprism status {self.path}`."
+            msg = f"{self.run.name} has no layers yet: see `cellprism status {self.path}`."
             raise UserError(msg)
         return self.run.layers
 
@@ -132,8 +133,14 @@ class RunReader:
         """The features of each chain, layer by layer."""
         return self.run.read("chain_members")
 
+    def remarks(self) -> pd.DataFrame:
+        """Labels and notes of readers that were merged into the run; no rows where there are none."""
+        from cellprism.runs.schemas import TABLES, empty
+
+        return self.run.read("remarks") if self.run.file("remarks.parquet").exists() else empty(TABLES["remarks"])
+
     def unlabelled(self, layer: int) -> pd.DataFrame:
-        """Features without a label, the most lasting and reliable first, with their company."""
+        """Features without a label, the lasting, reliable and stable first, with the company they keep."""
         return self._read("unlabelled", layer).sort_values("rank", ignore_index=True)
 
     def gene_clusters(self, layer: int) -> pd.DataFrame:
@@ -180,6 +187,10 @@ class RunReader:
         """Distribution of each feature's activations."""
         return self._read("histograms", layer)
 
+    def training(self, layer: int) -> pd.DataFrame:
+        """Loss, explained variance and dead share while the layer's sparse autoencoder was trained."""
+        return self._read("training", layer)
+
     def metrics(self, layer: int) -> pd.DataFrame:
         """Quality of the layer's sparse autoencoder on held-out cells."""
         import pandas as pd
@@ -198,18 +209,70 @@ class RunReader:
             tables += [self.run.read("rates", one, suffix=suffix).assign(layer=one) for suffix in suffixes]
         tables = [table for table in tables if len(table)]
         if not tables:
-            msg = f"no rates in {self.path}: the run has not come so far; see `cellprism status {self.path}`."
+            msg = f"no rates in {self.run.name}: the run has not come so far; see `cellprism status {self.path}`."
             raise UserError(msg)
         table = pd.concat(tables, ignore_index=True)
         return table[["layer", *table.columns.drop("layer")]]
 
     def controls(self) -> pd.DataFrame:
         """Headline rates beside their nulls and beside the same rates of the run's controls; empty without controls."""
+        return self._if_there("controls")
 
-        from cellprism.runs.schemas import TABLES, empty
+    def traces(self) -> pd.DataFrame:
+        """One row per trace of circuits: its name, layers, features, cells, method, control, and whether it is done."""
+        from cellprism.causal.reading import trace_table
 
-        table: pd.DataFrame = self.run.read("controls") if self.run.config.controls else empty(TABLES["controls"])
-        return table
+        return trace_table(self.run)
+
+    def trace(self, name: str) -> TraceReader:
+        """The tables of one trace."""
+        from cellprism.causal.reading import TraceReader
+
+        return TraceReader(self.run, name)
+
+    def edges(self, trace: str | None = None) -> pd.DataFrame:
+        """What features cause in later layers: the edges of one trace, or of all by ablation that are no controls.
+
+        Beside the columns of the table ``edges``: ``trace`` and ``source_layer``. `cellprism.causal.paths` finds paths
+        and neighbourhoods in them.
+        """
+        from cellprism.causal.reading import all_edges, named_edges
+
+        return all_edges(self.run) if trace is None else named_edges(self.run, trace)
+
+    def patching(self, layer: int) -> pd.DataFrame:
+        """Whether features of a layer carry hidden genes of their terms, smallest p first."""
+        return self._causal("patching", f"{self._known(layer):02d}", f"cellprism patch {self.path} --layer {layer}")
+
+    def combinations(self, name: str | None = None) -> pd.DataFrame:
+        """Features that were ablated together; ``name`` says which if `cellprism interact` ran for several layers."""
+        return self._causal("combinations", self._interactions(name), f"cellprism interact {self.path}")
+
+    def interactions(self, name: str | None = None) -> pd.DataFrame:
+        """What the features of each combination do to the target layer together, alone, and beyond the sum."""
+        return self._causal("interactions", self._interactions(name), f"cellprism interact {self.path}")
+
+    def damage(self, layer: int) -> pd.DataFrame:
+        """How much worse hidden genes are guessed without each feature, by arm."""
+        return self._causal("damage", f"{self._known(layer):02d}", f"cellprism damage {self.path} --layer {layer}")
+
+    def damage_arms(self, layer: int) -> pd.DataFrame:
+        """The chosen features of `damage` against those as frequent and random ones."""
+        return self._causal("damage_arms", f"{self._known(layer):02d}", f"cellprism damage {self.path} --layer {layer}")
+
+    def causal_rates(self) -> pd.DataFrame:
+        """Rates of patching and interactions beside their nulls, with a column ``analysis``."""
+        import pandas as pd
+
+        from cellprism.causal.tables import causal_names
+
+        names = causal_names(self.run, "rates")
+        command = f"cellprism patch {self.path} --layer {max(self.layers)}"
+        if not names:
+            return self._causal("rates", "", command)
+        tables = [self._causal("rates", name, command).assign(analysis=name) for name in names]
+        table = pd.concat(tables, ignore_index=True)
+        return table[["analysis", *table.columns.drop("analysis")]]
 
     def codes(self, layer: int) -> CodeStore:
         """Which features fire at every position of a layer."""
@@ -245,20 +308,37 @@ class RunReader:
         found["genes"] = [genes[layer][feature] for layer, feature in places]
         return found[["layer", "feature", "label", "source", "q", "group_key", "group_value", "auroc", "genes"]]
 
+    def _causal(self, table: str, name: str, command: str) -> pd.DataFrame:
+        from cellprism.causal.tables import read_causal
+
+        return read_causal(self.run, table, name, command=command)
+
+    def _interactions(self, name: str | None) -> str:
+        from cellprism.causal.tables import causal_names
+
+        names = causal_names(self.run, "combinations")
+        if name is None and len(names) == 1:
+            return names[0]
+        if names and name not in names:
+            what = "several interactions" if name is None else f"no interactions {name!r}"
+            msg = f"{self.path} has {what}: choose among {', '.join(names)}."
+            raise UserError(msg)
+        return name or ""
+
     def _read(self, name: str, layer: int) -> pd.DataFrame:
         return self.run.read(name, self._known(layer))
 
-    def _if_there(self, name: str, layer: int) -> pd.DataFrame:
+    def _if_there(self, name: str, layer: int | None = None) -> pd.DataFrame:
         """A table that imported runs and those of older versions lack; then it has no rows."""
         from cellprism.runs.schemas import TABLES, empty
 
-        there = self.run.file(f"{name}.parquet", self._known(layer)).exists()
+        there = self.run.file(f"{name}.parquet", None if layer is None else self._known(layer)).exists()
         return self.run.read(name, layer) if there else empty(TABLES[name])
 
     def _known(self, layer: int) -> int:
         if layer not in self.layers:
             names = ", ".join(map(str, self.layers))
-            msg = f"{self.path} has no layer {layer}: choose one of {names}."
+            msg = f"{self.run.name} has no layer {layer}: choose one of {names}."
             raise UserError(msg)
         return layer
 

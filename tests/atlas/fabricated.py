@@ -54,9 +54,15 @@ def write_run(path: Path, *, title: str = "Fabricated", seed: int = 0, n_feature
         _codes(run, layer, rng, positions, n_features)
     _flow(run, rng, n_features)
     _traces(run, rng, n_features)
+    _write(run, "controls", {
+        "layer": list(LAYERS), "rate": "annotated", "value": 0.4, "n": 69, "unit": "feature", "null_mean": 0.05,
+        "null_q95": 0.08, "control": "static_embedding", "control_layer": 0, "control_value": 0.3, "control_n": 60,
+        "control_null_mean": 0.05, "control_null_q95": 0.08, "protocol": "calibrated",
+    })
     (path / "stages").mkdir()
     for i, name in enumerate(["tokens", "catalog.00", "catalog.02"]):
-        marker = {"key": "k", "started": f"2026-01-01T00:00:0{i}Z", "seconds": 1.5, "outputs": {"features": "ab" * 32},
+        outputs = {} if name == "tokens" else {f"layers/{name[-2:]}/features.parquet": "ab" * 32}
+        marker = {"key": "k", "started": f"2026-01-01T00:00:0{i}Z", "seconds": 1.5, "outputs": outputs,
                   "sizes": {}, "inputs": [], "facts": {}, "environment": {}}
         (path / "stages" / f"{name}.json").write_text(json.dumps(marker))
     write_manifest(path, seed)
@@ -109,11 +115,33 @@ def _layer(run: Run, layer: int, rng: np.random.Generator, symbols: list[str], n
     run.write("neighbours", pd.DataFrame(rows, columns=list(TABLES["neighbours"].columns)), layer)
     _write(run, "metrics", {"metric": ["explained_variance", "l0"], "value": [0.9, 32.0], "n": [2000, 2000],
                             "unit": "position"}, layer)
+    _more(run, layer, rng, alive)
     for suffix, rate in (("_annotation", "annotated"), ("_modules", "cofiring_pairs"), ("_celltypes", "grouped")):
         run.write("rates", pd.DataFrame({
             "rate": [rate], "value": 0.4, "n": 69, "unit": "feature", "null_mean": 0.05, "null_q95": 0.08,
             "n_permutations": 20, "null": "genes shuffled between features", "protocol": "calibrated",
         }), layer, suffix=suffix)
+
+
+def _more(run: Run, layer: int, rng: np.random.Generator, alive: np.ndarray) -> None:
+    n = len(alive)
+    gene = rng.uniform(0, 0.9, n)
+    cell = rng.uniform(0, 1 - gene)
+    _write(run, "variance", {"feature": alive, "gene": gene, "cell": cell, "rest": 1 - gene - cell,
+                             "static": gene >= 0.8}, layer)
+    _write(run, "alignment", {"feature": alive, "axis": alive % 7, "cosine": rng.uniform(0, 1, n)}, layer)
+    _write(run, "string_density", {
+        "feature": alive, "n_genes": 8, "n_in_network": 6, "edges": alive % 9, "expected": 2.5, "effect": 0.5,
+        "p": 0.01, "q": 0.02,
+    }, layer)
+    bare = alive[alive % 3 == 0]
+    _write(run, "unlabelled", {
+        "feature": bare, "rank": np.arange(len(bare)), "n_layers": 1 + bare % 2,
+        "reliability": rng.uniform(0, 1, len(bare)),
+        "stability": rng.uniform(0, 1, len(bare)), "gene_cluster": pd.array([None] * len(bare), "Int32"),
+        "module": pd.array([None] * len(bare), "Int32"), "labelled_in_module": 0, "nearest": 1,
+        "nearest_term": TERMS[0][1], "cosine": 0.4,
+    }, layer)
 
 
 def _annotations(
@@ -169,7 +197,7 @@ def _flow(run: Run, rng: np.random.Generator, n: int) -> None:
     run.write("chains", frame.groupby("chain").agg(
         first_layer=("layer", "min"), last_layer=("layer", "max"), n_layers=("layer", "size"),
         mean_cosine=("cosine", "mean"),
-    ).reset_index())
+    ).reset_index().assign(kind="moderate"))
     rows = [(f, later, to, 50 + f, rng.uniform(3, 9), 1e-9, 1e-7)
             for f in alive[::2] for to in rng.choice(alive, 3, replace=False)]
     run.write("highways", pd.DataFrame(rows, columns=list(TABLES["highways"].columns)), first)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from cellprism.atlas.export import STATIC, export, run_identifiers
 from cellprism.atlas.featuremap import mini_columns, quantise
 from cellprism.atlas.packing import unpack_json
 from cellprism.errors import UserError
+from cellprism.runs.schemas import TABLES
 
 if TYPE_CHECKING:
     from cellprism.reader import RunReader
@@ -52,7 +54,7 @@ def records(folder: Path) -> dict[int, dict[int, dict]]:
         found[layer] = {}
         for path in sorted((folder / f"feat/L{layer:02d}").iterdir()):
             for name, record in jz(path).items():
-                assert int(name) // 64 == int(path.stem)
+                assert int(name) // 32 == int(path.stem)
                 assert record["feature"] == int(name)
                 assert int(name) not in found[layer]
                 found[layer][int(name)] = record
@@ -68,7 +70,7 @@ def test_the_index_lists_the_run(atlas: Path) -> None:
     index = json.loads((atlas / "atlas.json").read_text())
     assert index["format"] == 1
     assert index["mode"] == "export"
-    assert index["capabilities"] == []
+    assert index["capabilities"] == ["tables"]
     assert index["runs"] == [{"id": "my-run", "title": "Fabricated", "layers": list(LAYERS), "n_features": N_FEATURES}]
 
 
@@ -248,6 +250,9 @@ def test_the_summary_says_what_the_run_found(reader: RunReader, folder: Path) ->
     assert first["n_annotated"] == len(reader.run.read("labels", 0))
     assert {row["rate"] for row in first["rates"]} == {"annotated", "cofiring_pairs", "grouped"}
     assert all(row["null_q95"] == 0.08 for row in first["rates"])
+    assert [(row["control"], row["rate"], row["control_value"]) for row in first["controls"]] == [
+        ("static_embedding", "annotated", 0.3)
+    ]
     assert first["map"] == {"method": "UMAP", "metric": "cosine", "seed": 0, "trustworthiness": 0.93}
     assert [stage["name"] for stage in summary["provenance"]["stages"]] == ["tokens", "catalog.00", "catalog.02"]
     found = reader.findings()
@@ -285,8 +290,26 @@ def test_groups_are_all_values_of_all_columns(folder: Path, groups: list[tuple[s
 
 
 def test_the_tables_are_there_for_download(run_path: Path, atlas: Path) -> None:
+    """Whole, but for what a kept atlas repeats; and listed with their hashes, stages and columns."""
     published = tree(atlas / "download" / "my-run")
-    assert published == {name: data for name, data in tree(run_path).items() if name.endswith(".parquet")}
+    tables = {name: data for name, data in tree(run_path).items() if name.endswith(".parquet") and ".cache" not in name}
+    plain = {"format.json", "run.yaml", "model.json", "absent.json"}
+    assert published.keys() == tables.keys() | plain
+    assert {name: data for name, data in published.items() if name not in plain} == tables
+    assert not any(b"/secret" in published[name] for name in plain)
+    listing = jz(atlas / "runs/my-run/tables.jz")
+    assert (listing["command"], listing["seed"]) == ("cellprism run run.yaml", 0)
+    files = {entry["file"]: entry for entry in listing["files"]}
+    assert files.keys() == published.keys()
+    for name, entry in files.items():
+        assert entry["sha256"] == hashlib.sha256(published[name]).hexdigest()
+        assert entry["bytes"] == len(published[name])
+    assert files["layers/02/rates_annotation.parquet"]["table"] == "rates"
+    assert files["layers/02/map.parquet"]["notes"]["method"] == "UMAP"
+    assert files["layers/02/features.parquet"]["rows"] == N_FEATURES
+    assert files["layers/02/features.parquet"]["stage"] == "catalog.02"
+    columns = {name: [column for column, _, _ in table["columns"]] for name, table in listing["tables"].items()}
+    assert columns["annotations"] == list(TABLES["annotations"].columns)
 
 
 def test_a_directory_of_other_things_is_left_alone(run_path: Path, tmp_path: Path) -> None:

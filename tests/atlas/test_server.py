@@ -7,10 +7,11 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import pytest
 import uvicorn
 from starlette.testclient import TestClient
-from tests.atlas.fabricated import DEAD, LAYERS, N_FEATURES, write_run
+from tests.atlas.fabricated import DEAD, GROUPS, LAYERS, N_FEATURES, TERMS, write_run
 
 from cellprism.atlas import server
 from cellprism.atlas.export import export
@@ -51,7 +52,7 @@ def test_the_files_are_those_of_the_export(client: TestClient, atlas: Path) -> N
 
 def test_the_index_says_that_there_is_an_api(client: TestClient, atlas: Path) -> None:
     index = json.loads((atlas / "atlas.json").read_text())
-    assert client.get("/atlas.json").json() == {**index, "mode": "serve", "capabilities": ["api"]}
+    assert client.get("/atlas.json").json() == {**index, "mode": "serve", "capabilities": ["tables", "api"]}
 
 
 @pytest.mark.parametrize("name", ["atlas.json", "index.html", "runs/my-run/summary.jz"])
@@ -128,7 +129,10 @@ def test_other_sites_get_no_permission(client: TestClient) -> None:
 
 
 def test_runs_are_listed(client: TestClient) -> None:
-    assert client.get("/api/runs").json() == [{"id": "my-run", "title": "Fabricated", "layers": list(LAYERS)}]
+    assert client.get("/api/runs").json() == {
+        "total": 1, "offset": 0, "limit": 100,
+        "items": [{"id": "my-run", "title": "Fabricated", "layers": list(LAYERS)}],
+    }
 
 
 def test_pages_of_features_make_up_the_table(client: TestClient, reader: RunReader) -> None:
@@ -198,10 +202,54 @@ def test_a_gene_is_found_by_symbol_and_identifier(client: TestClient, reader: Ru
     assert (found["symbol"], found["id"]) == ("CD3D", "ENSG00000000000")
     rows = [(layer, row.feature, row.rank) for layer in LAYERS
             for row in reader.top_genes(layer).sort_values(["rank", "feature"]).itertuples() if row.symbol == "CD3D"]
-    assert [(f["layer"], f["feature"], f["rank"]) for f in found["features"]] == rows
+    assert [(f["layer"], f["feature"], f["rank"]) for f in found["features"]["items"]] == rows[:100]
+    assert found["features"]["total"] == len(rows)
+    part = client.get(f"/api/runs/my-run/genes/{name}", params={"offset": 1, "limit": 2}).json()["features"]["items"]
+    assert part == found["features"]["items"][1:3]
+
+
+def test_genes_and_gene_sets_are_searched(client: TestClient, reader: RunReader) -> None:
+    found = client.get("/api/runs/my-run/genes", params={"search": "gene1", "limit": 500}).json()
+    assert {g["symbol"] for g in found["items"]} == set(reader.genes()["symbol"][lambda s: s.str.contains("GENE1")])
+    found = client.get("/api/runs/my-run/terms", params={"search": "TERM 1"}).json()
+    assert sorted(t["term"].split()[1] for t in found["items"]) == ["1", "10", "11"]
+    term = found["items"][0]
+    record = client.get(f"/api/runs/my-run/terms/{term['id']}").json()
+    tests = pd.concat([reader.annotations(layer).assign(layer=layer) for layer in LAYERS])
+    own = tests[(tests["source"] == term["source"]) & (tests["term"] == term["term"])]
+    assert record["n_tests"] == record["features"]["total"] == len(own)
+    wanted = own.sort_values(["q", "layer", "feature"])
+    assert [(f["layer"], f["feature"], " ".join(f["genes"])) for f in record["features"]["items"]] == list(
+        wanted[["layer", "feature", "genes"]].itertuples(index=False, name=None))
+    assert {count["layer"]: count["n_features"] for count in record["layers"]} == dict(
+        (own["q"] < 0.05).groupby(own["layer"]).sum())
+
+
+def test_groups_name_their_features(client: TestClient, reader: RunReader) -> None:
+    groups = client.get("/api/runs/my-run/groups").json()["items"]
+    assert [(g["key"], g["value"]) for g in groups] == sorted(GROUPS)
+    for group in groups:
+        found = client.get(f"/api/runs/my-run/groups/{group['id']}", params={"limit": 500}).json()["items"]
+        for layer in LAYERS:
+            tests = reader.celltypes(layer).query("key == @group['key'] and value == @group['value']")
+            sure = tests.query("q < 0.05 and auroc > 0.5").sort_values("auroc", ascending=False).head(40)
+            assert [f["feature"] for f in found if f["layer"] == layer] == sure["feature"].tolist()
+
+
+def test_modules_and_tables_are_listed(client: TestClient, reader: RunReader) -> None:
+    modules = client.get("/api/runs/my-run/layers/2/modules").json()
+    assert [m["n_features"] for m in modules["items"]] == reader.modules(2)["n_features"].tolist()
+    assert modules["items"][0]["term"] == {"source": TERMS[0][0], "term": TERMS[0][1]}
+    tables = client.get("/api/runs/my-run/tables", params={"limit": 500}).json()["items"]
+    assert len(tables) > 20
+    for table in tables:
+        assert len(client.get(table["address"]).content) == table["bytes"]
 
 
 @pytest.mark.parametrize(("path", "words"), [
+    ("/api/runs/my-run/terms/12", "no gene set 12; they are numbered 0 to 11"),
+    ("/api/runs/my-run/groups/-1", "no group of cells -1"),
+    ("/api/runs/my-run/layers/1/modules", "no layer 1"),
     ("/api/runs/other/genes/CD3D", "no run 'other' in this atlas; it has my-run"),
     ("/api/runs/my-run/genes/XYZ1", "no gene 'XYZ1'"),
     ("/api/runs/my-run/layers/1/features", "no layer 1; it has 0, 2"),
@@ -227,7 +275,9 @@ def test_the_schema_is_there_and_the_online_pages_are_not(client: TestClient) ->
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) == {
         "/api/runs", "/api/runs/{run}/layers/{layer}/features", "/api/runs/{run}/layers/{layer}/features/{feature}",
-        "/api/runs/{run}/genes/{symbol}",
+        "/api/runs/{run}/layers/{layer}/modules", "/api/runs/{run}/genes", "/api/runs/{run}/genes/{symbol}",
+        "/api/runs/{run}/terms", "/api/runs/{run}/terms/{term}", "/api/runs/{run}/groups",
+        "/api/runs/{run}/groups/{group}", "/api/runs/{run}/tables",
     }
     assert client.get("/docs").status_code == 404
     assert client.get("/redoc").status_code == 404
@@ -305,7 +355,7 @@ def test_serve_tells_its_address_and_takes_the_next_port(
     (url, runs), = answers
     assert url.startswith("http://127.0.0.1:")
     assert not url.endswith(f":{port}/")
-    assert runs[0]["id"] == "my-run"
+    assert runs["items"][0]["id"] == "my-run"
 
 
 class running:

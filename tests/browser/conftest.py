@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
@@ -95,6 +96,13 @@ def pages(reader: RunReader, run_id: str) -> dict[str, str]:
         "gene": f"/genes?gene={found['genes'][0]}",
         "gene list": f"/list?genes={'+'.join(found['genes'])}",
         "modules": "/modules",
+        "ontology": "/ontology",
+        "gene set": f"/ontology?{urlencode({'term': found['label']})}",
+        "no gene set": "/ontology?term=nosuchthing",
+        "cell groups": "/cells",
+        "cell group": f"/cells?{urlencode({'group': found['group_value']})}",
+        "data": "/data",
+        "help": "/help",
         "flow": "/flow",
         "circuits": "/circuits",
         "compare": f"/compare?a={run_id}.{reader.layers[0]}&b={run_id}.{reader.layers[1]}",

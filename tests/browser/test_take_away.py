@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import urllib.request
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 import numpy as np
 import pandas as pd
@@ -33,13 +35,11 @@ def table(page: Page, button: str) -> pd.DataFrame:
     return pd.read_csv(taken(page, f"{button} as CSV"), float_precision="round_trip")
 
 
-def executed(page: Page, reader: RunReader) -> dict[str, Any]:
-    """The names that the page's Python cell defines, with the run of the test in place of the run's own path."""
+def executed(page: Page) -> dict[str, Any]:
+    """The names that the page's Python cell defines, run just as it stands there."""
     page.get_by_text("Copy as Python").click()
-    code = page.get_by_test_id("python").inner_text()
-    first = next(line for line in code.splitlines() if "open_run" in line)
     names: dict[str, Any] = {}
-    exec(code.replace(first, f"run = cp.open_run({str(reader.path)!r})"), names)
+    exec(page.get_by_test_id("python").inner_text(), names)
     return names
 
 
@@ -53,7 +53,7 @@ def test_the_code_of_a_layer_gives_its_table(
 ) -> None:
     open_page(page, site.at(run_id, f"/layer/{reader.layers[-1]}?{query}"))
     found = table(page, "these features")
-    wanted = executed(page, reader)["table"]
+    wanted = executed(page)["table"]
     assert 0 < len(found) == len(wanted)
     # The page has four digits, so that places may differ only between numbers that are as good as equal.
     same = found["feature"].to_numpy() == wanted["feature"].to_numpy()
@@ -69,10 +69,14 @@ def test_the_code_of_a_layer_gives_its_table(
 def test_the_code_of_a_feature_gives_its_tables(page: Page, site: Site, run_id: str, reader: RunReader) -> None:
     first = reader.findings().iloc[0]
     open_page(page, site.at(run_id, f"/feature/{first['layer']}/{first['feature']}"))
-    tables = executed(page, reader)
+    tables = executed(page)
     for what, name in (("the top genes", "genes"), ("the gene sets", "gene_sets"), ("the cell groups", "groups"),
                        ("the features like it", "neighbours")):
         found, wanted = table(page, what), tables[name]
+        if name == "neighbours":
+            partners = found.loc[found["kind"] == "highway", "feature"].tolist()
+            assert partners == (tables["highways"]["partner"].tolist()[:len(partners)] if partners else [])
+            found = found[found["kind"] != "highway"]
         assert len(found) == len(wanted) > 0
         for column in {"mean", "p", "auroc", "similarity"} & set(found):
             np.testing.assert_allclose(np.sort(found[column]), np.sort(wanted[column]), rtol=1e-5)
@@ -83,10 +87,63 @@ def test_the_code_of_a_feature_gives_its_tables(page: Page, site: Site, run_id: 
 def test_the_code_of_a_gene_gives_its_table(page: Page, site: Site, run_id: str, reader: RunReader) -> None:
     symbol = reader.findings().iloc[0]["genes"][0]
     open_page(page, site.at(run_id, f"/genes?gene={symbol}"))
-    found, wanted = table(page, "these features"), executed(page, reader)["hits"]
+    found, wanted = table(page, "these features"), executed(page)["hits"]
     assert found[["layer", "feature"]].to_numpy().tolist() == wanted[["layer", "feature"]].to_numpy().tolist()
     assert found["rank"].tolist() == (wanted["rank"] + 1).tolist()
     assert set(wanted["symbol"]) == {symbol}
+
+
+def test_the_code_of_a_gene_set_gives_its_table(page: Page, site: Site, run_id: str, reader: RunReader) -> None:
+    label = reader.findings().iloc[0]
+    open_page(page, site.at(run_id, f"/ontology?term={quote(label['source'] + '|' + label['label'])}"))
+    found, wanted = table(page, "these features"), executed(page)["found"]
+    assert 0 < len(found) == len(wanted)
+    assert found[["layer", "feature", "overlap", "genes"]].to_numpy().tolist() == (
+        wanted[["layer", "feature", "overlap", "genes"]].to_numpy().tolist())
+    np.testing.assert_allclose(found["q"], wanted["q"], rtol=1e-5)
+
+
+def test_the_code_of_a_cell_group_gives_its_table(page: Page, site: Site, run_id: str, reader: RunReader) -> None:
+    first = reader.findings().iloc[0]
+    open_page(page, site.at(run_id, f"/cells?{urlencode({'key': first['group_key'], 'group': first['group_value']})}"))
+    found, wanted = table(page, "these features"), executed(page)["found"]
+    wanted = wanted.groupby("layer").head(40)
+    assert sorted(zip(found["layer"], found["feature"], strict=True)) == sorted(
+        zip(wanted["layer"], wanted["feature"], strict=True))
+    np.testing.assert_allclose(found["auroc"], wanted["auroc"], rtol=1e-5)
+    matrix = table(page, "the matrix").query("group == @first['group_value']").set_index("layer")
+    tests = pd.concat([reader.celltypes(layer).assign(layer=layer) for layer in reader.layers])
+    sure = tests.query("value == @first['group_value'] and q < 0.05 and auroc > 0.5").groupby("layer")["auroc"]
+    assert matrix["n_features"].to_dict() == sure.size().to_dict()
+    np.testing.assert_allclose(matrix["best_auroc"], sure.max(), rtol=1e-5)
+
+
+def test_the_code_of_the_other_pages_runs(page: Page, site: Site, run_id: str, reader: RunReader) -> None:
+    open_page(page, site.at(run_id))
+    pd.testing.assert_frame_equal(executed(page)["findings"], reader.findings())
+    open_page(page, site.at(run_id, "/modules"))
+    pd.testing.assert_frame_equal(executed(page)["modules"], reader.modules(reader.layers[0]))
+    open_page(page, site.at(run_id, "/data"))
+    assert executed(page)["run"].layers == reader.layers
+
+
+def test_every_whole_table_can_be_taken(page: Page, site: Site, run_id: str, pages: dict[str, str]) -> None:
+    links = set()
+    for path in pages.values():
+        open_page(page, site.at(run_id, path))
+        links |= set(page.locator("a[href$='.parquet']").evaluate_all("(all) => all.map((a) => a.href)"))
+    assert len(links) >= 5
+    for link in links:
+        with urllib.request.urlopen(link) as answer:
+            assert answer.read(4) == b"PAR1", link
+
+
+def test_a_picture_can_be_had_in_pixels(page: Page, site: Site, run_id: str) -> None:
+    open_page(page, site.at(run_id))
+    button = page.get_by_role("button", name="as PNG").first
+    name = (button.get_attribute("aria-label") or "").removeprefix("Download ")
+    data = taken(page, name).read_bytes()
+    assert data.startswith(b"\x89PNG") and len(data) > 3000
 
 
 def test_every_chart_is_a_picture_with_its_caption(page: Page, site: Site, run_id: str, reader: RunReader) -> None:

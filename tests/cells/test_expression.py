@@ -72,8 +72,25 @@ def test_the_layer_that_holds_counts_is_named() -> None:
         from_anndata(other, layer="log")
 
 
+def test_a_layer_called_raw_goes_before_the_attribute() -> None:
+    adata = make(np.log1p(np.minimum(COUNTS, 5)))
+    adata.layers["raw"] = COUNTS.astype(np.float32)
+    with pytest.raises(UserError, match=r"set `cells.layer` to raw, which holds whole numbers"):
+        from_anndata(adata)
+    assert from_anndata(adata, layer="raw").counts.toarray().tolist() == COUNTS.tolist()
+    adata.raw = make(np.log1p(COUNTS))
+    assert from_anndata(adata, layer="raw").counts.toarray().tolist() == COUNTS.tolist()
+    del adata.layers["raw"]
+    adata.raw = None
+    with pytest.raises(UserError, match=r"has no \.raw: set `cells.layer` to one of X"):
+        from_anndata(adata, layer="raw")
+
+
 def test_full_length_estimates_with_fractions_are_counts() -> None:
-    assert from_anndata(make(COUNTS + np.where(COUNTS == 900, 0.4, 0))).counts.max() == pytest.approx(900.4)
+    estimates = from_anndata(make(COUNTS + np.where(COUNTS == 900, 0.4, 0)))
+    assert estimates.counts.max() == pytest.approx(900.4)
+    assert estimates.notes == ("25% of the values are not whole numbers; they are taken for estimated counts.",)
+    assert from_anndata(make(COUNTS)).notes == ()
 
 
 def test_files_that_are_missing_or_foreign_are_named(tmp_path: Path) -> None:

@@ -14,12 +14,13 @@ from transformers import BertConfig, BertForMaskedLM
 from cellprism.cells.expression import read_expression
 from cellprism.cells.tokenised import TokenLists
 from cellprism.errors import UserError
-from cellprism.models import load_model
+from cellprism.models import base, load_model
 from cellprism.models.base import gather, pick_dtype
 from cellprism.models.checkpoints import find_checkpoint
 from cellprism.models.dictionaries import find_vocabulary, read_dictionary
 from cellprism.models.geneformer import Geneformer
 from cellprism.models.pretrain import learn_vocabulary
+from cellprism.models.processor import multiplies_bfloat16
 
 if TYPE_CHECKING:
     from cellprism.cells.expression import Expression
@@ -111,8 +112,9 @@ def test_bfloat16_is_near_and_auto_is_what_the_machine_multiplies_fast(small_cel
     last = [list(model.residuals(batch))[-1][1][batch.mask] for model in (exact, rough)]
     assert last[1].dtype == torch.bfloat16
     assert torch.nn.functional.cosine_similarity(last[0], last[1].float(), dim=-1).min() > 0.99
-    amx = torch.cpu._is_amx_tile_supported()
-    assert pick_dtype("auto", torch.device("cpu")) == (torch.bfloat16 if amx else torch.float32)
+    fast = multiplies_bfloat16()
+    assert pick_dtype("auto", torch.device("cpu")) == (torch.bfloat16 if fast else torch.float32)
+    assert pick_dtype("auto", torch.device("mps")) == torch.float32
     assert pick_dtype("bfloat16", torch.device("cpu")) == torch.bfloat16
 
 
@@ -154,12 +156,31 @@ def test_batches_hold_every_cell_once_within_the_budget() -> None:
     assert all(b.tokens.numel() <= 1000 for b in batches)
 
 
+def test_large_batches_pad_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model("demo", device="cpu", dtype="float32")
+    tokens = model.tokenize(read_expression("demo").take(np.arange(300)))
+    monkeypatch.setitem(base.BUSY, "cpu", 500)
+    batches = list(model.batches(tokens, np.arange(300), token_budget=5000))
+    assert sorted(np.concatenate([b.cells for b in batches])) == list(range(300))
+    assert all(b.tokens.numel() <= 5000 for b in batches)
+    widest = [b.tokens.shape[1] for b in batches]
+    assert widest == sorted(widest, reverse=True)
+    for batch in batches:
+        lengths = tokens.lengths[batch.cells] + 2
+        enough = int(np.ceil(500 / lengths[0]))
+        assert len(lengths) >= enough or batch is batches[-1]
+        assert (lengths[enough:] >= 0.95 * lengths[0]).all()
+
+
 def test_a_dictionary_that_runs_code_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "token_dictionary.pkl"
     path.write_bytes(pickle.dumps({"a": Path("x")}))
     with pytest.raises(UserError, match="pathlib"):
         read_dictionary(path)
     path.write_bytes(pickle.dumps({"a": 1})[:-4])
+    with pytest.raises(UserError, match="not a plain dictionary"):
+        read_dictionary(path)
+    path.write_bytes(b"cnumpy\ndtype\n(I3\nI4\nI5\nI6\nI7\ntR.")
     with pytest.raises(UserError, match="not a plain dictionary"):
         read_dictionary(path)
     path.write_bytes(pickle.dumps([1, 2]))

@@ -129,6 +129,8 @@ def test_the_manifest_names_versions_hashes_and_facts(tmp_path: Path) -> None:
     assert manifest["seed"] == 7
     assert manifest["environment"]["cellprism"]
     assert manifest["stages"]["a"]["facts"] == {"fact": 1}
+    assert manifest["stages"]["a"]["cpu_seconds"] >= 0
+    assert manifest["stages"]["a"]["peak_memory"] > 1e7
     assert len(manifest["stages"]["c.01"]["outputs"]["layers/01/c.txt"]) == 64
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from cellprism.models import load_model
 from cellprism.models.stages import TOKENIZE
 from cellprism.reader import open_run
 from cellprism.runs.config import Config, parse_config
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 def config(out: Path, layers: list[int]) -> Config:
     return parse_config({
-        "out": str(out), "cells": {"max_cells": 40}, "sae": {"layers": layers, "k": 4, "steps": 15, "batch_size": 512},
+        "out": str(out), "model": {"dtype": "float32"}, "cells": {"max_cells": 40},
+        "sae": {"layers": layers, "k": 4, "steps": 15, "batch_size": 512},
     })
 
 
@@ -72,7 +74,7 @@ def test_a_model_without_a_mask_token_has_no_such_metrics(both: Run, monkeypatch
 
 
 def test_residuals_are_those_of_the_model_read_in_any_batches(both: Run) -> None:
-    model, tokens = fidelity.run_model(both), fidelity.run_tokens(both)
+    model, tokens = load_model("demo", device="cpu", dtype="float32"), fidelity.run_tokens(both)
     cells = np.arange(6)
     found = []
     for budget in (200, 100_000):

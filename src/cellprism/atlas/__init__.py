@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from cellprism.reader import RunReader
 
 
-def open(path: str | Path) -> RunReader:
-    """Open a run for reading; the same as `cellprism.open_run`."""
-    from cellprism.reader import open_run
+def open(path: str | Path, run: str | None = None) -> RunReader:
+    """Open a run, an exported atlas or the address of an atlas for reading; see `cellprism.atlas.client.open_atlas`."""
+    from cellprism.atlas.client import open_atlas
 
-    return open_run(path)
+    return open_atlas(path, run)

@@ -19,11 +19,14 @@ from cellprism.atlas.featuremap import map_columns, mini_columns
 from cellprism.atlas.files import FORMAT, is_atlas
 from cellprism.atlas.flow import CHAINS_PER_FILE, by_feature, chains, lasting
 from cellprism.atlas.geneindex import gene_index, module_list
+from cellprism.atlas.groupindex import group_index
 from cellprism.atlas.highwayfiles import highway_files
 from cellprism.atlas.morecolumns import more_columns
 from cellprism.atlas.packing import pack_json
 from cellprism.atlas.shards import feature_shards
 from cellprism.atlas.summary import summary
+from cellprism.atlas.tables import copy_tables
+from cellprism.atlas.termindex import term_index
 from cellprism.atlas.topgenes import top_columns
 from cellprism.errors import UserError
 from cellprism.reader import RunReader, open_run
@@ -37,8 +40,6 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).with_name("static")
 """The front end as built."""
-TABLES = ("", "layers/*/", "causal/*/")
-"""Where a run has the tables that people take away."""
 
 
 def export(runs: Sequence[Path], out: Path) -> Path:
@@ -74,10 +75,11 @@ def export(runs: Sequence[Path], out: Path) -> Path:
         entries = []
         for identifier, reader in zip(identifiers, readers, strict=True):
             _write_run(reader, identifier, folder / "runs" / identifier)
-            _copy_tables(reader, folder / "download" / identifier)
+            listing = copy_tables(reader, folder / "download" / identifier)
+            _write(folder / "runs" / identifier / "tables.jz", pack_json(listing))
             entries.append(_entry(reader, identifier))
-        index = {"format": FORMAT, "generator": f"cellprism {__version__}", "mode": "export", "capabilities": [],
-                 "runs": entries}
+        index = {"format": FORMAT, "generator": f"cellprism {__version__}", "mode": "export",
+                 "capabilities": ["tables"], "runs": entries}
         (folder / "atlas.json").write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return Path(out)
 
@@ -102,6 +104,12 @@ def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:
         _write(folder / "dict" / f"{name}.jz", pack_json(content))
     for i, genes in enumerate(gene_index(reader, dictionary)):
         _write(folder / "gene" / f"{i:02x}.jz", pack_json(genes))
+    for i, terms in enumerate(term_index(reader, dictionary)):
+        _write(folder / "term" / f"{i:02x}.jz", pack_json(terms))
+    rows, matrix = group_index(reader, dictionary)
+    _write(folder / "groups" / "matrix.jz", pack_json(matrix))
+    for i, own in enumerate(rows):
+        _write(folder / "groups" / f"{i}.jz", pack_json(own))
     lasted = chains(reader, dictionary)
     _write_flow(reader, dictionary, lasted, folder)
     for name, data in circuit_files(reader, dictionary):
@@ -134,13 +142,6 @@ def _write_flow(reader: RunReader, dictionary: Dictionaries, lasted: list[Chain]
         _write(folder / f"flow/chains/{i}.jz", pack_json(lasted[i * CHAINS_PER_FILE : (i + 1) * CHAINS_PER_FILE]))
     index = {"lasting": lasting(reader), "n_chains": len(lasted), "n_files": n_files, "pairs": pairs}
     _write(folder / "flow/index.jz", pack_json(index))
-
-
-def _copy_tables(reader: RunReader, folder: Path) -> None:
-    for path in sorted(path for place in TABLES for path in reader.path.glob(f"{place}*.parquet")):
-        target = folder / path.relative_to(reader.path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
 
 
 def _entry(reader: RunReader, identifier: str) -> dict[str, Any]:

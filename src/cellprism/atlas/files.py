@@ -12,6 +12,7 @@ from cellprism.atlas.columns import unpack_columns
 from cellprism.atlas.geneindex import N_FILES
 from cellprism.atlas.packing import number, unpack_json
 from cellprism.atlas.shards import SIZE
+from cellprism.atlas.termindex import N_FILES as N_TERM_FILES
 from cellprism.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,6 +25,14 @@ FORMAT = 1
 NO_COUNT = 2**32 - 1
 COLUMN_DIGITS = 4
 """Significant digits of the fractions in column files."""
+
+
+PARTS = {
+    "variance": ("gene", "cell", "rest", "static"), "axis": ("axis", "cosine"),
+    "string": ("n_in_network", "edges", "expected", "effect", "p", "q"),
+    "nearest": ("feature", "cosine", "reliability"),
+}
+"""Parts of a feature's record that are one row of numbers, and their names."""
 
 
 class Missing(LookupError):
@@ -137,12 +146,61 @@ class AtlasRun:
                 | {"label": self._term(row[-1])}
                 for row in record["neighbours"]
             ],
+            **{name: _named(columns, record[name]) for name, columns in PARTS.items() if name in record},
+            "remarks": [_named(("label", "note", "author", "written"), row) for row in record.get("remarks", [])],
             "highways": [
                 _named(("layer", "feature", "count", "pmi", "q"), row[:-1]) | {"label": self._term(row[-1])}
                 for row in record["highways"]
             ],
             "chain": self._chain(record["chain"]),
         }
+
+    def find_genes(self, text: str) -> list[dict[str, Any]]:
+        """The genes whose symbol or identifier contains a text, in any case."""
+        wanted = text.upper()
+        names = zip(self.genes["symbol"], self.genes["id"], self.genes["n_seen"], strict=True)
+        return [{"symbol": symbol, "id": identifier, "n_seen": seen} for symbol, identifier, seen in names
+                if wanted in symbol.upper() or wanted in identifier.upper()]
+
+    def find_terms(self, text: str) -> list[dict[str, Any]]:
+        """The gene sets whose name contains every word of a text, in any case, with the number that names each."""
+        words = text.upper().split()
+        return [{"id": i, **term} for i, term in enumerate(self._terms)
+                if all(word in term["term"].upper() for word in words)]
+
+    def term(self, i: int) -> dict[str, Any]:
+        """A gene set by its number, with the features that carry it; raises `Missing`."""
+        if not 0 <= i < len(self._terms):
+            msg = f"Run {self.id!r} has no gene set {i}; they are numbered 0 to {len(self._terms) - 1}."
+            raise Missing(msg)
+        record = self._json(f"term/{i % N_TERM_FILES:02x}.jz")[str(i)]
+        names = ("layer", "feature", "overlap", "n_genes", "term_size", "genes", "effect", "p", "q")
+        rows = [{**_named(names, row), "genes": [self.genes["symbol"][gene] for gene in row[5]]}
+                for row in record["rows"]]
+        layers = [_named(("layer", "n_features"), row) for row in record["layers"]]
+        return {"id": i, **self._terms[i], "n_tests": record["n"], "layers": layers, "features": rows}
+
+    def groups(self) -> list[dict[str, Any]]:
+        """The groups of cells, with the number that names each."""
+        return [{"id": i, **group} for i, group in enumerate(self._groups)]
+
+    def group(self, i: int) -> list[dict[str, Any]]:
+        """The features that tell a group of cells apart, strongest first within a layer; raises `Missing`."""
+        if not 0 <= i < len(self._groups):
+            msg = f"Run {self.id!r} has no group of cells {i}; it has {len(self._groups)} of them."
+            raise Missing(msg)
+        names = ("layer", "feature", "n_units", "unit", "auroc", "log_ratio", "p", "q")
+        return [_named(names, row[:-1]) | {"label": self._term(row[-1])} for row in self._json(f"groups/{i}.jz")]
+
+    def modules(self, layer: int) -> list[dict[str, Any]]:
+        """The modules of a layer; raises `Missing`."""
+        rows = self._json(f"modules/L{self._known(layer):02d}.jz")
+        return [{**row, "n_features": len(row["features"]), "term": self._term(row["term"])} for row in rows]
+
+    def tables(self) -> list[dict[str, Any]]:
+        """The files under ``download/`` with their sizes and hashes."""
+        files: list[dict[str, Any]] = self._json("tables.jz")["files"]
+        return [{"address": f"/download/{self.id}/{entry['file']}", **entry} for entry in files]
 
     def gene(self, name: str) -> dict[str, Any]:
         """The features of which a gene, named by symbol or identifier in any case, is a top gene."""

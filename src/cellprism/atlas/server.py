@@ -63,7 +63,8 @@ def create_app(path: Path, *, host: str = "127.0.0.1") -> FastAPI:
         description="What the features of a single-cell foundation model mean. Read-only.",
     )
     app.include_router(routes(atlas))
-    index = json.dumps({**atlas.index, "mode": "serve", "capabilities": ["api"]}, ensure_ascii=False).encode()
+    served = {**atlas.index, "mode": "serve", "capabilities": [*atlas.index["capabilities"], "api"]}
+    index = json.dumps(served, ensure_ascii=False).encode()
     tag = f'"{hashlib.sha256(index).hexdigest()[:32]}"'
 
     @app.get("/atlas.json", include_in_schema=False)
@@ -138,6 +139,8 @@ def _kept(run: Path) -> Path | None:
     if not manifest.exists():
         return None
     parts = [__version__, str(FORMAT), sha256(STATIC), sha256(manifest), sha256(run / "run.yaml")]
+    remarks = run / "remarks.parquet"
+    parts += [sha256(remarks)] if remarks.exists() else []
     key = "\n".join(parts) + "\n"
     try:
         if not (is_atlas(cache / "atlas") and (cache / "atlas.key").read_text(encoding="utf-8") == key):

@@ -1,4 +1,4 @@
-"""Everything about each feature, in files of 64 features."""
+"""Everything about each feature, in files of 32 features."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellprism.atlas.geneindex import label_terms
 from cellprism.atlas.highwayfiles import highways_of
+from cellprism.atlas.moreabout import more_about
 from cellprism.atlas.packing import number, whole
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from cellprism.atlas.flow import Chain
     from cellprism.reader import RunReader
 
-SIZE = 64
+SIZE = 32
+MOST_TESTS = 80
+"""Gene sets and groups of a feature at most; the Parquet tables have all."""
 BINS = 24
 KINDS = ("atom", "cofiring", "previous", "next")
 
@@ -51,6 +54,7 @@ def _records(
     neighbours = _neighbour_rows(reader, layer, dictionary)
     highways = highways_of(reader, layer, dictionary)
     histograms = _histogram_rows(reader.histograms(layer))
+    more = more_about(reader, layer)
     nothing = [] if reader.run.absent("histograms", layer) else [0] * BINS
     for row in reader.features(layer).to_dict("records"):
         feature = int(row["feature"])
@@ -75,6 +79,7 @@ def _records(
             "highways": highways.get(feature, []),
             "chain": chained.get(feature),
             "histogram": histograms.get(feature, nothing),
+            **{name: values[feature] for name, values in more.items() if feature in values},
         }
 
 
@@ -85,7 +90,7 @@ def _gene_rows(top: pd.DataFrame) -> Rows:
 def _annotation_rows(table: pd.DataFrame, top: pd.DataFrame, dictionary: Dictionaries) -> Rows:
     """The table names the overlapping genes by symbol; they are among the feature's top genes, which have indices."""
     index = dict(zip(zip(top["feature"], top["symbol"], strict=True), top["gene"], strict=True))
-    table = table.sort_values(["feature", "p", "q", "source", "term"])
+    table = table.sort_values(["feature", "p", "q", "source", "term"]).groupby("feature").head(MOST_TESTS)
     counts = _by_feature(table, ["overlap", "n_genes", "term_size"], ["effect", "p", "q"])
     texts = _by_feature(table, ["source", "term", "genes"], [])
     for feature, rows in counts.items():
@@ -97,6 +102,7 @@ def _annotation_rows(table: pd.DataFrame, top: pd.DataFrame, dictionary: Diction
 
 def _group_rows(table: pd.DataFrame, dictionary: Dictionaries) -> Rows:
     table = table.sort_values(["feature", "auroc", "key", "value"], ascending=[True, False, True, True])
+    table = table.groupby("feature").head(MOST_TESTS)
     table = table.assign(group=[dictionary.groups[pair] for pair in zip(table["key"], table["value"], strict=True)])
     return _by_feature(table, ["group", "n_units", "unit"], ["auroc", "log_ratio", "p", "q"])
 

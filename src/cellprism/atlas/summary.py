@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from cellprism.atlas.morecolumns import more_columns
 from cellprism.atlas.optional import absences
 from cellprism.atlas.packing import clean, number
+from cellprism.atlas.public import public
+from cellprism.atlas.stories import stories
 from cellprism.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,19 +38,9 @@ def summary(reader: RunReader, identifier: str, dictionary: Dictionaries) -> dic
         "background": {"min_seen": None if reader.run.absent("n_seen") else config.annotation.min_firings},
         "layers": [_layer(reader, layer) for layer in reader.layers],
         "findings": _findings(reader, dictionary),
+        "stories": stories(reader, dictionary),
         "provenance": _provenance(reader),
     }
-
-
-def public(value: Any) -> Any:
-    """Config values as they may be published: absolute paths are cut to their last part."""
-    if isinstance(value, dict):
-        return {key: public(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [public(item) for item in value]
-    if isinstance(value, str) and PurePath(value).is_absolute():
-        return PurePath(value).name
-    return value
 
 
 def _cells(reader: RunReader, facts: dict[str, Any]) -> dict[str, Any]:
@@ -66,7 +57,7 @@ def _cells(reader: RunReader, facts: dict[str, Any]) -> dict[str, Any]:
 
 def _layer(reader: RunReader, layer: int) -> dict[str, Any]:
     features = reader.features(layer)
-    rates = reader.rates(layer)
+    rates, controls = reader.rates(layer), reader.controls()
     return {
         "layer": layer,
         "n_features": len(features),
@@ -76,6 +67,7 @@ def _layer(reader: RunReader, layer: int) -> dict[str, Any]:
         "n_modules": len(reader.modules(layer)),
         "metrics": _records(reader.metrics(layer)),
         "rates": _records(rates.drop(columns="layer")),
+        "controls": _records(controls[controls["layer"] == layer].drop(columns="layer")),
         "columns": list(more_columns(reader, layer)),
         "map": clean(reader.run.notes("map", layer)),
     }

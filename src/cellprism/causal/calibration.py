@@ -91,7 +91,7 @@ def calibrate(effects: SourceEffects, *, flips: int = FLIPS, seed: int = 0) -> S
         grid=np.array([one.full.grid for one in layers]),
         null_grid=np.sum([one.full.null_grid for one in layers], axis=0),
         null_mean=np.array([one.full.null_grid[:, *DEFAULT].mean() for one in layers]),
-        null_ranks=np.sum([one.full.null_ranks for one in layers], axis=0),
+        null_ranks=np.array([one.full.null_ranks for one in layers], np.int32),
         null_signs=np.sum([one.full.null_signs for one in layers], axis=0),
         published_counts=np.array([_published_signs(one) for one in layers]),
         null_published=np.sum([one.full.null_published for one in layers], axis=0),

@@ -10,7 +10,8 @@ import pandas as pd
 from scipy import stats
 
 from cellprism.causal.tracing import trace
-from cellprism.runs.schemas import DIRECTION_CONTROLS, TABLES, read_table, write_table
+from cellprism.runs.causal_schemas import DIRECTION_CONTROLS
+from cellprism.runs.schemas import TABLES, read_table, write_table
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,8 @@ from cellprism.causal import published
 from cellprism.causal.calibration import DEFAULT
 from cellprism.causal.edge_rule import AGREEMENT, AGREEMENT_GRID, G_GRID, G, Q
 from cellprism.causal.rates import rate_row
-from cellprism.runs.schemas import EDGES, FDR, PUBLISHED_EDGES, SOURCES, TABLES, TRACE_RATES, write_table
+from cellprism.runs.causal_schemas import EDGES, FDR, PUBLISHED_EDGES, SOURCES, TRACE_RATES
+from cellprism.runs.schemas import TABLES, write_table
 from cellprism.stats.fdr import bh
 
 if TYPE_CHECKING:
@@ -28,13 +29,16 @@ NULL = (
 HALF = "effect found by the thresholds in one half of the cells"
 
 
-def finish(results: Iterable[SourceResult]) -> dict[str, pd.DataFrame]:
+def finish(results: Iterable[SourceResult], *, amplified: bool = False) -> dict[str, pd.DataFrame]:
     """Adjust the p-values over all live tests of the trace and make the tables.
 
     Parameters
     ----------
     results
-        What `calibration.calibrate` gave for each source, all with the same flips and seed; at least one.
+        What `calibration.calibrate` gave for each source, all with the same flips, seed and target layers; at least
+        one. They are read once, one at a time.
+    amplified
+        The edit made the source stronger, so that an edge supports where the target rose.
 
     Returns
     -------
@@ -42,26 +46,59 @@ def finish(results: Iterable[SourceResult]) -> dict[str, pd.DataFrame]:
     """
     import pandas as pd
 
-    every = sorted(results, key=lambda result: result.source)
-    cut = _Cut([r.p_levels for r in every], [r.p_counts for r in every], sum(int(r.live.sum()) for r in every))
-    edges = _rows(every, [result.edges for result in every], list(EDGES.columns))
+    seen = _Seen(results)
+    cut = _Cut(seen.p_levels, seen.p_counts, int(seen.total["live"].sum()))
+    by = ["source", "target_layer", "target"]
+    edges = pd.concat(seen.edges, ignore_index=True)
     edges["q"] = cut.q(edges["p"].to_numpy())
-    edges["sign"] = np.where(edges["effect"] < 0, 1, -1)
-    edges = edges[edges["q"] < Q].sort_values(["source", "target_layer", "target"], ignore_index=True)
-    kept = _rows(every, [result.published for result in every], list(PUBLISHED_EDGES.columns))
+    edges["sign"] = np.where((edges["effect"] < 0) != amplified, 1, -1)
+    edges = edges.loc[edges["q"] < Q, list(EDGES.columns)].sort_values(by, ignore_index=True)
+    kept = pd.concat(seen.published, ignore_index=True)[list(PUBLISHED_EDGES.columns)]
+    rates = _rates(seen, edges, cut.level, side=int(amplified))
     return {
         "edges": edges,
-        "published_edges": kept.sort_values(["source", "target_layer", "target"], ignore_index=True),
-        "sources": _sources(every, edges),
-        "fdr": pd.DataFrame(_fdr(every, len(edges), cut.level), columns=list(FDR.columns)),
-        "trace_rates": pd.DataFrame(_rates(every, edges, cut.level), columns=list(TRACE_RATES.columns)),
+        "published_edges": kept.sort_values(by, ignore_index=True),
+        "sources": _sources(seen, edges),
+        "fdr": pd.DataFrame(_fdr(seen, len(edges), cut.level), columns=list(FDR.columns)),
+        "trace_rates": pd.DataFrame(rates, columns=list(TRACE_RATES.columns)),
     }
 
 
 def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     """Write the tables of a trace into its folder, each atomically."""
     for name, table in tables.items():
-        write_table(folder / f"{name}.parquet", TABLES[name], table)
+        write_table(folder / f"{name}.parquet", TABLES[name], table, notes={"protocol": "calibrated"})
+
+
+class _Seen:
+    """What has to be kept of the results: rows, p-values, and sums of the counts over sources."""
+
+    SUMMED = (
+        "live", "grid", "null_grid", "null_ranks", "null_signs", "published_counts", "null_published", "half_live",
+        "half_passing", "half_null", "half_null_ranks", "split", "null_split",
+    )
+
+    def __init__(self, results: Iterable[SourceResult]) -> None:
+        import pandas as pd
+
+        self.edges: list[pd.DataFrame] = []
+        self.published: list[pd.DataFrame] = []
+        self.sources: list[pd.DataFrame] = []
+        self.p_levels, self.p_counts, self.half_p_levels, self.half_p_counts, self.half_edge_p = (
+            [np.empty(0)], [np.empty(0, np.int64)], [np.empty(0)], [np.empty(0, np.int64)], [np.empty(0)],
+        )
+        self.total: dict[str, np.ndarray] = {}
+        self.flips = 0
+        for one in results:
+            self.flips, self.layers = one.flips, one.layers
+            facts = {"source": one.source, "n_cells": one.n_cells}
+            self.edges.append(pd.DataFrame(one.edges).assign(**facts))
+            self.published.append(pd.DataFrame(one.published).assign(**facts))
+            self.sources.append(_source_rows(one))
+            for name in ("p_levels", "p_counts", "half_p_levels", "half_p_counts", "half_edge_p"):
+                getattr(self, name).append(getattr(one, name))
+            for name in self.SUMMED:
+                self.total[name] = self.total.get(name, 0) + np.asarray(getattr(one, name), np.float64)
 
 
 class _Cut:
@@ -78,52 +115,42 @@ class _Cut:
         return np.asarray(self._q[np.searchsorted(self._levels, p)])
 
 
-def _rows(results: Sequence[SourceResult], parts: Sequence[np.ndarray], columns: list[str]) -> pd.DataFrame:
+def _source_rows(one: SourceResult) -> pd.DataFrame:
     import pandas as pd
 
-    sizes = [len(part) for part in parts]
-    frame = pd.DataFrame(np.concatenate(parts) if parts else None)
-    frame["source"] = np.repeat([result.source for result in results], sizes)
-    frame["n_cells"] = np.repeat([result.n_cells for result in results], sizes)
-    return frame.reindex(columns=columns)
+    return pd.DataFrame({
+        "source": one.source, "target_layer": one.layers, "n_cells": one.n_cells, "live": one.live,
+        "passing": one.grid[:, *DEFAULT], "null_passing": one.null_mean,
+        "published": one.published_counts.sum(axis=1), "published_negative": one.published_counts[:, 0],
+    })
 
 
-def _sources(results: Sequence[SourceResult], edges: pd.DataFrame) -> pd.DataFrame:
+def _sources(seen: _Seen, edges: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
-    table = pd.concat([
-        pd.DataFrame({
-            "source": result.source, "target_layer": result.layers, "n_cells": result.n_cells, "live": result.live,
-            "passing": result.grid[:, *DEFAULT], "null_passing": result.null_mean,
-            "published": result.published_counts.sum(axis=1), "published_negative": result.published_counts[:, 0],
-        })
-        for result in results
-    ], ignore_index=True)
-    by_source = edges.groupby(["source", "target_layer"])["sign"].agg(edges="size", supports=lambda s: (s > 0).sum())
-    table = table.join(by_source, on=["source", "target_layer"])
+    by = ["source", "target_layer"]
+    table = pd.concat(seen.sources, ignore_index=True)
+    counts = edges.assign(supports=edges["sign"] > 0).groupby(by)["supports"].agg(edges="size", supports="sum")
+    table = table.join(counts, on=by)
     table[["edges", "supports"]] = table[["edges", "supports"]].fillna(0).astype("int64")
-    return table[list(SOURCES.columns)]
+    return table[list(SOURCES.columns)].sort_values(by, ignore_index=True)
 
 
-def _fdr(results: Sequence[SourceResult], n_edges: int, level: float) -> list[dict[str, object]]:
-    observed = _total(result.grid.sum(axis=0) for result in results)
-    null = _total(result.null_grid for result in results)
-    flips = results[0].flips
+def _fdr(seen: _Seen, n_edges: int, level: float) -> list[dict[str, object]]:
+    total, flips = seen.total, seen.flips
+    observed, null = total["grid"].sum(axis=0), total["null_grid"]
     sweep = [
         _fdr_row("thresholds", g, agreement, observed[i, j], null[:, i, j])
         for i, g in enumerate(G_GRID) for j, agreement in enumerate(AGREEMENT_GRID)
     ]
-    half = _Cut(
-        [r.half_p_levels for r in results], [r.half_p_counts for r in results], sum(r.half_live for r in results),
-    ).level
-    at_half = sum(int((result.half_edge_p <= half).sum()) for result in results)
-    rules = [
-        ("calibrated", n_edges, _below(_total(r.null_ranks for r in results), level * flips)),
-        ("thresholds:half", sum(r.half_passing for r in results), _total(r.half_null for r in results)),
-        ("calibrated:half", at_half, _below(_total(r.half_null_ranks for r in results), half * flips)),
+    half = _Cut(seen.half_p_levels, seen.half_p_counts, int(total["half_live"])).level
+    at_half = sum(int((p <= half).sum()) for p in seen.half_edge_p)
+    rules: list[tuple[str, float, np.ndarray]] = [
+        ("calibrated", n_edges, _below(total["null_ranks"].sum(axis=0), level * flips)),
+        ("thresholds:half", float(total["half_passing"]), total["half_null"]),
+        ("calibrated:half", at_half, _below(total["half_null_ranks"], half * flips)),
     ]
-    theirs = sum(int(r.published_counts.sum()) for r in results)
-    null_theirs = _total(r.null_published.sum(axis=1) for r in results)
+    theirs, null_theirs = total["published_counts"].sum(), total["null_published"].sum(axis=1)
     return [
         *sweep, *(_fdr_row(rule, G, AGREEMENT, edges, counts) for rule, edges, counts in rules),
         _fdr_row("published", published.D, published.CONSISTENCY, theirs, null_theirs),
@@ -136,7 +163,7 @@ def _below(ranks: np.ndarray, cut: float) -> np.ndarray:
     return np.array([np.interp(cut, np.arange(upto.shape[1]), row) for row in upto])
 
 
-def _fdr_row(rule: str, g: float, agreement: float, edges: int, null: np.ndarray) -> dict[str, object]:
+def _fdr_row(rule: str, g: float, agreement: float, edges: float, null: np.ndarray) -> dict[str, object]:
     low, high = np.quantile(null, [0.05, 0.95])
     share = [float(value / edges) if edges else np.nan for value in (null.mean(), low, high)]
     return {
@@ -146,33 +173,34 @@ def _fdr_row(rule: str, g: float, agreement: float, edges: int, null: np.ndarray
     }
 
 
-def _rates(results: Sequence[SourceResult], edges: pd.DataFrame, level: float) -> list[dict[str, object]]:
-    n = len(results)
-    null_edges = _below(_total(r.null_ranks for r in results), level * results[0].flips)
-    null_signs = _total(r.null_signs for r in results)
-    signs = _total(r.published_counts.sum(axis=0) for r in results)
-    null_published = _total(r.null_published for r in results)
-    split, null_split = _total(r.split for r in results), _total(r.null_split for r in results)
-    n_published, n_supports = int(signs.sum()), int((edges["sign"] > 0).sum())
-    share, null_share = _share(n_supports, len(edges)), _shares(null_signs)
-    theirs, null_theirs = _share(signs[0], n_published), _shares(null_published)
-    again, null_again = _share(split[1], split[0]), _ratio(null_split[:, 1], null_split[:, 0])
-    kept, null_kept = _share(split[3], split[2]), _ratio(null_split[:, 3], null_split[:, 2])
+def _rates(seen: _Seen, edges: pd.DataFrame, level: float, *, side: int) -> list[dict[str, object]]:
+    total, n = seen.total, len(seen.sources)
+    signs, split, null_split = total["published_counts"].sum(axis=0), total["split"], total["null_split"]
+    supports, theirs = _share((edges["sign"] > 0).sum(), len(edges)), _share(signs[side], signs.sum())
+    again, kept = _share(split[1], split[0]), _share(split[3], split[2])
+    null_edges = [_below(ranks, level * seen.flips) for ranks in total["null_ranks"]]
+    by_layer = edges["target_layer"].value_counts()
     return [
-        rate_row("edges_per_source", len(edges) / n, n, "source", null_edges / n, NULL),
-        rate_row("supports", share, len(edges), "edge", null_share, NULL),
-        rate_row("supports", theirs, n_published, "edge", null_theirs, NULL, protocol="published"),
-        rate_row("found_again", again, int(split[0]), HALF, null_again, NULL),
-        rate_row("size_kept", kept, int(split[0]), HALF, null_kept, NULL),
+        rate_row("edges_per_source", len(edges) / n, n, "source", np.sum(null_edges, axis=0) / n, NULL),
+        *(
+            rate_row(
+                "edge_rate", _share(by_layer.get(layer, 0), live), int(live), "live test", null / max(live, 1), NULL,
+                target_layer=int(layer),
+            )
+            for layer, live, null in zip(seen.layers, total["live"], null_edges, strict=True)
+        ),
+        rate_row("supports", supports, len(edges), "edge", _of_side(total["null_signs"], side), NULL),
+        rate_row(
+            "supports", theirs, int(signs.sum()), "edge", _of_side(total["null_published"], side), NULL,
+            protocol="published",
+        ),
+        rate_row("found_again", again, int(split[0]), HALF, _ratio(null_split[:, 1], null_split[:, 0]), NULL),
+        rate_row("size_kept", kept, int(split[0]), HALF, _ratio(null_split[:, 3], null_split[:, 2]), NULL),
     ]
 
 
-def _total(arrays: Iterable[np.ndarray]) -> np.ndarray:
-    return np.asarray(np.sum(list(arrays), axis=0))
-
-
-def _shares(counts: np.ndarray) -> np.ndarray:
-    return _ratio(counts[:, 0], counts.sum(axis=1))
+def _of_side(counts: np.ndarray, side: int) -> np.ndarray:
+    return _ratio(counts[:, side], counts.sum(axis=1))
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -30,6 +30,11 @@ def rate_row(
     return {
         "rate": rate, "target_layer": target_layer, "value": float(value), "n": int(n), "unit": unit,
         "null_mean": float(null.mean()) if len(null) else np.nan, "null_q05": float(low), "null_q95": float(high),
-        "p": float(permutation_p(value, null)) if known else np.nan, "n_permutations": len(null), "null": sentence,
+        "p": two_sided(value, null) if known else np.nan, "n_permutations": len(null), "null": sentence,
         "protocol": protocol,
     }
+
+
+def two_sided(value: float, null: np.ndarray) -> float:
+    """Twice the smaller of the two permutation p-values, at most 1."""
+    return min(1.0, 2 * min(float(permutation_p(value, null)), float(permutation_p(-value, -null))))

@@ -46,7 +46,7 @@ class SourceResult:
     null_mean
         Mean null count at the default thresholds, shape ``(L,)``.
     null_ranks
-        Null edges by the rank of their sum among all flips, shape ``(N, flips // 20)``; see `edge_rule.ranks`.
+        Null edges by the rank of their sum among all flips, shape ``(L, N, flips // 20)``; see `edge_rule.ranks`.
     flips
         Flips behind each p-value and rank.
     null_signs

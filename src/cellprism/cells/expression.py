@@ -20,6 +20,9 @@ _NAME_COLUMNS = (
     "ensembl_id", "gene_ids", "gene_id", "feature_id", "feature_name", "gene_symbol", "gene_name", "gene_symbols",
 )
 
+FRACTIONAL = 0.01
+"""Share of values that are not whole numbers above which a matrix holds something else than raw counts."""
+
 
 @dataclass(frozen=True)
 class Expression:
@@ -76,7 +79,7 @@ def read_expression(path: str, *, layer: str | None = None) -> Expression:
     path
         File name.
     layer
-        AnnData layer that holds the counts, ``"raw"`` for ``.raw``; default ``X``.
+        AnnData layer that holds the counts, ``"raw"`` for ``.raw`` if no layer is called so; default ``X``.
 
     Raises
     ------
@@ -95,7 +98,7 @@ def from_anndata(adata: AnnData, *, layer: str | None = None, source: str = "Ann
     """Take checked counts out of an AnnData; see `read_expression`."""
     matrix, var = _matrix(adata, layer, source)
     counts = sparse.csr_matrix(matrix, dtype=np.float32)
-    _check_counts(counts, adata, layer, source)
+    fractional = _check_counts(counts, adata, layer, source)
     counts.eliminate_zeros()
     return Expression(
         counts=counts,
@@ -104,6 +107,8 @@ def from_anndata(adata: AnnData, *, layer: str | None = None, source: str = "Ann
         names=adata.obs_names.to_numpy(dtype=str),
         obs=adata.obs,
         source=source,
+        notes=(f"{fractional:.0%} of the values are not whole numbers; they are taken for estimated counts.",)
+        if fractional > FRACTIONAL else (),
     )
 
 
@@ -122,16 +127,14 @@ def _read_h5ad(path: Path) -> AnnData:
 
 
 def _matrix(adata: AnnData, layer: str | None, source: str) -> tuple[Any, pd.DataFrame]:
-    if layer == "raw":
-        if adata.raw is None:
-            msg = f"{source} has no .raw: set `cells.layer` to one of {_choices(adata)}."
-            raise UserError(msg)
+    if layer in adata.layers:
+        return adata.layers[layer], adata.var
+    if layer == "raw" and adata.raw is not None:
         return adata.raw.X, adata.raw.var
     if layer is not None:
-        if layer not in adata.layers:
-            msg = f"{source} has no layer {layer!r}: set `cells.layer` to one of {_choices(adata)}."
-            raise UserError(msg)
-        return adata.layers[layer], adata.var
+        missing = ".raw" if layer == "raw" else f"layer {layer!r}"
+        msg = f"{source} has no {missing}: set `cells.layer` to one of {_choices(adata)}."
+        raise UserError(msg)
     if adata.X is None:
         msg = f"{source} has no X: set `cells.layer` to one of {_choices(adata)}."
         raise UserError(msg)
@@ -139,10 +142,12 @@ def _matrix(adata: AnnData, layer: str | None, source: str) -> tuple[Any, pd.Dat
 
 
 def _choices(adata: AnnData) -> str:
-    return ", ".join([*adata.layers, *(["raw"] if adata.raw is not None else [])]) or "X (leave it out)"
+    names = dict.fromkeys([*adata.layers, *(["raw"] if adata.raw is not None else [])])
+    return ", ".join(names) or "X (leave it out)"
 
 
-def _check_counts(counts: sparse.csr_matrix, adata: AnnData, layer: str | None, source: str) -> None:
+def _check_counts(counts: sparse.csr_matrix, adata: AnnData, layer: str | None, source: str) -> float:
+    """Refuse what is not counts; returns the share of values that are not whole numbers."""
     where = f"{source}, {'X' if layer is None else layer}"
     values = counts.data
     if 0 in counts.shape or not len(values):
@@ -160,18 +165,19 @@ def _check_counts(counts: sparse.csr_matrix, adata: AnnData, layer: str | None, 
         msg = f"{where} holds negative values, as scaled data do: {_pointer(adata, layer)}."
         raise UserError(msg)
     fractional = float(np.mean(values != np.round(values)))
-    if fractional > 0.01 and values.max() < 50:
+    if fractional > FRACTIONAL and values.max() < 50:
         msg = (
             f"{where} looks log-normalised ({fractional:.0%} of its values are not integers, the largest is "
             f"{values.max():.2f}): {_pointer(adata, layer)}."
         )
         raise UserError(msg)
+    return fractional
 
 
 def _pointer(adata: AnnData, layer: str | None) -> str:
     """Where the counts are, if one of the other matrices holds whole numbers."""
-    others = {name: adata.layers[name] for name in adata.layers}
-    others |= {"raw": adata.raw.X} if adata.raw is not None else {}
+    others = {"raw": adata.raw.X} if adata.raw is not None else {}
+    others |= {name: adata.layers[name] for name in adata.layers}
     counts = [name for name, matrix in others.items() if name != layer and _looks_like_counts(matrix)]
     if counts:
         return f"set `cells.layer` to {counts[0]}, which holds whole numbers"

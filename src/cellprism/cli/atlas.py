@@ -1,4 +1,4 @@
-"""serve, export."""
+"""serve, export, merge-notes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ Runs = Annotated[list[Path], typer.Argument(help="run directories", metavar="RUN
 def register(app: typer.Typer) -> None:
     app.command()(serve)
     app.command()(export)
+    app.command("merge-notes")(merge_notes)
 
 
 def serve(
@@ -31,15 +32,35 @@ def serve(
 
 def export(
     runs: Runs, out: Annotated[Path, typer.Option(help="directory to write")] = Path("atlas"),
+    as_zip: Annotated[bool, typer.Option("--zip", help="write one zip file, `atlas.zip`, instead")] = False,
 ) -> None:
     """Write the atlas as plain files for any static host.
 
     Example: `cellprism export runs/demo --out atlas`
     """
+    if as_zip:
+        from cellprism.atlas.archive import export_zip
+
+        archive = export_zip(runs, out if out.suffix == ".zip" else out.with_name(f"{out.name}.zip"))
+        typer.echo(f"wrote {archive}: unpack it where it is to be published.")
+        return
     from cellprism.atlas.export import export as write
 
     atlas = write(runs, out)
     typer.echo(f"wrote {atlas}: publish it anywhere, or look at it with `cellprism serve {atlas}`.")
+
+
+def merge_notes(
+    run: Annotated[Path, typer.Argument(help="run directory")],
+    files: Annotated[list[Path], typer.Argument(help="JSON files that the atlas saved", metavar="FILE...")],
+) -> None:
+    """Add readers' own labels and notes to a run, so that its atlas shows them to everybody.
+
+    Example: `cellprism merge-notes runs/demo demo-notes.json`
+    """
+    from cellprism.atlas.remarks import merge_remarks
+
+    typer.echo(f"{run} has {merge_remarks(run, files)} notes now: serve or export it again to show them.")
 
 
 def serve_until_interrupted(paths: Sequence[Path], *, port: int | None) -> None:

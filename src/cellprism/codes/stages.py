@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from cellprism.codes.store import shard_path
+from cellprism.models.speed import Speed
 from cellprism.models.stages import run_model, run_tokens
 from cellprism.runs.files import write_array
 from cellprism.runs.stage import Stage
@@ -30,15 +31,19 @@ def encode(run: Run, _layer: int | None, progress: Progress) -> dict[str, Any]:
     saes = {layer: load(run.file("sae.safetensors", layer)).to(model.device) for layer in run.layers}
     for layer, sae in saes.items():
         write_array(run.file("codes", layer) / "n_features.npy", np.array(sae.n_features))
+    speed = Speed()
     with progress.bar("encoding every position", len(tokens), "cell") as advance:
         for number, cells in enumerate(cell_chunks(tokens)):
             paths = _shard_files(run, number)
             if not all(path.exists() for path in paths):
-                arrays = _encode_cells(model, tokens, cells, saes, run.config.model.token_budget)
+                arrays = _encode_cells(model, tokens, cells, saes, run.config.model.token_budget, speed)
                 for path, array in zip(paths, arrays, strict=True):
                     write_array(path, array)
             advance(len(cells))
-    return {"positions": len(tokens.gene), "bytes_per_position": {n: 4 * sae.width for n, sae in saes.items()}}
+    return {
+        "positions": len(tokens.gene), "bytes_per_position": {n: 4 * sae.width for n, sae in saes.items()},
+        **speed.facts(model),
+    }
 
 
 def _shard_files(run: Run, number: int) -> list[Path]:
@@ -49,6 +54,7 @@ def _shard_files(run: Run, number: int) -> list[Path]:
 
 def _encode_cells(
     model: CellModel, tokens: TokenizedCells, cells: np.ndarray, saes: dict[int, SparseAutoencoder], token_budget: int,
+    speed: Speed,
 ) -> list[np.ndarray]:
     """The arrays of one shard, in the order of `_shard_files`."""
     first, last = tokens.offsets[cells[0]], tokens.offsets[cells[-1] + 1]
@@ -59,9 +65,8 @@ def _encode_cells(
         )
         for layer, sae in saes.items()
     }
-    for positions, layer, h in layer_residuals(
-        model, tokens, cells, layers=tuple(saes), token_budget=token_budget,
-    ):
+    residuals = layer_residuals(model, tokens, cells, layers=tuple(saes), token_budget=token_budget)
+    for positions, layer, h in speed.watch(residuals):
         with torch.inference_mode():
             codes = saes[layer].encode(h)
         index, value = arrays[layer]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 
 from cellprism.errors import UserError
+from cellprism.models.processor import multiplies_bfloat16
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +19,13 @@ if TYPE_CHECKING:
     from cellprism.cells.expression import Expression
     from cellprism.cells.tokenised import TokenLists
     from cellprism.cells.tokens import TokenizedCells
+
+
+BUSY = {"cpu": 512}
+"""Tokens of a batch above which products are no faster for being larger, by device; elsewhere `BUSY_ELSEWHERE`."""
+BUSY_ELSEWHERE = 4096
+SIMILAR = 0.95
+"""Cells shorter than this share of a batch's longest wait for the next batch."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,8 @@ class CellModel(ABC):
     max_length: int
     vocabulary: dict[str, int]
     device: torch.device
+    mask_value: float | None = None
+    """What stands for a hidden value, in models that were trained to predict values rather than genes."""
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
@@ -98,14 +109,20 @@ class CellModel(ABC):
         raise NotImplementedError
 
     def batches(self, tokens: TokenizedCells, cells: np.ndarray, *, token_budget: int) -> Iterator[Batch]:
-        """Batches of the given cells, similar lengths together, at most ``token_budget`` padded tokens each."""
+        """Batches of the given cells, similar lengths together, at most ``token_budget`` padded tokens each.
+
+        A batch that is large enough to keep the machine busy does not take in cells that it would have to pad much.
+        """
         order = cells[np.argsort(tokens.lengths[cells], kind="stable")[::-1]]
+        widths = tokens.lengths[order] + 2
+        busy = BUSY.get(self.device.type, BUSY_ELSEWHERE)
         start = 0
         while start < len(order):
-            width = int(tokens.lengths[order[start]]) + 2
-            stop = start + max(1, token_budget // width)
-            yield self.pad(tokens, order[start:stop])
-            start = stop
+            width = int(widths[start])
+            similar = int(np.count_nonzero(widths[start:] >= SIMILAR * width))
+            rows = min(max(1, token_budget // width), max(similar, math.ceil(busy / width)))
+            yield self.pad(tokens, order[start : start + rows])
+            start += rows
 
     def residuals(self, batch: Batch) -> Iterator[tuple[int, torch.Tensor]]:
         """Yield ``(layer, h)`` after every block in order, without gradients; ``h`` is ``(B, T, d_model)``."""
@@ -132,11 +149,8 @@ def pick_device(name: str) -> torch.device:
 
 
 def pick_dtype(name: str, device: torch.device) -> torch.dtype:
-    """``auto`` is bfloat16 where the device multiplies it in matrix units (CUDA, or a CPU with AMX), else float32."""
+    """``auto`` is bfloat16 where it is faster (CUDA, a CPU with AMX or AVX-512 BF16), else float32."""
     if name != "auto":
         return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
-    if device.type == "cuda":
-        units = torch.cuda.is_bf16_supported()
-    else:
-        units = device.type == "cpu" and torch.cpu._is_amx_tile_supported()
-    return torch.bfloat16 if units else torch.float32
+    faster = {"cuda": torch.cuda.is_bf16_supported, "cpu": multiplies_bfloat16}.get(device.type, lambda: False)
+    return torch.bfloat16 if faster() else torch.float32

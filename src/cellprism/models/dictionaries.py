@@ -43,9 +43,9 @@ def read_dictionary(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         msg = f"no dictionary {path}: copy Geneformer's dictionary files beside the checkpoint."
         raise UserError(msg) from None
-    except (pickle.UnpicklingError, EOFError, AttributeError, ValueError, KeyError, IndexError) as error:
+    except Exception as error:  # a damaged or hostile file can raise anything
         msg = f"{path} is not a plain dictionary ({error}): use Geneformer's own file."
-        raise UserError(msg) from None
+        raise UserError(msg) from error
     if not isinstance(value, dict):
         msg = f"{path} holds a {type(value).__name__}, not a dictionary: use Geneformer's own file."
         raise UserError(msg)

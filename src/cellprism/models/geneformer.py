@@ -10,6 +10,7 @@ import torch
 
 from cellprism.cells.rank_tokens import GeneVocabulary, adopt_tokens, rank_tokens
 from cellprism.errors import UserError
+from cellprism.models.attention import attention, transformers_attention
 from cellprism.models.base import Batch, CellModel, gather, pick_dtype
 from cellprism.models.checkpoints import find_checkpoint, weight_files
 from cellprism.models.dictionaries import find_vocabulary
@@ -89,16 +90,16 @@ class Geneformer(CellModel):
     def block_at(self, layer: int, h: torch.Tensor, batch: Batch, places: torch.Tensor) -> torch.Tensor:
         """As `block`, with queries and everything after attention at ``places`` alone."""
         part = self.bert.bert.encoder.layer[layer]
-        attention, here = part.attention.self, gather(h, places)
+        own, here = part.attention.self, gather(h, places)
 
         def heads(x: torch.Tensor) -> torch.Tensor:
-            return torch.unflatten(x, -1, (attention.num_attention_heads, -1)).transpose(1, 2)
+            return torch.unflatten(x, -1, (own.num_attention_heads, -1)).transpose(1, 2)
 
-        attended = torch.nn.functional.scaled_dot_product_attention(
-            heads(attention.query(here)), heads(attention.key(h)), heads(attention.value(h)),
-            attn_mask=batch.mask[:, None, None, :] if batch.padded else None,
+        attended = attention(
+            heads(own.query(here)), heads(own.key(h)), heads(own.value(h)),
+            batch.mask[:, None, None, :] if batch.padded else None,
         )
-        joined = part.attention.output(attended.transpose(1, 2).flatten(-2), here)
+        joined = part.attention.output(attended.flatten(-2), here)
         out: torch.Tensor = part.output(part.intermediate(joined), joined)
         return out
 
@@ -127,12 +128,12 @@ def load_geneformer(
         Files are missing or do not fit together.
     """
     checkpoint = find_checkpoint(path, subfolder=subfolder, revision=revision)
-    bert = _load_bert(checkpoint.folder, pick_dtype(dtype, device))
+    bert = _load_bert(checkpoint.folder, pick_dtype(dtype, device), device)
     vocabulary = find_vocabulary(Path(dictionaries) if dictionaries else checkpoint.root, bert.config.vocab_size)
     return Geneformer(bert, vocabulary, name=checkpoint.name, device=device, commit=checkpoint.commit)
 
 
-def _load_bert(folder: Path, dtype: torch.dtype) -> Any:
+def _load_bert(folder: Path, dtype: torch.dtype, device: torch.device) -> Any:
     from transformers import BertForMaskedLM
     from transformers.utils import logging
 
@@ -144,8 +145,8 @@ def _load_bert(folder: Path, dtype: torch.dtype) -> Any:
     logging.set_verbosity_error()
     try:
         bert, report = BertForMaskedLM.from_pretrained(
-            folder, attn_implementation="sdpa", dtype=dtype, local_files_only=True, weights_only=True,
-            output_loading_info=True,
+            folder, attn_implementation=transformers_attention(dtype, device), dtype=dtype, local_files_only=True,
+            weights_only=True, output_loading_info=True,
         )
     except Exception as error:
         reason = " ".join(str(error).split())[:200]

@@ -198,9 +198,9 @@ def _held_out_scores(model: Geneformer, tokens: TokenizedCells, cells: np.ndarra
     with torch.inference_mode():
         for batch in model.batches(tokens, cells, token_budget=8192):
             logits, truth = _masked_logits(model, batch, rng)
-            losses.append(float(torch.nn.functional.cross_entropy(logits, truth)))
+            losses.append(torch.nn.functional.cross_entropy(logits, truth, reduction="none"))
             hits.append((logits.argmax(dim=-1) == truth).float())
-    return {"held_out_loss": float(np.mean(losses)), "held_out_accuracy": float(torch.cat(hits).mean())}
+    return {"held_out_loss": float(torch.cat(losses).mean()), "held_out_accuracy": float(torch.cat(hits).mean())}
 
 
 def _frequency_scores(tokens: TokenizedCells, train: np.ndarray, held_out: np.ndarray) -> dict[str, float]:

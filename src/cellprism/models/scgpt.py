@@ -53,6 +53,7 @@ class ScGPT(CellModel):
         self.n_layers = sizes.n_layers
         self.d_model = sizes.d_model
         self.max_length = sizes.max_length
+        self.mask_value = sizes.mask_value
         self._start = [] if protocol == "published" else [vocabulary.tokens["<cls>"]]
 
     def describe(self) -> dict[str, Any]:
@@ -172,6 +173,7 @@ def read_sizes(path: Path) -> Sizes:
             n_layers=int(args["nlayers"]), d_model=int(args["embsize"]), n_heads=int(args["nheads"]),
             d_feedforward=int(args["d_hid"]), n_bins=int(args["n_bins"]), max_length=int(args["max_seq_len"]),
             pad_token=str(args["pad_token"]), pad_value=float(args["pad_value"]),
+            mask_value=float(args.get("mask_value", -1)),
         )
     except KeyError as error:
         msg = f"{path} has no {error}: copy the file that belongs to the checkpoint."

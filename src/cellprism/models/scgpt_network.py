@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from cellprism.models.attention import attention
+
 LARGEST_VALUE = 512.0
 """scGPT cuts values at this before it embeds them."""
 
@@ -24,6 +26,7 @@ class Sizes:
     max_length: int
     pad_token: str
     pad_value: float
+    mask_value: float
 
 
 class _GeneEncoder(nn.Module):
@@ -69,8 +72,7 @@ class _Attention(nn.Module):
             q = q.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
             projected = functional.linear(h, self.in_proj_weight[d:], self.in_proj_bias[d:])
             k, v = projected.unflatten(-1, (2, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
-        attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        out: torch.Tensor = self.out_proj(attended.transpose(1, 2).flatten(-2))
+        out: torch.Tensor = self.out_proj(attention(q, k, v, mask).flatten(-2))
         return out
 
 

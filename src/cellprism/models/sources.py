@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cellprism.cells.expression import Expression, read_expression
+from cellprism.cells.mixture import refuse_mixture
 from cellprism.cells.tokenised import TokenLists, holds_tokens, read_tokenised
 from cellprism.errors import UserError
 from cellprism.runs.config import SOURCE
@@ -120,6 +121,7 @@ def _sample(cells: Cells, config: CellsConfig, seed: int) -> Cells:
 def _read(name: str, config: CellsConfig, model: CellModel, seed: int, progress: Progress) -> Source:
     cells = _sample(choose_cells(read_cells(config), config.where), config, seed)
     labels = _labels(cells, config, pooled=bool(name))
+    refuse_mixture(cells.obs, cells.source, named={*config.where, *config.labels})
     notes = tuple(f"{name}: {note}" if name else note for note in cells.notes)
     for note in notes:
         progress.note(note)

@@ -62,13 +62,16 @@ def tokenize(run: Run, _layer: int | None, progress: Progress) -> dict[str, Any]
     sources = read_sources(run.config.cells, model, run.config.seed, progress)
     tokens = join([source.tokens for source in sources])
     _write(run, sources, tokens)
+    facts = model.describe()
     write_json(run.file("model.json"), {
-        **model.describe(), "layers": layers, "source": " + ".join(source.file for source in sources),
+        **facts, "layers": layers, "source": " + ".join(source.file for source in sources),
         "notes": [note for source in sources for note in source.notes],
         **({"control": run.config.model.control} if run.config.model.control else {}),
     })
     lengths = tokens.lengths
     return {
+        "model": facts.get("name"),
+        "dictionary": facts.get("dictionary"),
         "cells": len(tokens),
         "cells_left_out": sum(source.left_out for source in sources),
         "positions": int(lengths.sum()),

@@ -42,7 +42,7 @@ class ModelConfig(Section):
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where the model runs")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="number format; auto: bfloat16 on CUDA and on CPUs with AMX, else float32",
+        "auto", description="number format; auto: bfloat16 on CUDA and on CPUs that multiply it faster, else float32",
     )
     token_budget: Positive = Field(8192, description="padded tokens per batch")
 

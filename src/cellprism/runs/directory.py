@@ -36,7 +36,12 @@ class Run:
         self.config = config
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r})"
+        return f"Run({self.name!r})"
+
+    @property
+    def name(self) -> str:
+        """Where the run is, for people."""
+        return str(self.path)
 
     def file(self, name: str, layer: int | None = None) -> Path:
         """Path of a file of the run, or of one of its layers."""

@@ -3,45 +3,26 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cellprism.errors import UserError
+from cellprism.runs.ablation_schemas import ABLATION
+from cellprism.runs.causal_schemas import CAUSAL
 from cellprism.runs.files import atomic_path
+from cellprism.runs.layout import BOOL, F32, F64, FEATURE, I32, I64, STR, TERM, Table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
 
-I32, I64, F32, F64, STR, BOOL = pa.int32(), pa.int64(), pa.float32(), pa.float64(), pa.string(), pa.bool_()
-
-
-@dataclass(frozen=True)
-class Table:
-    """The layout of a Parquet table: ``columns`` maps a name to its type and a sentence of documentation."""
-
-    name: str
-    version: int
-    columns: dict[str, tuple[pa.DataType, str]]
-
-    @property
-    def arrow(self) -> pa.Schema:
-        metadata: dict[bytes | str, bytes | str] = {
-            b"cellprism": json.dumps({"table": self.name, "version": self.version}).encode(),
-        }
-        return pa.schema([pa.field(name, kind) for name, (kind, _) in self.columns.items()], metadata=metadata)
-
-
-_FEATURE = {"feature": (I32, "index of the feature in its layer's dictionary")}
 _TEST = {
     "p": (F64, "p-value of the test"),
     "q": (F64, "Benjamini-Hochberg adjusted p within the layer's whole family of tests"),
 }
-_TERM = {"source": (STR, "library of the gene set"), "term": (STR, "name of the gene set")}
 
 CELLS = Table("cells", 1, {
     "cell": (I32, "index of the cell in the run"),
@@ -77,7 +58,7 @@ METRICS = Table("metrics", 1, {
     "unit": (STR, "the unit: position, feature or cell"),
 })
 FEATURES = Table("features", 2, {
-    **_FEATURE,
+    **FEATURE,
     "n_fired": (I64, "positions at which the feature fires"),
     "frequency": (F64, "share of all positions at which the feature fires"),
     "n_cells": (I32, "cells in which the feature fires at least once"),
@@ -89,7 +70,7 @@ FEATURES = Table("features", 2, {
     "rare": (BOOL, "fires, but on fewer than ten cells"),
 })
 TOP_GENES = Table("top_genes", 1, {
-    **_FEATURE,
+    **FEATURE,
     "rank": (I32, "0 is the strongest gene"),
     "gene": (I32, "index of the gene in the run"),
     "symbol": (STR, "gene symbol"),
@@ -100,12 +81,12 @@ TOP_GENES = Table("top_genes", 1, {
     "lower": (F64, "one-sided lower 95 % confidence bound of the mean; genes are ranked by it"),
 })
 HISTOGRAMS = Table("histograms", 1, {
-    **_FEATURE,
+    **FEATURE,
     "bin": (I32, "bin from 0 to 23; bins divide 0 to the feature's largest activation evenly"),
     "count": (I64, "positions with an activation in the bin"),
 })
 ANNOTATIONS = Table("annotations", 1, {
-    **_FEATURE, **_TERM,
+    **FEATURE, **TERM,
     "overlap": (I32, "top genes in the term"),
     "n_genes": (I32, "top genes of the feature"),
     "term_size": (I32, "genes of the term within the background"),
@@ -114,13 +95,13 @@ ANNOTATIONS = Table("annotations", 1, {
     **_TEST,
 })
 RANK_ANNOTATIONS = Table("rank_annotations", 1, {
-    **_FEATURE, **_TERM,
+    **FEATURE, **TERM,
     "term_size": (I32, "genes of the term within the background"),
     "auroc": (F64, "probability that a gene of the term excites the feature more than one seen as often"),
     **_TEST,
 })
 LABELS = Table("labels", 1, {
-    **_FEATURE, **_TERM,
+    **FEATURE, **TERM,
     "q": (F64, "q of the label's test"),
     "n_terms": (I32, "terms of the feature with q below the threshold"),
 })
@@ -136,13 +117,13 @@ MODULES = Table("modules", 1, {
     "n_features": (I32, "member features"),
     "n_edges": (I32, "co-firing edges among the members"),
     "stability": (F64, "mean Jaccard index of the module with its best match over the other Leiden seeds"),
-    **_TERM,
+    **TERM,
     "n_members_with_term": (I32, "members annotated with the term"),
     **_TEST,
 })
-MEMBERS = Table("members", 1, {**_FEATURE, "module": (I32, "module of the feature")})
+MEMBERS = Table("members", 1, {**FEATURE, "module": (I32, "module of the feature")})
 CELLTYPES = Table("celltypes", 1, {
-    **_FEATURE,
+    **FEATURE,
     "key": (STR, "column of obs"),
     "value": (STR, "its value: the cells against the rest"),
     "n_units": (I32, "units in the group: cells, or donors where there are enough"),
@@ -152,18 +133,18 @@ CELLTYPES = Table("celltypes", 1, {
     **_TEST,
 })
 TOP_CELLS = Table("top_cells", 1, {
-    **_FEATURE,
+    **FEATURE,
     "rank": (I32, "0 is the cell with the largest mean"),
     "cell": (I32, "index of the cell in the run"),
     "mean": (F64, "mean activation over all positions of the cell, above 0"),
 })
 MAP = Table("map", 1, {
-    **_FEATURE,
+    **FEATURE,
     "x": (F32, "first coordinate of the layout"),
     "y": (F32, "second coordinate of the layout"),
 })
 NEIGHBOURS = Table("neighbours", 1, {
-    **_FEATURE,
+    **FEATURE,
     "kind": (STR, "atom: decoder cosine in the layer; cofiring: PMI; previous, next: decoder cosine in that layer"),
     "rank": (I32, "0 is the nearest"),
     "neighbour_layer": (I32, "layer of the neighbour"),
@@ -172,7 +153,7 @@ NEIGHBOURS = Table("neighbours", 1, {
     "null_q95": (F64, "95 % quantile of the same best similarity under the null of the kind"),
 })
 STRING_DENSITY = Table("string_density", 1, {
-    **_FEATURE,
+    **FEATURE,
     "n_genes": (I32, "top genes of the feature in the background"),
     "n_in_network": (I32, "of these, genes with an edge to a gene of the background"),
     "edges": (I32, "edges among the top genes"),
@@ -186,25 +167,26 @@ EXPLAINED = Table("explained", 1, {
     "explained_variance": (F64, "share of the variance over positions that it explains"),
 })
 ALIGNMENT = Table("alignment", 1, {
-    **_FEATURE,
+    **FEATURE,
     "axis": (I32, "the nearest principal axis of the layer's residuals, 0 is the strongest"),
     "cosine": (F64, "absolute cosine between the feature's atom and that axis"),
 })
-CHAINS = Table("chains", 1, {
+CHAINS = Table("chains", 2, {
     "chain": (I32, "index of the chain"),
     "first_layer": (I32, "layer in which it is born"),
     "last_layer": (I32, "layer after which it has no match"),
     "n_layers": (I32, "layers it spans"),
     "mean_cosine": (F64, "mean absolute cosine between neighbouring atoms; missing for a single feature"),
+    "kind": (STR, "transient, moderate or persistent: up to a sixth, up to five ninths, more of the run's layers"),
 })
 CHAIN_MEMBERS = Table("chain_members", 1, {
     "chain": (I32, "index of the chain"),
     "layer": (I32, "layer of the feature"),
-    **_FEATURE,
+    **FEATURE,
     "cosine": (F64, "absolute cosine with the member in the layer before; missing for the first"),
 })
 HIGHWAYS = Table("highways", 1, {
-    **_FEATURE,
+    **FEATURE,
     "partner_layer": (I32, "the later layer"),
     "partner": (I32, "feature of that layer that fires at the same positions"),
     "count": (I64, "positions at which both fire"),
@@ -213,14 +195,14 @@ HIGHWAYS = Table("highways", 1, {
     "q": (F64, "Benjamini-Hochberg adjusted p within all pairs of live features of the two layers"),
 })
 VARIANCE = Table("variance", 1, {
-    **_FEATURE,
+    **FEATURE,
     "gene": (F64, "share of the activation's variance over positions explained by which gene it is, adjusted"),
     "cell": (F64, "share explained by which cell it is, adjusted"),
     "rest": (F64, "what is left, at least 0: the gene in its context"),
     "static": (BOOL, "the gene explains at least 80 %: the feature is a static cluster of genes"),
 })
 STABILITY = Table("stability", 1, {
-    **_FEATURE,
+    **FEATURE,
     "n_seeds": (I32, "other seeds that the feature was looked for in; all columns below are means over them"),
     "cosine": (F64, "largest cosine of the feature's atom with an atom of the other dictionary"),
     "same_atom": (F64, "share of seeds with a mutual best match of cosine 0.7 or more"),
@@ -229,7 +211,7 @@ STABILITY = Table("stability", 1, {
     "stability": (F64, "Jaccard index of firings with the feature of the same atom; 0 where there is none"),
 })
 UNLABELLED = Table("unlabelled", 2, {
-    **_FEATURE,
+    **FEATURE,
     "rank": (I32, "place by the worst of the ranks by n_layers, reliability and stability; 0 is the first"),
     "n_layers": (I32, "layers of the feature's chain"),
     "reliability": (F64, "median over its top genes of the lower bound of the mean, over its largest activation"),
@@ -248,6 +230,14 @@ GENE_CLUSTERS = Table("gene_clusters", 1, {
     "consensus": (STR, "genes of at least two members and of 30 % of them, up to 20, commonest first, spaced"),
     "mean_jaccard": (F64, "mean Jaccard index of the top genes of members joined by an edge"),
     "stability": (F64, "mean Jaccard index of the cluster with its best match over the other Leiden seeds"),
+})
+REMARKS = Table("remarks", 1, {
+    "layer": (I32, "layer of the feature"),
+    **FEATURE,
+    "label": (STR, "a reader's own name for it, if any"),
+    "note": (STR, "what the reader has to say, if anything"),
+    "author": (STR, "who wrote it, if they said"),
+    "written": (STR, "when, as ISO 8601"),
 })
 RATES = Table("rates", 1, {
     "rate": (STR, "name of the rate"),
@@ -277,95 +267,11 @@ CONTROLS = Table("controls", 1, {
     "protocol": (STR, "calibrated or published"),
 })
 
-_EDGE = {
-    "source": (I32, "feature of the source layer"),
-    "target_layer": (I32, "a later layer"),
-    "target": (I32, "feature of that layer"),
-}
-_EFFECT = {
-    "effect": (F64, "mean over cells of edited minus clean activation at the positions where the source fires"),
-    "sd": (F64, "standard deviation of the same over cells"),
-}
-EDGES = Table("edges", 1, {
-    **_EDGE, **_EFFECT,
-    "g": (F64, "Hedges' g of the effect over cells"),
-    "agreement": (F64, "share of the cells with an effect other than 0 that have the sign of the mean"),
-    "n_cells": (I32, "cells in which the source fires"),
-    "n_nonzero": (I32, "cells with an effect other than 0"),
-    "p": (F64, "sign-flip p-value"),
-    "q": (F64, "Benjamini-Hochberg adjusted p within all live tests of the trace"),
-    "sign": (I32, "1: supports, taking the source away lowers the target; -1: opposes"),
-    "published": (BOOL, "passes the rule of the published work as well"),
-    "replicated": (BOOL, "same sign and |g| above the threshold in each half of the cells"),
-})
-PUBLISHED_EDGES = Table("published_edges", 1, {
-    **_EDGE,
-    "d": (F64, "effect over its standard deviation"),
-    "consistency": (F64, "larger share of cells above 0 or not above 0"),
-    **_EFFECT,
-    "n_cells": (I32, "cells in which the source fires"),
-})
-SOURCES = Table("sources", 1, {
-    "source": (I32, "feature of the source layer"),
-    "target_layer": (I32, "a later layer"),
-    "n_cells": (I32, "cells in which the source fires"),
-    "live": (I64, "targets of that layer with any effect other than 0: the tests"),
-    "edges": (I64, "edges to that layer"),
-    "supports": (I64, "those of sign 1"),
-    "passing": (I64, "targets that pass the thresholds of size and agreement, whatever their q"),
-    "null_passing": (F64, "the same under sign flips, mean"),
-    "published": (I64, "targets that pass the rule of the published work"),
-    "published_negative": (I64, "those that the edit lowers"),
-})
-FDR = Table("fdr", 1, {
-    "rule": (STR, "thresholds; calibrated: with q < 0.05; published; `:half`: with half of the cells"),
-    "g": (F64, "|g| above; |d| for the published rule"),
-    "agreement": (F64, "agreement above, or reaching 1; consistency for the published rule"),
-    "edges": (I64, "effects that pass"),
-    "null_mean": (F64, "mean number under sign flips"),
-    "null_low": (F64, "5 % quantile of that number over flips"),
-    "null_high": (F64, "95 % quantile of that number over flips"),
-    "fdr": (F64, "null_mean over edges"),
-    "fdr_low": (F64, "null_low over edges"),
-    "fdr_high": (F64, "null_high over edges"),
-    "n_permutations": (I32, "flips, each a whole null graph"),
-})
-TRACE_RATES = Table("trace_rates", 1, {
-    "rate": (STR, "name of the rate"),
-    "target_layer": (I32, "the layer of the targets; -1 for all together"),
-    "value": (F64, "observed rate"),
-    "n": (I64, "units in the denominator"),
-    "unit": (STR, "what is counted"),
-    "null_mean": (F64, "mean of the rate under the null"),
-    "null_q05": (F64, "5 % quantile of the rate under the null"),
-    "null_q95": (F64, "95 % quantile of the rate under the null"),
-    "p": (F64, "one-sided p-value of a rate that large under the null"),
-    "n_permutations": (I32, "permutations of the null"),
-    "null": (STR, "what the null keeps and what it breaks"),
-    "protocol": (STR, "calibrated or published"),
-})
-
-DIRECTION_CONTROLS = Table("direction_controls", 1, {
-    "control": (STR, "none: the trace itself; random: random directions; feature: atoms of other features"),
-    "replicate": (I32, "number of the control of that kind"),
-    "target_layer": (I32, "a later layer"),
-    "sources": (I32, "sources that are in both"),
-    "edges": (I64, "their edges"),
-    "supports": (I64, "those of sign 1"),
-    "passing": (I64, "targets that pass the thresholds of size and agreement, whatever their q"),
-    "null_passing": (F64, "the same under sign flips, mean"),
-    "published": (I64, "targets that pass the rule of the published work"),
-    "more": (I32, "sources with more edges in the trace itself than here"),
-    "fewer": (I32, "sources with fewer"),
-    "p": (F64, "two-sided sign test over sources of more against fewer; missing where all are equal"),
-})
-
 TABLES = {table.name: table for table in (
     CELLS, CELL_LABELS, GENES, TRAINING, METRICS, FEATURES, TOP_GENES, HISTOGRAMS, ANNOTATIONS, RANK_ANNOTATIONS,
     LABELS, COFIRING, MODULES, MEMBERS, CELLTYPES, TOP_CELLS, MAP, NEIGHBOURS, STRING_DENSITY, EXPLAINED,
-    ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, STABILITY, UNLABELLED, GENE_CLUSTERS, RATES,
-    EDGES, PUBLISHED_EDGES, SOURCES, FDR, TRACE_RATES, CONTROLS,
-    DIRECTION_CONTROLS,
+    ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, STABILITY, UNLABELLED, GENE_CLUSTERS, REMARKS, RATES,
+    CONTROLS, *CAUSAL, *ABLATION,
 )}
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cellprism.runs.files import remove_leftovers, sha256, size, write_json
-from cellprism.runs.manifest import environment, write_manifest
+from cellprism.runs.manifest import environment, peak_memory, write_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -185,13 +185,15 @@ def _execute(task: Task, key: str, progress: Progress) -> None:
         task.marker.unlink(missing_ok=True)
         _remove(task.run.path / name for name in task.outputs())
     write_json(task.begun, {"key": key})
-    started = time.time()
+    started, cores = time.time(), time.process_time()
     facts = task.stage.function(task.run, task.layer, progress) or {}
     outputs = {name: task.run.path / name for name in task.outputs()}
     write_json(task.marker, {
         "key": key,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 3),
+        "cpu_seconds": round(time.process_time() - cores, 3),
+        "peak_memory": peak_memory(),
         "outputs": {name: sha256(path) for name, path in outputs.items()},
         "sizes": {name: size(path) for name, path in outputs.items()},
         "inputs": task.inputs(),

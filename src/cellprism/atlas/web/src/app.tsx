@@ -2,6 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { Redirect, Route, Router, Switch } from "wouter-preact";
 import { Icon, Prism } from "./components/icon";
+import { Sources } from "./components/source";
 import { loadAtlas, loadGroups, loadSummary, loadTerms } from "./data/store";
 import type { AtlasIndex, RunEntry } from "./data/types";
 import { lazy, Load, Nothing, useLoad } from "./lib/load";
@@ -19,6 +20,10 @@ const Modules = lazy("modules", () => import("./pages/modules"));
 const Flow = lazy("flow", () => import("./pages/flow"));
 const Circuits = lazy("circuits", () => import("./pages/circuits"));
 const Compare = lazy("compare", () => import("./pages/compare"));
+const Ontology = lazy("ontology", () => import("./pages/ontology"));
+const Cells = lazy("cells", () => import("./pages/cells"));
+const Data = lazy("data", () => import("./pages/data"));
+const Help = lazy("help", () => import("./pages/help"));
 const Methods = lazy("methods", () => import("./pages/methods"));
 
 function Header({ atlas, entry, page }: { atlas: AtlasIndex; entry: RunEntry; page: string }) {
@@ -28,11 +33,15 @@ function Header({ atlas, entry, page }: { atlas: AtlasIndex; entry: RunEntry; pa
     ["Layers", paths.layers(entry.id), ["layers", "layer", "feature"]],
     ["Genes", paths.genes(entry.id), ["genes"]],
     ["Gene list", paths.list(entry.id), ["list"]],
+    ["Ontology", paths.terms(entry.id), ["ontology"]],
+    ["Cell types", paths.groups(entry.id), ["cells"]],
     ["Modules", paths.modules(entry.id), ["modules"]],
     ["Flow", paths.flow(entry.id), ["flow"]],
     ["Circuits", paths.circuits(entry.id), ["circuits"]],
     ["Compare", paths.compare(entry.id), ["compare"]],
+    ["Data", paths.data(entry.id), ["data"]],
     ["Methods", paths.methods(entry.id), ["methods"]],
+    ["Help", paths.help(entry.id), ["help"]],
   ];
   return (
     <header class="top">
@@ -70,6 +79,7 @@ function Pages({ atlas, entry }: { atlas: AtlasIndex; entry: RunEntry }) {
     <Load of={summary}>
       {(summary) => (
         <RunContext.Provider value={{ id: entry.id, atlas, summary }}>
+          <Sources>
           <Switch>
             <Route path="/:run"><Overview /></Route>
             <Route path="/:run/layers"><Layers /></Route>
@@ -81,13 +91,33 @@ function Pages({ atlas, entry }: { atlas: AtlasIndex; entry: RunEntry }) {
             <Route path="/:run/flow"><Flow /></Route>
             <Route path="/:run/circuits"><Circuits /></Route>
             <Route path="/:run/compare"><Compare /></Route>
+            <Route path="/:run/ontology"><Ontology /></Route>
+            <Route path="/:run/cells"><Cells /></Route>
+            <Route path="/:run/data"><Data /></Route>
+            <Route path="/:run/help"><Help /></Route>
             <Route path="/:run/methods"><Methods /></Route>
             <Route><NotFound /></Route>
           </Switch>
+          </Sources>
         </RunContext.Provider>
       )}
     </Load>
   );
+}
+
+/** Keys that work on every page, as long as nothing is being typed. */
+function useKeys(run: string): void {
+  useEffect(() => {
+    const targets: Record<string, string> = { "?": paths.help(run), g: paths.genes(run), t: paths.terms(run) };
+    const keyboard = (event: KeyboardEvent) => {
+      const target = targets[event.key];
+      if (!target || event.altKey || event.ctrlKey || event.metaKey || (event.target as Element).closest("input, textarea, select")) return;
+      event.preventDefault();
+      open(target);
+    };
+    addEventListener("keydown", keyboard);
+    return () => removeEventListener("keydown", keyboard);
+  }, [run]);
 }
 
 function Frame({ atlas }: { atlas: AtlasIndex }) {
@@ -95,6 +125,7 @@ function Frame({ atlas }: { atlas: AtlasIndex }) {
   useEffect(() => scrollTo(0, 0), [path]);
   const [, run = "", page = ""] = path.split("/");
   const first = atlas.runs[0];
+  useKeys(run ? decodeURIComponent(run) : first?.id ?? "");
   if (!first) return <main class="page"><div class="note"><h1>An empty atlas</h1><p>atlas.json lists no runs.</p></div></main>;
   if (!run) return <Redirect to={paths.overview(first.id)} replace />;
   const entry = atlas.runs.find((other) => other.id === decodeURIComponent(run));

@@ -13,6 +13,12 @@ const words: [word: string, meaning: string][] = [
   ["Stability", "Of a module: overlap (Jaccard) with the most similar module found with other seeds, on average; 1 is the same every time."],
   ["Trustworthiness", "Share of a feature's neighbours on the map that are also its neighbours among the atoms, from 0 to 1. What is far apart on the map may still be related."],
   ["Explained variance", "Share of the variance of the residual, about its mean, that the dictionary rebuilds."],
+  ["Reliability", "Of a feature: the lower bound of the mean activation of its typical top gene, as a share of the feature's largest activation."],
+  ["Static", "The gene alone explains at least 80 % of the activation: the feature is a cluster of genes, whatever cell they are in."],
+  ["Frequency-confounded", "The feature fires at more than one position in ten, so that others fire with it often by chance alone."],
+  ["log2 ratio", "Of a cell group: log2 of the mean activation within it over that in the other cells; 0 is no difference, 1 is twice as much."],
+  ["Highway", "Two features of neighbouring layers that fire at the same positions far more often than chance: more than 3 in log2, at q < 0.05."],
+  ["Null", "The same number computed where there is nothing to find, keeping what could mislead and breaking what is claimed."],
   ["Dead, rare", "A dead feature fires nowhere in these cells; a rare one so seldom that its numbers are unsure."],
 ];
 

@@ -1,9 +1,10 @@
 // The tests behind a feature's name: gene sets and cell groups.
 import { useState } from "preact/hooks";
 import type { AnnotationRow, Genes, GroupRow, Groups, Terms } from "../data/types";
-import { auroc, count, number, probability, shortTerm } from "../lib/format";
+import { auroc, count, fixed, number, probability, shortTerm } from "../lib/format";
 import { paths } from "../lib/route";
 import { useRun } from "../lib/run";
+import { from } from "../lib/source";
 
 /** The first rows and a button for the rest. */
 function useFew<T>(rows: T[], few: number): [T[], preact.JSX.Element | null] {
@@ -39,11 +40,11 @@ export function AnnotationTable({ rows, genes, terms }: { rows: AnnotationRow[];
                 <th scope="row" class="term" title={terms.term[term]}>{shortTerm(terms.term[term] ?? "")}</th>
                 <td class="muted">{terms.source[term]}</td>
                 <td class="genes">{shared.map((gene) => <><a href={`#${paths.genes(id, genes.symbol[gene])}`}>{genes.symbol[gene]}</a> </>)}</td>
-                <td class="num">{overlap} / {n}</td>
-                <td class="num">{count(size)}</td>
-                <td class="num">{number(effect)}</td>
-                <td class="num">{probability(p)}</td>
-                <td class={q < 0.05 ? "num strong" : "num"}>{probability(q)}</td>
+                <td class="num" {...from("annotations.overlap")}>{overlap} / {n}</td>
+                <td class="num" {...from("annotations.term_size")}>{count(size)}</td>
+                <td class="num" {...from("annotations.effect")}>{number(effect)}</td>
+                <td class="num" {...from("annotations.p")}>{probability(p)}</td>
+                <td class={q < 0.05 ? "num strong" : "num"} {...from("annotations.q")}>{probability(q)}</td>
               </tr>
             ))}
           </tbody>
@@ -66,18 +67,20 @@ export function GroupTable({ rows, groups }: { rows: GroupRow[]; groups: Groups 
             <th scope="col">Group</th>
             <th scope="col" class="wide">AUROC; tick: chance (0.5)</th>
             <th scope="col" class="num">AUROC</th>
-            <th scope="col" class="num narrow-hide">{unit === "donor" ? "Donors" : "Cells"}</th>
+            <th scope="col" class="num narrow-hide" title="log2 of the mean activation in the group over that in the rest; 0 is chance">log₂ ratio</th>
+          <th scope="col" class="num narrow-hide">{unit === "donor" ? "Donors" : "Cells"}</th>
             <th scope="col" class="num">q</th>
           </tr>
         </thead>
         <tbody>
-          {shown.map(([group, n, , area, , , q]) => (
+          {shown.map(([group, n, , area, ratio, , q]) => (
             <tr key={group} class={q !== null && q < 0.05 ? "" : "unsure"}>
               <th scope="row">{groups.value[group]}{keys.size > 1 && <span class="small muted"> {groups.key[group]}</span>}</th>
               <td class="wide"><span class="bar auroc" aria-hidden="true"><i style={{ width: `${100 * (area ?? 0)}%` }} /><b style={{ left: "50%" }} /></span></td>
-              <td class="num">{auroc(area)}</td>
-              <td class="num narrow-hide">{count(n)}</td>
-              <td class="num">{probability(q)}</td>
+              <td class="num" {...from("celltypes.auroc", { n: `${count(n)} ${unit}s` })}>{auroc(area)}</td>
+              <td class="num narrow-hide" {...from("celltypes.log_ratio")}>{fixed(ratio)}</td>
+              <td class="num narrow-hide" {...from("celltypes.n_units")}>{count(n)}</td>
+              <td class="num" {...from("celltypes.q")}>{probability(q)}</td>
             </tr>
           ))}
         </tbody>

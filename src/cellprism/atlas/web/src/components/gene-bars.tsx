@@ -3,6 +3,7 @@ import type { GeneRow, Genes } from "../data/types";
 import { count, MISSING, number, percent } from "../lib/format";
 import { paths } from "../lib/route";
 import { useRun } from "../lib/run";
+import { from } from "../lib/source";
 
 export function SmallGeneBars({ rows, genes, most }: { rows: [gene: number, mean: number][]; genes: Genes; most: number }) {
   const shown = rows.slice(0, most);
@@ -45,10 +46,10 @@ export function GeneTable({ rows, genes }: { rows: GeneRow[]; genes: Genes }) {
                 {lower !== null && <b style={{ left: `${(100 * Math.max(0, lower)) / top}%` }} />}
               </span>
             </td>
-            <td class="num">{number(mean)}</td>
-            <td class="num narrow-hide">{number(lower)}</td>
-            <td class="num">{count(fired)} / {count(seen)}</td>
-            <td class="num narrow-hide">{fired === null || seen === null ? MISSING : percent(fired / Math.max(1, seen), 0)}</td>
+            <td class="num" {...from("top_genes.mean")}>{number(mean)}</td>
+            <td class="num narrow-hide" {...from("top_genes.lower")}>{number(lower)}</td>
+            <td class="num" {...from("top_genes.fired")}>{count(fired)} / {count(seen)}</td>
+            <td class="num narrow-hide" {...from("top_genes.fired")}>{fired === null || seen === null ? MISSING : percent(fired / Math.max(1, seen), 0)}</td>
           </tr>
         ))}
       </tbody>

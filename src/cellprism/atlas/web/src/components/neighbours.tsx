@@ -3,6 +3,7 @@ import type { NeighbourRow } from "../data/types";
 import { fixed, shortTerm } from "../lib/format";
 import { paths } from "../lib/route";
 import { useRun, type Words } from "../lib/run";
+import { from } from "../lib/source";
 
 const kinds: [kind: string, name: string, measure: string][] = [
   ["atom", "Similar atom", "absolute cosine of the atoms, in this layer"],
@@ -35,7 +36,7 @@ export function Neighbours({ rows, layer: own, words }: { rows: NeighbourRow[]; 
                     <i style={{ width: `${(100 * Math.max(0, similarity ?? 0)) / top}%` }} />
                     {nullQ95 !== null && <b style={{ left: `${(100 * Math.max(0, nullQ95)) / top}%` }} />}
                   </span>
-                  <span class="num small">{fixed(similarity)}</span>
+                  <span class="num small" {...from("neighbours.similarity", { null: nullQ95 === null ? "co-firing pairs that passed their test" : `best of random directions, 95 % below ${fixed(nullQ95)}` })}>{fixed(similarity)}</span>
                 </li>
               ))}
             </ol>

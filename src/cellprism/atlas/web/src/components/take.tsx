@@ -1,9 +1,10 @@
 // What a reader takes away from a page: a table, a picture, or the code that gives the same table.
 import { useState } from "preact/hooks";
-import { chartFile } from "../lib/drawing";
-import { useRun } from "../lib/run";
-import { fileName, save, toCsv, type Cell } from "../lib/save";
+import { chartFile, rasterised } from "../lib/drawing";
+import { absence, useRun } from "../lib/run";
+import { fileName, save, saveBlob, toCsv, type Cell } from "../lib/save";
 import { Icon } from "./icon";
+import { SourceButton } from "./source";
 
 interface CsvProps {
   /** what the file is called after the run */
@@ -12,14 +13,27 @@ interface CsvProps {
   what: string;
   header: string[];
   rows: () => Cell[][];
+  /** the table of the run that the numbers are from, to be had whole and explained */
+  of?: { table: string; layer?: number; name?: string };
 }
 
-export function CsvButton({ name, what, header, rows }: CsvProps) {
-  const { id } = useRun();
+/** The Parquet file of a table, where it is the only one of its layout. */
+function parquet(run: string, { table, layer, name }: NonNullable<CsvProps["of"]>): string | null {
+  if (name !== undefined || table === "rates" || table === "metrics") return null;
+  return `download/${run}/${layer === undefined ? "" : `layers/${String(layer).padStart(2, "0")}/`}${table}.parquet`;
+}
+
+export function CsvButton({ name, what, header, rows, of }: CsvProps) {
+  const { id, summary } = useRun();
+  const whole = of && !absence(summary, of.table, of.layer) ? parquet(id, of) : null;
   return (
-    <button type="button" class="take" aria-label={`Download ${what} as CSV`} onClick={() => save(fileName([id, ...name], "csv"), "text/csv", toCsv(header, rows()))}>
-      <Icon name="down" /> CSV
-    </button>
+    <span class="takes">
+      <button type="button" class="take" aria-label={`Download ${what} as CSV`} onClick={() => save(fileName([id, ...name], "csv"), "text/csv", toCsv(header, rows()))}>
+        <Icon name="down" /> CSV
+      </button>
+      {whole && <a class="take" href={whole} download aria-label={`Download the whole table ${of!.table} as Parquet`}><Icon name="down" /> Parquet</a>}
+      {of && <SourceButton table={of.table} layer={of.layer} what={what} {...(of.name === undefined ? {} : { name: of.name })} />}
+    </span>
   );
 }
 
@@ -32,18 +46,28 @@ interface SvgProps {
   draw?: (caption: string) => string;
 }
 
+/** The picture as SVG and as PNG. */
 export function SvgButton({ name, what, caption, draw }: SvgProps) {
   const { id, atlas, summary } = useRun();
-  const take = (button: HTMLElement) => {
+  const drawn = (button: HTMLElement): string | null => {
     const whole = `${caption} Run “${summary.title}”, ${atlas.generator}; ${location.hash} in its atlas.`;
+    if (draw) return draw(whole);
     const chart = button.closest("figure, section")?.querySelector<SVGSVGElement>("svg.chart");
-    const drawn = draw ? draw(whole) : chart && chartFile(chart, whole);
-    if (drawn) save(fileName([id, ...name], "svg"), "image/svg+xml", drawn);
+    return chart ? chartFile(chart, whole) : null;
+  };
+  const svg = (button: HTMLElement) => {
+    const picture = drawn(button);
+    if (picture) save(fileName([id, ...name], "svg"), "image/svg+xml", picture);
+  };
+  const png = async (button: HTMLElement) => {
+    const picture = drawn(button);
+    if (picture) saveBlob(fileName([id, ...name], "png"), await rasterised(picture));
   };
   return (
-    <button type="button" class="take" aria-label={`Download ${what} as SVG`} onClick={(event) => take(event.currentTarget)}>
-      <Icon name="down" /> SVG
-    </button>
+    <span class="takes picture">
+      <button type="button" class="take" aria-label={`Download ${what} as SVG`} onClick={(event) => svg(event.currentTarget)}><Icon name="down" /> SVG</button>
+      <button type="button" class="take" aria-label={`Download ${what} as PNG`} onClick={(event) => void png(event.currentTarget)}><Icon name="down" /> PNG</button>
+    </span>
   );
 }
 

@@ -1,10 +1,10 @@
 // Every file is asked for once; a failed request may be tried again.
 import { readColumns, readFeatureMap, readMini, readTopGenes, type FeatureMap, type TopGenes } from "./columns";
 import { DataError, readJson } from "./read";
-import type { AtlasIndex, Feature, GeneHit, Genes, Groups, Module, Summary, Terms } from "./types";
+import type { AtlasIndex, Feature, GeneHit, Genes, GroupHit, Groups, MatrixCell, Module, Summary, Tables, TermRecord, Terms } from "./types";
 
 const FORMAT = 1;
-const SHARD = 64;
+const SHARD = 32;
 const cache = new Map<string, Promise<unknown>>();
 
 export function once<T>(key: string, load: () => Promise<T>): Promise<T> {
@@ -36,6 +36,10 @@ export const loadTerms = (run: string) => json<Terms>(`runs/${run}/dict/terms.jz
 export const loadGroups = (run: string) => json<Groups>(`runs/${run}/dict/groups.jz`);
 export const loadModules = (run: string, layer: number) => json<Module[]>(`runs/${run}/modules/L${two(layer)}.jz`);
 
+export const loadTables = (run: string) => json<Tables>(`runs/${run}/tables.jz`);
+export const loadGroupHits = (run: string, group: number) => json<GroupHit[]>(`runs/${run}/groups/${group}.jz`);
+export const loadMatrix = (run: string) => json<MatrixCell[][]>(`runs/${run}/groups/matrix.jz`);
+
 export function loadMap(run: string, layer: number): Promise<FeatureMap> {
   const path = `runs/${run}/map/L${two(layer)}.bin`;
   return once(path, () => readFeatureMap(path));
@@ -65,7 +69,12 @@ export async function loadFeature(run: string, layer: number, feature: number): 
   return found;
 }
 
+const shard = (i: number) => (i % 256).toString(16).padStart(2, "0");
+
 export async function loadGeneHits(run: string, gene: number): Promise<GeneHit[]> {
-  const shard = (gene % 256).toString(16).padStart(2, "0");
-  return (await json<Record<string, GeneHit[]>>(`runs/${run}/gene/${shard}.jz`))[gene] ?? [];
+  return (await json<Record<string, GeneHit[]>>(`runs/${run}/gene/${shard(gene)}.jz`))[gene] ?? [];
+}
+
+export async function loadTerm(run: string, term: number): Promise<TermRecord> {
+  return (await json<Record<string, TermRecord>>(`runs/${run}/term/${shard(term)}.jz`))[term] ?? { n: 0, layers: [], rows: [] };
 }

@@ -77,6 +77,7 @@ export interface Summary {
   absent: { table: string; layers: number[] | null; reason: string }[];
   layers: LayerSummary[];
   findings: Finding[];
+  stories: Story[];
   provenance: { environment: Record<string, unknown>; config: unknown; stages: Stage[] };
 }
 
@@ -133,6 +134,62 @@ export interface Feature {
   /** the features that it goes on as, layer by layer */
   chain: [firstLayer: number, features: number[], cosines: number[], terms: Maybe[]] | null;
   histogram: number[];
+  /** parts that not every run and not every feature has */
+  variance?: [gene: Maybe, cell: Maybe, rest: Maybe, fixed: boolean];
+  axis?: [axis: Maybe, cosine: Maybe];
+  string?: [nInNetwork: Maybe, edges: Maybe, expected: Maybe, effect: Maybe, p: Maybe, q: Maybe];
+  nearest?: [feature: Maybe, cosine: Maybe, reliability: Maybe];
+  remarks?: [label: string | null, note: string | null, author: string | null, written: string | null][];
+}
+
+export type GroupHit = [
+  layer: number, feature: number, nUnits: number, unit: string, auroc: Maybe, logRatio: Maybe, p: Maybe, q: Maybe,
+  term: Maybe,
+];
+/** features of a layer that tell a group apart, the largest AUROC and its feature */
+export type MatrixCell = [n: number, auroc: Maybe, feature: Maybe];
+
+export type TermHit = [
+  layer: number, feature: number, overlap: Maybe, nGenes: Maybe, termSize: Maybe, genes: number[], effect: Maybe,
+  p: Maybe, q: Maybe,
+];
+
+export interface TermRecord {
+  /** tests of features that share genes with the term */
+  n: number;
+  /** features of each layer that carry it at q < 0.05 */
+  layers: [layer: number, features: number][];
+  rows: TermHit[];
+}
+
+export interface TableFile {
+  file: string;
+  table?: string;
+  rows?: number;
+  /** rates or metrics that the file holds */
+  names?: string[];
+  bytes: number;
+  sha256: string;
+  stage?: string | null;
+  notes?: Record<string, unknown>;
+}
+
+export interface Tables {
+  command: string;
+  seed: number;
+  tables: Record<string, { version: number; columns: [name: string, type: string, meaning: string][] }>;
+  files: TableFile[];
+}
+
+export interface Story {
+  kind: string;
+  layer: number;
+  feature: number | null;
+  module: number | null;
+  term: number | null;
+  group: number | null;
+  genes: [gene: number, mean: number][];
+  evidence: [table: string, column: string, value: number | null][];
 }
 
 export type GeneHit = [layer: number, feature: number, rank: number, lower: Maybe, fired: Maybe, seen: Maybe, term: Maybe];

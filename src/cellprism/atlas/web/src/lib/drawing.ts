@@ -49,5 +49,16 @@ export function chartFile(chart: SVGSVGElement, caption: string): string {
   return framed([...chart.children].map(plain).join(""), { width, height }, caption);
 }
 
+/** The pixels of an SVG file, twice as many as its size says. */
+export async function rasterised(svg: string): Promise<Blob> {
+  const image = new Image();
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [image.width * 2, image.height * 2];
+  canvas.getContext("2d")!.drawImage(image, 0, 0, canvas.width, canvas.height);
+  return new Promise((resolve, reject) => canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("the picture could not be drawn"))), "image/png"));
+}
+
 /** What is laid over a picture, such as names, ready for `framed`. */
 export const overlay = (svg: SVGSVGElement) => [...svg.children].map(plain).join("");

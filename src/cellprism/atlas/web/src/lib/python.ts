@@ -8,13 +8,10 @@ import type { Limits, Place, TraceEntry } from "./circuits";
 
 const quoted = (text: string) => JSON.stringify(text);
 
-/** Name of the run's directory, as its configuration has it. */
-function directory(summary: Summary): string {
-  const { out } = (summary.provenance.config ?? {}) as { out?: unknown };
-  return typeof out === "string" ? out : summary.id;
-}
+/** The client reads the very atlas that the page is part of; it takes the run's directory as well. */
+const opened = (summary: Summary) => `cp.atlas.open(${quoted(new URL(".", document.baseURI).href)}, run=${quoted(summary.id)})`;
 
-const opening = (summary: Summary) => ["import cellprism as cp", "", `run = cp.open_run(${quoted(directory(summary))})  # the run's directory`];
+const opening = (summary: Summary) => ["import cellprism as cp", "", `run = ${opened(summary)}`];
 
 const columns: Record<SortKey, string> = {
   feature: "feature", label: "label", q: "label_q", terms: "n_terms", group: "group_value", auroc: "group_auroc",
@@ -78,7 +75,7 @@ export function layerCode(summary: Summary, groups: Groups, { layer, text, mode,
   return [...lines, `table = table.sort_values(${by}${order})`, ""].join("\n");
 }
 
-export function featureCode(summary: Summary, layer: number, feature: number): string {
+export function featureCode(summary: Summary, layer: number, feature: number, highways: boolean): string {
   const of = (table: string) => `run.${table}(${layer}).query("feature == ${feature}")`;
   return [
     ...opening(summary),
@@ -86,10 +83,48 @@ export function featureCode(summary: Summary, layer: number, feature: number): s
     `gene_sets = ${of("annotations")}.sort_values("p")`,
     `groups = ${of("celltypes")}.sort_values("auroc", ascending=False)`,
     `neighbours = ${of("neighbours")}.sort_values(["kind", "rank"])`,
-    `highways = ${of("highways")}.sort_values("pmi", ascending=False)`,
+    ...(highways ? [`highways = ${of("highways")}.sort_values("pmi", ascending=False)`] : []),
     `histogram = ${of("histograms")}.sort_values("bin")`,
     "",
   ].join("\n");
+}
+
+export function termCode(summary: Summary, source: string, term: string): string {
+  return [
+    "import pandas as pd", ...opening(summary),
+    "tests = pd.concat([run.annotations(layer).assign(layer=layer) for layer in run.layers], ignore_index=True)",
+    `found = tests[(tests["source"] == ${quoted(source)}) & (tests["term"] == ${quoted(term)})]`,
+    'found = found.sort_values(["q", "layer", "feature"])',
+    "",
+  ].join("\n");
+}
+
+export function groupCode(summary: Summary, key: string, value: string): string {
+  return [
+    "import pandas as pd", ...opening(summary),
+    "tests = pd.concat([run.celltypes(layer).assign(layer=layer) for layer in run.layers], ignore_index=True)",
+    `found = tests[(tests["key"] == ${quoted(key)}) & (tests["value"] == ${quoted(value)})]`,
+    'found = found[(found["q"] < 0.05) & (found["auroc"] > 0.5)].sort_values(["auroc", "layer", "feature"], ascending=[False, True, True])',
+    "",
+  ].join("\n");
+}
+
+export function modulesCode(summary: Summary, layer: number): string {
+  return [...opening(summary), `modules = run.modules(${layer})`, `members = run.members(${layer}).sort_values("feature")`, ""].join("\n");
+}
+
+export function overviewCode(summary: Summary): string {
+  return [
+    "import pandas as pd", ...opening(summary), "rates = run.rates()",
+    "metrics = pd.concat([run.metrics(layer).assign(layer=layer) for layer in run.layers], ignore_index=True)",
+    "findings = run.findings()", "",
+  ].join("\n");
+}
+
+/** Everything that the client can be asked, for the page about it. */
+export function clientCode(summary: Summary): string {
+  const layer = summary.layers[0]?.layer ?? 0;
+  return [...opening(summary), "run.layers", `run.features(${layer}).head()`, "run.rates()", ""].join("\n");
 }
 
 export function geneCode(summary: Summary, gene: number, symbol: string): string {
@@ -118,7 +153,7 @@ export function compareCode([one, a]: [Summary, number], [other, b]: [Summary, n
     : `run.genes().query("n_seen >= ${summary.background.min_seen}")["symbol"]`);
   return [
     "import cellprism as cp", "import numpy as np", "import pandas as pd", "from scipy.stats import false_discovery_control, hypergeom", "",
-    `sides = [(cp.open_run(${quoted(directory(one))}), ${a}), (cp.open_run(${quoted(directory(other))}), ${b})]  # runs' directories`,
+    `sides = [(${opened(one)}, ${a}), (${opened(other)}, ${b})]`,
     "possible = []",
     ...[one, other].map((summary, i) => `run, at = sides[${i}]; possible.append(set(${named(summary)}.str.upper()))`),
     "background = possible[0] & possible[1]", "",

@@ -49,6 +49,10 @@ export const paths = {
   feature: (run: string, layer: number, feature: number) => address(run, `/feature/${layer}/${feature}`),
   genes: (run: string, gene = "") => address(run, "/genes", { gene }),
   list: (run: string, genes: string[] = []) => address(run, "/list", { genes: genes.join(" ") }),
+  terms: (run: string, term = "") => address(run, "/ontology", { term }),
+  groups: (run: string, query: Query = {}) => address(run, "/cells", query),
+  data: (run: string) => address(run, "/data"),
+  help: (run: string) => address(run, "/help"),
   modules: (run: string, layer?: number) =>
     address(run, "/modules", layer === undefined ? {} : { layer: String(layer) }),
   flow: (run: string, query?: Query) => address(run, "/flow", query),

@@ -8,9 +8,11 @@ const written = (cell: Cell) => (cell === null || cell === undefined || Number.i
 /** Rows as comma-separated values (RFC 4180), missing numbers as empty fields. */
 export const toCsv = (header: string[], rows: Cell[][]) => [header, ...rows].map((row) => `${row.map(written).join(",")}\r\n`).join("");
 
-export function save(name: string, type: string, text: string): void {
+export const save = (name: string, type: string, text: string) => saveBlob(name, new Blob([text], { type: `${type};charset=utf-8` }));
+
+export function saveBlob(name: string, blob: Blob): void {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type: `${type};charset=utf-8` }));
+  link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);

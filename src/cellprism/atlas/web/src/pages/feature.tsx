@@ -3,10 +3,13 @@ import { useEffect } from "preact/hooks";
 import { Causes } from "../components/causes";
 import { GoesOn } from "../components/chains";
 import { AnnotationTable, GroupTable } from "../components/evidence";
+import { flags, MoreAbout } from "../components/feature-more";
 import { GeneTable } from "../components/gene-bars";
 import { Histogram } from "../components/histogram";
 import { Icon } from "../components/icon";
 import { Neighbours } from "../components/neighbours";
+import { OwnLabel, Remarks } from "../components/remarks";
+import { From } from "../components/source";
 import { CsvButton, PythonCell, SvgButton } from "../components/take";
 import { loadFeature, loadGenes, loadModules } from "../data/store";
 import type { Feature, Genes, LayerSummary, Module, NeighbourRow } from "../data/types";
@@ -30,10 +33,10 @@ function Facts({ feature, layer, modules, words }: { feature: Feature; layer: nu
   const module = feature.module;
   return (
     <dl class="tiles">
-      <div><dt>Fires at</dt><dd class="num">{share(feature.frequency)}</dd><dd class="small muted">{count(feature.n_fired)} of {count(cells.n_positions)} positions</dd></div>
-      <div><dt>In cells</dt><dd class="num">{count(feature.n_cells)}</dd><dd class="small muted">{feature.n_cells === null ? "not known" : <>of {count(cells.n_cells)}</>}</dd></div>
-      <div><dt>On genes</dt><dd class="num">{count(feature.n_genes)}</dd><dd class="small muted">{feature.n_genes === null ? "not known" : <>of {count(cells.n_genes)}</>}</dd></div>
-      <div><dt>Activation</dt><dd class="num">{number(feature.mean_value)}</dd><dd class="small muted">mean where it fires{feature.max_value !== null && <>; largest {number(feature.max_value)}</>}</dd></div>
+      <div><dt>Fires at</dt><dd><From of="features.frequency" n={`${count(cells.n_positions)} positions`}>{share(feature.frequency)}</From></dd><dd class="small muted">{count(feature.n_fired)} of {count(cells.n_positions)} positions</dd></div>
+      <div><dt>In cells</dt><dd><From of="features.n_cells">{count(feature.n_cells)}</From></dd><dd class="small muted">{feature.n_cells === null ? "not known" : <>of {count(cells.n_cells)}</>}</dd></div>
+      <div><dt>On genes</dt><dd><From of="features.n_genes">{count(feature.n_genes)}</From></dd><dd class="small muted">{feature.n_genes === null ? "not known" : <>of {count(cells.n_genes)}</>}</dd></div>
+      <div><dt>Activation</dt><dd><From of="features.mean_value" n={`${count(feature.n_fired)} positions`}>{number(feature.mean_value)}</From></dd><dd class="small muted">mean where it fires{feature.max_value !== null && <>; largest {number(feature.max_value)}</>}</dd></div>
       <div>
         <dt>Module</dt>
         {module === null
@@ -47,13 +50,13 @@ function Facts({ feature, layer, modules, words }: { feature: Feature; layer: nu
 function Label({ feature, about, words }: { feature: Feature; about: LayerSummary; words: Words }) {
   const rate = about.rates.find((other) => other.rate === "annotated");
   const beside = rate && (
-    <span class="muted"> In this layer {percent(rate.value)} of the features are annotated ({nullPhrase(rate)}).</span>
+    <span class="muted"> In this layer <From of="rates.value" name="annotated" n={`${count(rate.n)} features`} null={rate.null}>{percent(rate.value)}</From> of the features are annotated ({nullPhrase(rate)}).</span>
   );
   const { label } = feature;
   if (label) {
     return (
       <p class="lede">
-        {words.terms.source[label.term]} · {label.q === null ? "q not published" : `q = ${probability(label.q)}`}{label.n_terms > 1 && <> · one of {plural(label.n_terms, "term")} below the threshold</>}.{beside}
+        {words.terms.source[label.term]} · {label.q === null ? "q not published" : <>q = <From of="labels.q" null={rate ? nullPhrase(rate) : ""}>{probability(label.q)}</From></>}{label.n_terms > 1 && <> · one of {plural(label.n_terms, "term")} below the threshold</>}.{beside}
       </p>
     );
   }
@@ -83,8 +86,8 @@ function Body({ data, about, words }: { data: Data; about: LayerSummary; words: 
         <h1>{name}</h1>
         <Label feature={feature} about={about} words={words} />
         <p class="chips">
-          {feature.dead && <span class="flag">dead: never fires</span>}
-          {feature.rare && <span class="flag">rare: fires at {plural(feature.n_fired, "position")}, so every number here is unsure</span>}
+          {flags(feature).map(([name, why]) => <span key={name} class="flag"><b>{name}</b>: {why}</span>)}
+          <OwnLabel layer={layer} feature={feature.feature} />
           {!feature.dead && <a class="button" href={`#${paths.layer(id, layer, { feature: String(feature.feature) })}`}><Icon name="map" /> Show on the map</a>}
         </p>
       </header>
@@ -93,7 +96,7 @@ function Body({ data, about, words }: { data: Data; about: LayerSummary; words: 
         <section class="panel" aria-labelledby="genes">
           <div class="panel-head">
             <h2 id="genes">Top genes</h2>
-            {feature.genes.length > 0 && <CsvButton name={[...called, "genes"]} what="the top genes" header={["rank", "gene", "id", "seen", "fired", "mean", "sd", "lower"]} rows={() => feature.genes.map(([gene, ...row], rank) => [rank + 1, genes.symbol[gene], genes.id[gene], ...row])} />}
+            {feature.genes.length > 0 && <CsvButton name={[...called, "genes"]} what="the top genes" of={{ table: "top_genes", layer }} header={["rank", "gene", "id", "seen", "fired", "mean", "sd", "lower"]} rows={() => feature.genes.map(([gene, ...row], rank) => [rank + 1, genes.symbol[gene], genes.id[gene], ...row])} />}
           </div>
           {feature.genes.length
             ? <GeneTable rows={feature.genes} genes={genes} />
@@ -103,7 +106,7 @@ function Body({ data, about, words }: { data: Data; about: LayerSummary; words: 
           <section class="panel" aria-labelledby="groups">
             <div class="panel-head">
               <h2 id="groups">Cell groups</h2>
-              {feature.groups.length > 0 && <CsvButton name={[...called, "groups"]} what="the cell groups" header={["key", "group", "n_units", "unit", "auroc", "log_ratio", "p", "q"]} rows={() => feature.groups.map(([group, ...row]) => [words.groups.key[group], words.groups.value[group], ...row])} />}
+              {feature.groups.length > 0 && <CsvButton name={[...called, "groups"]} what="the cell groups" of={{ table: "celltypes", layer }} header={["key", "group", "n_units", "unit", "auroc", "log_ratio", "p", "q"]} rows={() => feature.groups.map(([group, ...row]) => [words.groups.key[group], words.groups.value[group], ...row])} />}
             </div>
             {feature.groups.length ? <GroupTable rows={feature.groups} groups={words.groups} /> : <p class="empty">{why || lacks("celltypes") || "These cells have no labels to compare by, or the feature fires in too few of them."}</p>}
           </section>
@@ -113,7 +116,7 @@ function Body({ data, about, words }: { data: Data; about: LayerSummary; words: 
               {feature.histogram.length > 0 && feature.max_value !== null && !feature.dead && (
                 <span class="chips">
                   <SvgButton name={[...called, "histogram"]} what="the histogram" caption={`How strongly feature ${feature.feature} of layer ${layer} (${name}) fires: positions by activation, log scale; ${count(feature.n_fired)} positions.`} />
-                  <CsvButton name={[...called, "histogram"]} what="the histogram" header={["from", "to", "positions"]} rows={() => feature.histogram.map((n, i, all) => [(i * feature.max_value!) / all.length, ((i + 1) * feature.max_value!) / all.length, n])} />
+                  <CsvButton name={[...called, "histogram"]} what="the histogram" of={{ table: "histograms", layer }} header={["from", "to", "positions"]} rows={() => feature.histogram.map((n, i, all) => [(i * feature.max_value!) / all.length, ((i + 1) * feature.max_value!) / all.length, n])} />
                 </span>
               )}
             </div>
@@ -126,7 +129,7 @@ function Body({ data, about, words }: { data: Data; about: LayerSummary; words: 
       <section class="panel" aria-labelledby="annotations">
         <div class="panel-head">
           <h2 id="annotations">Gene sets among the top genes</h2>
-          {feature.annotations.length > 0 && <CsvButton name={[...called, "gene-sets"]} what="the gene sets" header={["source", "term", "overlap", "n_genes", "term_size", "genes", "effect", "p", "q"]} rows={() => feature.annotations.map(([term, overlap, n, size, shared, ...row]) => [words.terms.source[term], words.terms.term[term], overlap, n, size, shared.map((gene) => genes.symbol[gene]).join(" "), ...row])} />}
+          {feature.annotations.length > 0 && <CsvButton name={[...called, "gene-sets"]} what="the gene sets" of={{ table: "annotations", layer }} header={["source", "term", "overlap", "n_genes", "term_size", "genes", "effect", "p", "q"]} rows={() => feature.annotations.map(([term, overlap, n, size, shared, ...row]) => [words.terms.source[term], words.terms.term[term], overlap, n, size, shared.map((gene) => genes.symbol[gene]).join(" "), ...row])} />}
         </div>
         {feature.annotations.length
           ? <AnnotationTable rows={feature.annotations} genes={genes} terms={words.terms} />
@@ -136,8 +139,8 @@ function Body({ data, about, words }: { data: Data; about: LayerSummary; words: 
         <div class="panel-head">
           <h2 id="neighbours">Features like it</h2>
           <span class="chips">
-          {feature.highways.length > 0 && <CsvButton name={[...called, "highways"]} what="the highways" header={["layer", "feature", "positions", "pmi", "q", "label"]} rows={() => feature.highways.map(([at, other, n, pmi, q, term]) => [at, other, n, pmi, q, words.terms.term[term ?? -1]])} />}
-          {feature.neighbours.length > 0 && <CsvButton name={[...called, "neighbours"]} what="the features like it" header={["kind", "layer", "feature", "similarity", "null_q95", "label"]} rows={() => feature.neighbours.map(([kind, at, other, similarity, nullQ95, term]) => [kind, at, other, similarity, nullQ95, words.terms.term[term ?? -1]])} />}
+            {feature.highways.length > 0 && <CsvButton name={[...called, "highways"]} what="the highways" of={{ table: "highways" }} header={["layer", "feature", "positions", "pmi", "q", "label"]} rows={() => feature.highways.map(([at, other, n, pmi, q, term]) => [at, other, n, pmi, q, words.terms.term[term ?? -1]])} />}
+            {near.length > 0 && <CsvButton name={[...called, "neighbours"]} what="the features like it" of={{ table: "neighbours", layer }} header={["kind", "layer", "feature", "similarity", "null_q95", "label"]} rows={() => near.map(([kind, at, other, similarity, nullQ95, term]) => [kind, at, other, similarity, nullQ95, words.terms.term[term ?? -1]])} />}
           </span>
         </div>
         {feature.chain && <GoesOn chain={feature.chain} layer={layer} words={words} />}
@@ -146,7 +149,9 @@ function Body({ data, about, words }: { data: Data; about: LayerSummary; words: 
           : <p class="empty">{why || lacks("neighbours") || "No neighbour was stored for this feature."}</p>}
       </section>
       {!feature.dead && <Causes layer={layer} feature={feature.feature} words={words} />}
-      <PythonCell code={featureCode(summary, layer, feature.feature)} />
+      <MoreAbout feature={feature} layer={layer} />
+      <Remarks feature={feature} layer={layer} />
+      <PythonCell code={featureCode(summary, layer, feature.feature, feature.highways.length > 0)} />
     </>
   );
 }
@@ -162,7 +167,7 @@ function Page({ about, feature }: { about: LayerSummary; feature: number }) {
   const last = about.n_features - 1;
   useEffect(() => {
     const keyboard = (event: KeyboardEvent) => {
-      if (event.target instanceof HTMLInputElement || event.altKey || event.ctrlKey || event.metaKey) return;
+      if (event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement || event.altKey || event.ctrlKey || event.metaKey) return;
       if (event.key === "[" && feature > 0) open(paths.feature(id, layer, feature - 1));
       if (event.key === "]" && feature < last) open(paths.feature(id, layer, feature + 1));
     };
@@ -179,7 +184,7 @@ function Page({ about, feature }: { about: LayerSummary; feature: number }) {
           {feature < last && <a class="button" aria-keyshortcuts="]" href={`#${paths.feature(id, layer, feature + 1)}`}>{feature + 1} <Icon name="right" /></a>}
         </span>
       </nav>
-      <Load of={words}>{(words) => <Load of={data}>{(data) => <Body data={data} about={about} words={words} />}</Load>}</Load>
+      <Load of={words}>{(words) => <Load of={data}>{(data) => <div class="stack" data-layer={layer}><Body data={data} about={about} words={words} /></div>}</Load>}</Load>
     </>
   );
 }

@@ -1,6 +1,7 @@
 // Which features a gene is a top gene of.
 import { Combobox } from "../components/combobox";
 import { DotPlot } from "../components/dot-plot";
+import { From } from "../components/source";
 import { CsvButton, PythonCell, SvgButton } from "../components/take";
 import { VirtualTable, type Column } from "../components/virtual-table";
 import { loadGeneHits, loadGenes } from "../data/store";
@@ -10,6 +11,7 @@ import { findGene, searchGenes } from "../lib/gene-search";
 import { Load, useLoad } from "../lib/load";
 import { geneCode } from "../lib/python";
 import { paths, useQuery } from "../lib/route";
+import { from } from "../lib/source";
 import { absence, useRun, useTitle, useWords } from "../lib/run";
 
 const SUGGESTIONS = 10;
@@ -27,7 +29,7 @@ function GeneResult({ gene, genes }: { gene: number; genes: Genes }) {
     <section class="stack" aria-labelledby="gene">
       <div class="section-head">
         <h2 id="gene"><span class="gene">{symbol}</span></h2>
-        <p class="muted">{genes.id[gene] !== symbol && `${genes.id[gene]} · `}{seen === null ? absence(summary, "n_seen") : <>seen at {plural(seen, "position")} of {plural(summary.cells.n_cells ?? 0, "cell")}</>}</p>
+        <p class="muted">{genes.id[gene] !== symbol && `${genes.id[gene]} · `}{seen === null ? absence(summary, "n_seen") : <>seen at <From of="genes.n_seen">{plural(seen, "position")}</From> of {plural(summary.cells.n_cells ?? 0, "cell")}</>}</p>
       </div>
       <Load of={hits}>
         {(hits) => {
@@ -52,9 +54,9 @@ function GeneResult({ gene, genes }: { gene: number; genes: Genes }) {
                 return <span title={label}>{shortTerm(label)}</span>;
               },
             },
-            { key: "rank", title: "Rank", width: "4rem", phone: "2.75rem", numeric: true, help: "of the gene among the feature's top genes", cell: (i) => hits[i]![2] + 1 },
-            { key: "lower", title: "Lower bound", width: "7rem", numeric: true, help: "95 % lower bound of the mean activation", cell: (i) => number(hits[i]![3]) },
-            { key: "fired", title: "Fired / seen", width: "8rem", numeric: true, extra: true, help: "positions", cell: (i) => `${count(hits[i]![4])} / ${count(hits[i]![5])}` },
+            { key: "rank", title: "Rank", width: "4rem", phone: "2.75rem", numeric: true, help: "of the gene among the feature's top genes", cell: (i) => <span {...from("top_genes.rank", { layer: hits[i]![0] })}>{hits[i]![2] + 1}</span> },
+            { key: "lower", title: "Lower bound", width: "7rem", numeric: true, help: "95 % lower bound of the mean activation", cell: (i) => <span {...from("top_genes.lower", { layer: hits[i]![0], n: plural(hits[i]![5] ?? 0, "position") })}>{number(hits[i]![3])}</span> },
+            { key: "fired", title: "Fired / seen", width: "8rem", numeric: true, extra: true, help: "positions", cell: (i) => <span {...from("top_genes.fired", { layer: hits[i]![0] })}>{count(hits[i]![4])} / {count(hits[i]![5])}</span> },
           ];
           return (
             <>
@@ -69,7 +71,7 @@ function GeneResult({ gene, genes }: { gene: number; genes: Genes }) {
               <div class="panel table-panel gene-hits">
                 <p class="table-title">
                   <span class="strong">Features</span>
-                  <span class="push"><CsvButton name={["gene", symbol]} what="these features" header={["layer", "feature", "rank", "lower", "fired", "seen", "label_source", "label"]} rows={() => hits.map(([layer, feature, rank, lower, fired, seen, term]) => [layer, feature, rank + 1, lower, fired, seen, term === null ? "" : words.value?.terms.source[term], term === null ? "" : words.value?.terms.term[term]])} /></span>
+                  <span class="push"><CsvButton name={["gene", symbol]} what="these features" of={{ table: "top_genes", layer: hits[0]![0] }} header={["layer", "feature", "rank", "lower", "fired", "seen", "label_source", "label"]} rows={() => hits.map(([layer, feature, rank, lower, fired, seen, term]) => [layer, feature, rank + 1, lower, fired, seen, term === null ? "" : words.value?.terms.source[term], term === null ? "" : words.value?.terms.term[term]])} /></span>
                 </p>
                 <VirtualTable label={`Features with ${symbol} as a top gene`} columns={columns} rows={hits.map((_, i) => i)} empty="" />
               </div>

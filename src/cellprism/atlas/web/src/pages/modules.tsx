@@ -1,10 +1,12 @@
 // The modules of a layer: features that fire together, named by a test.
 import { LayerTabs } from "../components/layer-tabs";
-import { CsvButton } from "../components/take";
+import { From } from "../components/source";
+import { CsvButton, PythonCell } from "../components/take";
 import { loadModules } from "../data/store";
 import type { Module } from "../data/types";
 import { count, fixed, plural, probability, shortTerm } from "../lib/format";
 import { Load, useLoad } from "../lib/load";
+import { modulesCode } from "../lib/python";
 import { paths, useQuery } from "../lib/route";
 import { absence, useRun, useTitle, useWords, type Words } from "../lib/run";
 
@@ -22,13 +24,13 @@ function ModuleCard({ module, layer, words, largest }: { module: Module; layer: 
       <p class="small muted">
         {term === null
           ? untested ?? "among its members, against the other features of the layer"
-          : `${words.terms.source[term]}, ${count(module.n_members_with_term)} of ${plural(features.length, "member")}, q ${probability(module.q)}`}
+          : <>{words.terms.source[term]}, {count(module.n_members_with_term)} of {plural(features.length, "member")}, q <From of="modules.q">{probability(module.q)}</From></>}
       </p>
       <span class="bar" aria-hidden="true"><i style={{ width: `${(100 * features.length) / largest}%` }} /></span>
       <p class="facts small">
-        <span><b class="num">{count(features.length)}</b> features</span>
-        {module.n_edges !== null && <span><b class="num">{count(module.n_edges)}</b> pairs inside</span>}
-        {module.stability !== null && <span>stability <b class="num">{fixed(module.stability)}</b></span>}
+        <span><From of="modules.n_features">{count(features.length)}</From> features</span>
+        {module.n_edges !== null && <span><From of="modules.n_edges">{count(module.n_edges)}</From> pairs inside</span>}
+        {module.stability !== null && <span>stability <From of="modules.stability">{fixed(module.stability)}</From></span>}
       </p>
       <p class="chips">
         {features.slice(0, MEMBERS).map((feature) => <a class="chip num" href={`#${paths.feature(id, layer, feature)}`}>{feature}</a>)}
@@ -63,13 +65,14 @@ export default function ModulesPage() {
               return own.length === 0
                 ? <p class="note">No pair of features of layer {layer} fires together often enough to form a module.</p>
                 : (
-                  <>
+                  <div class="stack" data-layer={layer}>
                     <CsvButton
-                      name={["modules", layer]} what="the modules" header={["layer", "module", "n_features", "n_edges", "stability", "source", "term", "n_members_with_term", "p", "q", "features"]}
+                      name={["modules", layer]} what="the modules" of={{ table: "modules", layer }} header={["layer", "module", "n_features", "n_edges", "stability", "source", "term", "n_members_with_term", "p", "q", "features"]}
                       rows={() => own.map((m) => [layer, m.module, m.features.length, m.n_edges, m.stability, words.terms.source[m.term ?? -1], words.terms.term[m.term ?? -1], m.n_members_with_term, m.p, m.q, m.features.join(" ")])}
                     />
                     <div class="cards modules">{own.slice(0, 60).map((module) => <ModuleCard key={module.module} {...{ module, layer, words, largest }} />)}</div>
-                  </>
+                    <PythonCell code={modulesCode(summary, layer)} />
+                  </div>
                 );
             }}
           </Load>

@@ -4,13 +4,15 @@ import { LayerCard } from "../components/layer-card";
 import { LayerChart, type LayerPoint } from "../components/layer-chart";
 import { LegendView } from "../components/legend";
 import { LayerSummaryTable } from "../components/summary-table";
-import { SvgButton } from "../components/take";
+import { Stories } from "../components/stories";
+import { PythonCell, SvgButton } from "../components/take";
 import { loadGenes } from "../data/store";
 import type { Summary } from "../data/types";
 import { count, percent, plural, roundPercent } from "../lib/format";
 import { Load, useLoad } from "../lib/load";
 import { metricShow, metricTitle, rateTitle, units } from "../lib/names";
 import { noneColour } from "../lib/palette";
+import { overviewCode } from "../lib/python";
 import { paths } from "../lib/route";
 import { absence, useRun, useTitle, useWords, type Words } from "../lib/run";
 import { useTheme } from "../lib/theme";
@@ -104,11 +106,21 @@ function FindingCards({ summary, words }: { summary: Summary; words: Words }) {
   );
 }
 
+function StoryCards({ summary, words }: { summary: Summary; words: Words }) {
+  const genes = useLoad(`genes ${summary.id}`, () => loadGenes(summary.id));
+  return (
+    <section aria-labelledby="stories" data-testid="stories">
+      <div class="section-head"><h2 id="stories">Start here</h2><p class="muted">Found in this run by the numbers on each card. Click a number to see where it comes from.</p></div>
+      <Load of={genes}>{(genes) => <Stories stories={summary.stories} genes={genes} words={words} />}</Load>
+    </section>
+  );
+}
+
 function Findings({ summary, words }: { summary: Summary; words: Words }) {
   return (
     <section aria-labelledby="start" data-testid="findings">
       <div class="section-head">
-        <h2 id="start">Start here</h2>
+        <h2 id="start">Well explained</h2>
         <p class="muted">Features that both a gene set and a cell group explain well.</p>
       </div>
       {summary.findings.length === 0
@@ -138,7 +150,8 @@ export default function OverviewPage() {
         </p>
       </header>
       <Quality summary={summary} />
-      <Load of={words}>{(words) => <><Findings summary={summary} words={words} /><Maps summary={summary} words={words} /></>}</Load>
+      <Load of={words}>{(words) => <>{summary.stories.length > 0 && <StoryCards summary={summary} words={words} />}<Findings summary={summary} words={words} /><Maps summary={summary} words={words} /></>}</Load>
+      <PythonCell code={overviewCode(summary)} />
     </>
   );
 }

@@ -1,0 +1,49 @@
+"""What else is known of each feature of a layer, beside its genes, gene sets, groups and neighbours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cellprism.atlas.optional import optional
+from cellprism.atlas.packing import number, whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cellprism.reader import RunReader
+
+Values = dict[int, list[Any]]
+
+
+def more_about(reader: RunReader, layer: int) -> dict[str, Values]:
+    """Name of a part to feature to its values; a feature that a part says nothing about is not in it.
+
+    ``variance``: ``[gene, cell, rest, static]``. ``axis``: ``[axis, cosine]``. ``string``: ``[n_in_network, edges,
+    expected, effect, p, q]``. ``nearest``: of a feature without a label ``[feature, cosine, reliability]``.
+    ``remarks``: ``[[label, note, author, written]]``.
+    """
+    rounded = {
+        "variance": ("variance", [], ["gene", "cell", "rest"]), "axis": ("alignment", ["axis"], ["cosine"]),
+        "string": ("string_density", ["n_in_network", "edges"], ["expected", "effect", "p", "q"]),
+        "nearest": ("unlabelled", ["nearest"], ["cosine", "reliability"]),
+    }
+    parts = {name: _values(optional(reader, table, layer), exact, floats)
+             for name, (table, exact, floats) in rounded.items()}
+    static = optional(reader, "variance", layer)
+    for feature, flag in zip(static["feature"].tolist(), static["static"].tolist(), strict=True):
+        parts["variance"][feature].append(flag)
+    return {**parts, "remarks": _remarks(reader, layer)}
+
+
+def _values(table: pd.DataFrame, exact: list[str], floats: list[str]) -> Values:
+    columns: list[list[Any]] = [[whole(value) for value in table[name].tolist()] for name in exact]
+    columns += [[number(value) for value in table[name].tolist()] for name in floats]
+    return {feature: list(row) for feature, *row in zip(table["feature"].tolist(), *columns, strict=True)}
+
+
+def _remarks(reader: RunReader, layer: int) -> Values:
+    table = optional(reader, "remarks")
+    found: Values = {}
+    for row in table[table["layer"] == layer].to_dict("records"):
+        found.setdefault(row["feature"], []).append([row[name] for name in ("label", "note", "author", "written")])
+    return found

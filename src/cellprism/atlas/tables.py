@@ -1,0 +1,105 @@
+"""The run's own tables within an atlas: copied whole, and listed with what each is and where it came from."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from cellprism.atlas.packing import clean
+from cellprism.atlas.public import public
+from cellprism.runs.directory import FORMAT
+from cellprism.runs.files import sha256
+from cellprism.runs.schemas import TABLES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cellprism.reader import RunReader
+
+NAMES = {"rates": "rate", "metrics": "metric"}
+"""Tables of which a layer has several files, and the column by which a number is found in one of them."""
+
+
+def copy_tables(reader: RunReader, folder: Path) -> dict[str, Any]:
+    """Copy every Parquet table of a run, with the few files that make ``folder`` a run directory for reading.
+
+    Paths of the machine that made the run are cut to their last part.
+
+    Returns
+    -------
+    dict
+        Content of ``tables.jz``: seed, command, the meaning of every column, and every file with its size, SHA-256,
+        stage and notes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    plain = {
+        "format.json": json.dumps({"format": FORMAT}),
+        "run.yaml": yaml.safe_dump(public(reader.config.model_dump(mode="json")), sort_keys=False, allow_unicode=True),
+        "model.json": json.dumps(public(reader.run.model), indent=1),
+        "absent.json": json.dumps(reader.run.absences, indent=1),
+    }
+    for name, text in plain.items():
+        (folder / name).write_text(text + "\n", encoding="utf-8")
+    stages = _stages(reader)
+    files = []
+    for path in tables_of(reader.path):
+        name = path.relative_to(reader.path).as_posix()
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / name)
+        files.append(_entry(path, name, stages.get(name)))
+    files += [{"file": name, **_content(folder / name)} for name in plain]
+    used = sorted({file["table"] for file in files if "table" in file})
+    return {
+        "command": command(reader),
+        "seed": reader.config.seed,
+        "tables": {
+            name: {
+                "version": TABLES[name].version,
+                "columns": [[column, str(kind), text] for column, (kind, text) in TABLES[name].columns.items()],
+            }
+            for name in used if name in TABLES
+        },
+        "files": files,
+    }
+
+
+def tables_of(run: Path) -> list[Path]:
+    """The Parquet files of a run in order; what lies in hidden folders, such as a kept atlas, is not the run's."""
+    found = [path for path in run.rglob("*.parquet")
+             if not any(part.startswith(".") for part in path.relative_to(run).parts)]
+    return sorted(found, key=lambda path: path.relative_to(run).as_posix())
+
+
+def command(reader: RunReader) -> str:
+    """The command that makes such a run again."""
+    if reader.run.model["kind"] == "published atlas":
+        return f"cellprism import-atlas {public(reader.config.model.path)} --out RUN"
+    return "cellprism run run.yaml"
+
+
+def _entry(path: Path, name: str, stage: str | None) -> dict[str, Any]:
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_metadata(path)
+    own = metadata.metadata or {}
+    header = json.loads(own.get(b"cellprism", b"{}"))
+    table = header.get("table", path.stem)
+    named = NAMES.get(table)
+    held = {} if named is None else {"names": pq.read_table(path, columns=[named])[named].to_pylist()}
+    return {
+        "file": name, "table": table, "rows": metadata.num_rows, **held, **_content(path), "stage": stage,
+        "notes": clean(public(json.loads(own.get(b"notes", b"{}")))),
+    }
+
+
+def _content(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
+
+
+def _stages(reader: RunReader) -> dict[str, str]:
+    """The stage that wrote each file."""
+    markers = {path.stem: json.loads(path.read_text()) for path in (reader.path / "stages").glob("*.json")}
+    return {name: stage for stage, marker in sorted(markers.items()) for name in marker["outputs"]}

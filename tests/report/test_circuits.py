@@ -1,0 +1,80 @@
+"""The figure of a trace shows the numbers of its tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.atlas.fabricated import write_run
+from tests.causal.traced import NAME, SOURCE, write_trace
+
+from cellprism.causal import reading, tails
+from cellprism.causal.summary import describe
+from cellprism.reader import open_run
+from cellprism.report.circuits import draw_degrees, draw_edge_rates, draw_fdr, draw_signs, draw_trace
+from cellprism.runs.directory import open_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+
+    from cellprism.causal.reading import TraceReader
+
+
+@pytest.fixture(scope="module")
+def trace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TraceReader]:
+    path = write_run(tmp_path_factory.mktemp("report") / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tails, "BOOTSTRAPS", 20)
+        patch.setattr(reading, "run_key", lambda _run, _layers: "k")
+        describe(open_directory(path), write_trace(path), source_layer=SOURCE)
+        yield open_run(path).trace(NAME)
+
+
+@pytest.fixture
+def axes() -> Axes:
+    from matplotlib.figure import Figure
+
+    return Figure().subplots()
+
+
+def test_the_figure_is_small_and_always_the_same(trace: TraceReader, tmp_path: Path) -> None:
+    for name in ("a.svg", "b.svg"):
+        draw_trace(trace, tmp_path / name)
+    text = (tmp_path / "a.svg").read_text()
+    assert text == (tmp_path / "b.svg").read_text()
+    assert len(text) < 100_000
+    for title in ("Edges", "False discoveries", "Signs", "Degree", "published"):
+        assert f">{title}<" in text
+
+
+def test_bars_are_the_rates(trace: TraceReader, axes: Axes) -> None:
+    rates = trace.rates()
+    draw_edge_rates(axes, rates)
+    wanted = 100 * rates.query("rate == 'edge_rate'")["value"]
+    assert [bar.get_height() for bar in axes.patches] == pytest.approx(wanted.tolist())
+
+
+def test_signs_are_those_of_both_protocols(trace: TraceReader, axes: Axes) -> None:
+    rates = trace.rates()
+    draw_signs(axes, rates)
+    wanted = rates.query("rate == 'supports'").set_index("protocol")["value"]
+    assert [bar.get_height() for bar in axes.patches] == pytest.approx([
+        100 * wanted["calibrated"], 100 * wanted["published"],
+    ])
+
+
+def test_the_sweep_is_the_table(trace: TraceReader, axes: Axes) -> None:
+    fdr = trace.fdr()
+    draw_fdr(axes, fdr)
+    rows = fdr.query("rule == 'thresholds' and agreement == 0.7 and edges > 0").sort_values("g")
+    assert axes.lines[0].get_ydata() == pytest.approx(100 * rows["fdr"].to_numpy())
+
+
+def test_every_source_is_a_point(trace: TraceReader, axes: Axes) -> None:
+    degrees = trace.degrees()
+    draw_degrees(axes, degrees)
+    points = sum(len(line.get_xdata()) for line in axes.lines[:2])
+    assert points == (degrees["side"] == "out").sum()
