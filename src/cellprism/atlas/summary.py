@@ -23,6 +23,7 @@ def summary(reader: RunReader, identifier: str, dictionary: Dictionaries) -> dic
     """Content of ``summary.jz`` of the run that the atlas calls ``identifier``."""
     config = reader.config
     facts = reader.run.model
+    findings, told = _findings(reader, dictionary), stories(reader, dictionary)
     return {
         "id": identifier,
         "title": config.title,
@@ -37,8 +38,9 @@ def summary(reader: RunReader, identifier: str, dictionary: Dictionaries) -> dic
         "cells": _cells(reader, facts),
         "background": {"min_seen": None if reader.run.absent("n_seen") else config.annotation.min_firings},
         "layers": [_layer(reader, layer) for layer in reader.layers],
-        "findings": _findings(reader, dictionary),
-        "stories": stories(reader, dictionary),
+        "findings": findings,
+        "stories": told,
+        "genes": dictionary.names({gene for row in [*findings, *told] for gene, _ in row["genes"]}),
         "provenance": _provenance(reader),
     }
 
@@ -57,7 +59,7 @@ def _cells(reader: RunReader, facts: dict[str, Any]) -> dict[str, Any]:
 
 def _layer(reader: RunReader, layer: int) -> dict[str, Any]:
     features = reader.features(layer)
-    rates = reader.rates(layer)
+    rates, controls = reader.rates(layer), reader.controls()
     return {
         "layer": layer,
         "n_features": len(features),
@@ -67,6 +69,7 @@ def _layer(reader: RunReader, layer: int) -> dict[str, Any]:
         "n_modules": len(reader.modules(layer)),
         "metrics": _records(reader.metrics(layer)),
         "rates": _records(rates.drop(columns="layer")),
+        "controls": _records(controls[controls["layer"] == layer].drop(columns="layer")),
         "columns": list(more_columns(reader, layer)),
         "map": clean(reader.run.notes("map", layer)),
     }
