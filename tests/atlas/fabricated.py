@@ -53,12 +53,12 @@ def write_run(path: Path, *, title: str = "Fabricated", seed: int = 0, n_feature
         _layer(run, layer, rng, symbols, n_features)
         _codes(run, layer, rng, positions, n_features)
     _flow(run, rng, n_features)
-    _traces(run, rng, n_features)
     _write(run, "controls", {
         "layer": list(LAYERS), "rate": "annotated", "value": 0.4, "n": 69, "unit": "feature", "null_mean": 0.05,
         "null_q95": 0.08, "control": "static_embedding", "control_layer": 0, "control_value": 0.3, "control_n": 60,
         "control_null_mean": 0.05, "control_null_q95": 0.08, "protocol": "calibrated",
     })
+    _traces(run, rng, n_features)
     (path / "stages").mkdir()
     for i, name in enumerate(["tokens", "catalog.00", "catalog.02"]):
         outputs = {} if name == "tokens" else {f"layers/{name[-2:]}/features.parquet": "ab" * 32}

@@ -51,7 +51,7 @@ def test_a_click_on_a_number_tells_its_table(page: Page, site: Site, run_id: str
     expect(card).to_contain_text(reader.rates(layer).query("rate == 'annotated'")["null"].iloc[0])
     page.keyboard.press("Escape")
     expect(rate).to_be_focused()
-    page.get_by_role("button", name="Where the top genes come from").click()
+    page.get_by_role("button", name="Source of the top genes").click()
     expect(card).to_contain_text("one-sided lower 95 % confidence bound")
 
 

@@ -12,10 +12,12 @@ from typer.testing import CliRunner
 import cellprism
 from cellprism.causal import interact_run as interact_room
 from cellprism.causal import patch_run as patch_room
-from cellprism.causal.damage_run import DamageRequest, damage_run
+from cellprism.causal.damage_run import DamageRequest, damage_run, hubs
 from cellprism.causal.interact_run import InteractRequest, interact_run
 from cellprism.causal.patch_run import PatchRequest, patch_run, patching_rates
+from cellprism.causal.requests import TraceRequest
 from cellprism.causal.subjects import MIN_GENES, find_subjects
+from cellprism.causal.tracing import trace
 from cellprism.cli import app
 from cellprism.errors import UserError
 from cellprism.knowledge.gene_sets import load_gene_sets
@@ -140,6 +142,19 @@ def test_damage_is_on_the_same_cells_for_all_arms(labelled: Run) -> None:
     chosen = set(damage.loc[damage["arm"] == "chosen", "feature"])
     assert set(damage.loc[damage["arm"] == "matched", "partner"]) == chosen
     assert not chosen & set(damage.loc[damage["arm"] != "chosen", "feature"])
+
+
+def test_hubs_are_the_sources_of_a_trace_with_more_edges_than_firing_explains(run: Run) -> None:
+    with pytest.raises(UserError, match=r"has 0 traces by ablation from layer 1, and hubs need one: `cellprism trace"):
+        hubs(run, LAYER, "hubs:3", None)
+    trace(run, TraceRequest(source=LAYER, features="random:12", cells=12, targets=(2,)))
+    degrees = cellprism.open_run(run.path).trace("01-ablation-random12").degrees()
+    expected = degrees[degrees["side"] == "out"].nlargest(3, "residual")["feature"]
+    assert hubs(run, LAYER, "hubs:3", None).tolist() == sorted(expected)
+    assert hubs(run, LAYER, "hubs:3", "01-ablation-random12").tolist() == sorted(expected)
+    with pytest.raises(UserError, match="names no hubs of layer 1: give hubs:N with N from 1 to"):
+        hubs(run, LAYER, "hubs:99", None)
+    assert (damage_run(run, DamageRequest(LAYER, "hubs:3", cells=4))["n_features"] == 3).all()
 
 
 @pytest.mark.parametrize(("call", "sentence"), [

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cellprism.atlas.packing import whole
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
     from cellprism.reader import RunReader
@@ -39,6 +42,14 @@ class Dictionaries:
     def symbols(self) -> list[str]:
         """Symbol of each gene, or its identifier where it has none."""
         return [symbol or name for symbol, name in zip(self.genes["symbol"], self.genes["id"], strict=True)]
+
+    def names(self, genes: Iterable[int]) -> dict[str, list[str]]:
+        """Gene (as text) to ``[symbol, id]``, or ``[symbol]`` where both are the same."""
+        return {str(gene): list(dict.fromkeys(self._named[gene])) for gene in sorted(genes)}
+
+    @cached_property
+    def _named(self) -> list[tuple[str, str]]:
+        return list(zip(self.symbols(), self.genes["id"].tolist(), strict=True))
 
     def files(self) -> dict[str, Any]:
         """Content of the dictionary files, by name."""

@@ -32,16 +32,22 @@ def feature_shards(
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the number of each file of a layer and its content: feature (as text) to record, in ascending order.
 
+    Under ``genes`` a file names every gene that it mentions, so that a page needs no dictionary of all genes.
     ``chained`` has the chain of each feature that goes on from layer to layer.
     """
     shard: dict[str, Any] = {}
     current = 0
     for record in _records(reader, layer, dictionary, chained):
         if record["feature"] // SIZE != current:
-            yield current, shard
+            yield current, {"genes": dictionary.names(_mentioned(shard)), **shard}
             current, shard = record["feature"] // SIZE, {}
         shard[str(record["feature"])] = record
-    yield current, shard
+    yield current, {"genes": dictionary.names(_mentioned(shard)), **shard}
+
+
+def _mentioned(shard: dict[str, Any]) -> set[int]:
+    top = {row[0] for record in shard.values() for row in record["genes"]}
+    return top | {gene for record in shard.values() for row in record["annotations"] for gene in row[4]}
 
 
 def _records(

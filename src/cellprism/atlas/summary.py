@@ -23,6 +23,7 @@ def summary(reader: RunReader, identifier: str, dictionary: Dictionaries) -> dic
     """Content of ``summary.jz`` of the run that the atlas calls ``identifier``."""
     config = reader.config
     facts = reader.run.model
+    findings, told = _findings(reader, dictionary), stories(reader, dictionary)
     return {
         "id": identifier,
         "title": config.title,
@@ -37,8 +38,9 @@ def summary(reader: RunReader, identifier: str, dictionary: Dictionaries) -> dic
         "cells": _cells(reader, facts),
         "background": {"min_seen": None if reader.run.absent("n_seen") else config.annotation.min_firings},
         "layers": [_layer(reader, layer) for layer in reader.layers],
-        "findings": _findings(reader, dictionary),
-        "stories": stories(reader, dictionary),
+        "findings": findings,
+        "stories": told,
+        "genes": dictionary.names({gene for row in [*findings, *told] for gene, _ in row["genes"]}),
         "provenance": _provenance(reader),
     }
 

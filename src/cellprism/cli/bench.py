@@ -29,7 +29,4 @@ def bench(
         return
     typer.echo(machine())
     for row in rows:
-        typer.echo(f"{row.name} ({row.shape})")
-        typer.echo(f"  {row.ours_s:9.3f} s, {row.ratio:.2f}x as fast as {row.baseline} ({row.baseline_s:.3f} s)")
-        if row.note:
-            typer.echo(f"  {row.note}")
+        typer.echo("\n".join(row.lines()))

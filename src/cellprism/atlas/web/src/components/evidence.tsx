@@ -1,6 +1,6 @@
 // The tests behind a feature's name: gene sets and cell groups.
 import { useState } from "preact/hooks";
-import type { AnnotationRow, Genes, GroupRow, Groups, Terms } from "../data/types";
+import type { AnnotationRow, GeneNames, GroupRow, Groups, Terms } from "../data/types";
 import { auroc, count, fixed, number, probability, shortTerm } from "../lib/format";
 import { paths } from "../lib/route";
 import { useRun } from "../lib/run";
@@ -15,9 +15,11 @@ function useFew<T>(rows: T[], few: number): [T[], preact.JSX.Element | null] {
   return [all ? rows.slice(0, 80) : rows.slice(0, few), more];
 }
 
-export function AnnotationTable({ rows, genes, terms }: { rows: AnnotationRow[]; genes: Genes; terms: Terms }) {
+export function AnnotationTable({ rows, genes, terms }: { rows: AnnotationRow[]; genes: GeneNames; terms: Terms }) {
   const { id } = useRun();
   const [shown, more] = useFew(rows, 10);
+  const sized = rows.some((row) => row[3] !== null);
+  const tested = rows.some((row) => row[6] !== null);
   return (
     <>
       <div class="scroll-x" tabIndex={0} role="region" aria-label="Gene sets">
@@ -28,9 +30,9 @@ export function AnnotationTable({ rows, genes, terms }: { rows: AnnotationRow[];
               <th scope="col">Source</th>
               <th scope="col">Shared genes</th>
               <th scope="col" class="num" title="shared genes of the feature's top genes">Overlap</th>
-              <th scope="col" class="num" title="genes of the term that these cells could show">Term size</th>
+              {sized && <th scope="col" class="num" title="genes of the term that these cells could show">Term size</th>}
               <th scope="col" class="num" title="log2 of observed over expected overlap; 0 is chance">log₂ effect</th>
-              <th scope="col" class="num">p</th>
+              {tested && <th scope="col" class="num">p</th>}
               <th scope="col" class="num">q</th>
             </tr>
           </thead>
@@ -41,9 +43,9 @@ export function AnnotationTable({ rows, genes, terms }: { rows: AnnotationRow[];
                 <td class="muted">{terms.source[term]}</td>
                 <td class="genes">{shared.map((gene) => <><a href={`#${paths.genes(id, genes.symbol[gene])}`}>{genes.symbol[gene]}</a> </>)}</td>
                 <td class="num" {...from("annotations.overlap")}>{overlap} / {n}</td>
-                <td class="num" {...from("annotations.term_size")}>{count(size)}</td>
+                {sized && <td class="num" {...from("annotations.term_size")}>{count(size)}</td>}
                 <td class="num" {...from("annotations.effect")}>{number(effect)}</td>
-                <td class="num" {...from("annotations.p")}>{probability(p)}</td>
+                {tested && <td class="num" {...from("annotations.p")}>{probability(p)}</td>}
                 <td class={q < 0.05 ? "num strong" : "num"} {...from("annotations.q")}>{probability(q)}</td>
               </tr>
             ))}

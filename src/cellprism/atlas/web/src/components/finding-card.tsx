@@ -1,5 +1,5 @@
 // A feature worth opening, with the evidence for it.
-import type { Finding, Genes } from "../data/types";
+import type { Finding, GeneNames } from "../data/types";
 import { auroc, probability, shortTerm } from "../lib/format";
 import { paths } from "../lib/route";
 import { useRun, type Words } from "../lib/run";
@@ -7,7 +7,7 @@ import { SmallGeneBars } from "./gene-bars";
 
 const GENES = 5;
 
-export function FindingCard({ finding, genes, words }: { finding: Finding; genes: Genes; words: Words }) {
+export function FindingCard({ finding, genes, words }: { finding: Finding; genes: GeneNames; words: Words }) {
   const { id } = useRun();
   const { layer, feature, term, group } = finding;
   return (

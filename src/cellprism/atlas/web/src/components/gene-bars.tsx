@@ -1,11 +1,11 @@
 // Top genes of a feature as bars: small ones for cards, a full table for the feature's page.
-import type { GeneRow, Genes } from "../data/types";
+import type { GeneRow, GeneNames } from "../data/types";
 import { count, MISSING, number, percent } from "../lib/format";
 import { paths } from "../lib/route";
 import { useRun } from "../lib/run";
 import { from } from "../lib/source";
 
-export function SmallGeneBars({ rows, genes, most }: { rows: [gene: number, mean: number][]; genes: Genes; most: number }) {
+export function SmallGeneBars({ rows, genes, most }: { rows: [gene: number, mean: number][]; genes: GeneNames; most: number }) {
   const shown = rows.slice(0, most);
   const top = Math.max(...shown.map((row) => row[1]), 1e-12);
   return (
@@ -20,9 +20,10 @@ export function SmallGeneBars({ rows, genes, most }: { rows: [gene: number, mean
   );
 }
 
-export function GeneTable({ rows, genes }: { rows: GeneRow[]; genes: Genes }) {
+export function GeneTable({ rows, genes }: { rows: GeneRow[]; genes: GeneNames }) {
   const { id } = useRun();
   const bounded = rows.some((row) => row[5] !== null);
+  const counted = rows.some((row) => row[1] !== null);
   const top = Math.max(...rows.map((row) => row[3]), 1e-12);
   return (
     <table class="bars">
@@ -31,9 +32,9 @@ export function GeneTable({ rows, genes }: { rows: GeneRow[]; genes: Genes }) {
           <th scope="col">Gene</th>
           <th scope="col" class="wide">Mean activation{bounded && "; tick: lower 95 % bound"}</th>
           <th scope="col" class="num">Mean</th>
-          <th scope="col" class="num narrow-hide">Lower</th>
-          <th scope="col" class="num">Fired / seen</th>
-          <th scope="col" class="num narrow-hide">Share</th>
+          {bounded && <th scope="col" class="num narrow-hide">Lower</th>}
+          <th scope="col" class="num">Fired{counted && " / seen"}</th>
+          {counted && <th scope="col" class="num narrow-hide">Share</th>}
         </tr>
       </thead>
       <tbody>
@@ -47,9 +48,9 @@ export function GeneTable({ rows, genes }: { rows: GeneRow[]; genes: Genes }) {
               </span>
             </td>
             <td class="num" {...from("top_genes.mean")}>{number(mean)}</td>
-            <td class="num narrow-hide" {...from("top_genes.lower")}>{number(lower)}</td>
-            <td class="num" {...from("top_genes.fired")}>{count(fired)} / {count(seen)}</td>
-            <td class="num narrow-hide" {...from("top_genes.fired")}>{fired === null || seen === null ? MISSING : percent(fired / Math.max(1, seen), 0)}</td>
+            {bounded && <td class="num narrow-hide" {...from("top_genes.lower")}>{number(lower)}</td>}
+            <td class="num" {...from("top_genes.fired")}>{count(fired)}{counted && <> / {count(seen)}</>}</td>
+            {counted && <td class="num narrow-hide" {...from("top_genes.fired")}>{fired === null || seen === null ? MISSING : percent(fired / Math.max(1, seen), 0)}</td>}
           </tr>
         ))}
       </tbody>

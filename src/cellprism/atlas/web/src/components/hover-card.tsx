@@ -1,6 +1,6 @@
 // What a dot of the map is, beside it: the place, the label, the strongest genes.
 import { NONE16, NONE32, type FeatureMap } from "../data/columns";
-import { loadFeature, loadGenes } from "../data/store";
+import { loadFeature, loadFeatureGenes } from "../data/store";
 import { useLoad } from "../lib/load";
 import { auroc, percent, probability, shortTerm } from "../lib/format";
 import { useRun, type Words } from "../lib/run";
@@ -30,7 +30,7 @@ export function HoverCard({ map, row, layer, words, x, y, width, height }: Props
   const { id } = useRun();
   const feature = map.feature[row]!;
   const details = useLoad(`card ${id} ${layer} ${feature}`, async () => {
-    const [found, genes] = await Promise.all([loadFeature(id, layer, feature), loadGenes(id)]);
+    const [found, genes] = await Promise.all([loadFeature(id, layer, feature), loadFeatureGenes(id, layer, feature)]);
     return { found, genes };
   });
   const label = labelOf(map, row, words);

@@ -23,7 +23,7 @@ export const From = ({ of, children, ...about }: FromProps) => <button type="but
 
 /** For a whole table: the same, with all of its columns. */
 export function SourceButton({ table, layer, name, what }: { table: string; layer?: number | undefined; name?: string; what: string }) {
-  return <button type="button" class="take" aria-label={`Where ${what} come from`} {...from(`${table}.`, { layer, name })}><Icon name="source" /> Source</button>;
+  return <button type="button" class="take" aria-label={`Source of ${what}`} {...from(`${table}.`, { layer, name })}><Icon name="source" /> Source</button>;
 }
 
 function fileOf(tables: Tables, { table, layer, name }: Origin): TableFile | undefined {

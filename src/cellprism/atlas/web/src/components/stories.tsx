@@ -1,5 +1,5 @@
 // Where to start: what the run itself found, one card for each, with the evidence.
-import type { Genes, Story } from "../data/types";
+import type { GeneNames, Story } from "../data/types";
 import { auroc, count, fixed, number, percent, probability, shortTerm } from "../lib/format";
 import { paths } from "../lib/route";
 import { useRun, type Words } from "../lib/run";
@@ -42,17 +42,18 @@ const columns: Record<string, [name: string, show: Show]> = {
   "highways.q": ["q", probability],
 };
 
-function nameOf({ term, group, feature, module, genes: own }: Story, genes: Genes, words: Words): string {
+function nameOf({ term, group, feature, module, genes: own }: Story, genes: GeneNames, words: Words): string {
   if (term !== null) return shortTerm(words.terms.term[term] ?? "");
   if (group !== null) return words.groups.value[group] ?? "";
   if (own.length) return own.slice(0, 3).map(([gene]) => genes.symbol[gene]).join(", ");
   return module === null ? `Feature ${feature}` : `Module ${module}`;
 }
 
-function StoryCard({ story, genes, words }: { story: Story; genes: Genes; words: Words }) {
+function StoryCard({ story, genes, words }: { story: Story; genes: GeneNames; words: Words }) {
   const { id } = useRun();
   const { layer, feature, module } = story;
-  const [heading, question] = kinds[story.kind] ?? [story.kind, ""];
+  const [heading, why] = kinds[story.kind] ?? [story.kind, ""];
+  const question = story.evidence[0]?.[0] === "features" ? "Fires most strongly of those that no gene set explains" : why;
   const target = feature === null ? paths.layer(id, layer, { colour: "module", pick: String(module) }) : paths.feature(id, layer, feature);
   const value = (column: string) => story.evidence.find(([, name]) => name === column)?.[2];
   const partner = story.kind === "highway" ? ([value("partner_layer"), value("partner")] as const) : null;
@@ -72,6 +73,6 @@ function StoryCard({ story, genes, words }: { story: Story; genes: Genes; words:
   );
 }
 
-export function Stories({ stories, genes, words }: { stories: Story[]; genes: Genes; words: Words }) {
+export function Stories({ stories, genes, words }: { stories: Story[]; genes: GeneNames; words: Words }) {
   return <ul class="cards stories">{stories.map((story) => <li key={story.kind}><StoryCard story={story} genes={genes} words={words} /></li>)}</ul>;
 }

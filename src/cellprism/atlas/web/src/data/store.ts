@@ -1,7 +1,7 @@
 // Every file is asked for once; a failed request may be tried again.
 import { readColumns, readFeatureMap, readMini, readTopGenes, type FeatureMap, type TopGenes } from "./columns";
 import { DataError, readJson } from "./read";
-import type { AtlasIndex, Feature, GeneHit, Genes, GroupHit, Groups, MatrixCell, Module, Summary, Tables, TermRecord, Terms } from "./types";
+import type { AtlasIndex, Feature, GeneHit, GeneNames, Genes, GroupHit, Groups, MatrixCell, Module, NamedGenes, Summary, Tables, TermRecord, Terms } from "./types";
 
 const FORMAT = 1;
 const SHARD = 32;
@@ -62,12 +62,22 @@ export async function loadTopGenes(run: string, layers: number[]): Promise<Map<n
   return new Map(layers.map((layer, i) => [layer, tops[i]!]));
 }
 
+export const geneNames = (genes: NamedGenes): GeneNames => ({
+  symbol: Object.fromEntries(Object.entries(genes).map(([gene, [symbol]]) => [gene, symbol])),
+  id: Object.fromEntries(Object.entries(genes).map(([gene, [symbol, id]]) => [gene, id ?? symbol])),
+});
+
+const featureShard = (run: string, layer: number, feature: number) =>
+  json<Record<string, Feature> & { genes: NamedGenes }>(`runs/${run}/feat/L${two(layer)}/${Math.floor(feature / SHARD)}.jz`);
+
 export async function loadFeature(run: string, layer: number, feature: number): Promise<Feature> {
-  const path = `runs/${run}/feat/L${two(layer)}/${Math.floor(feature / SHARD)}.jz`;
-  const found = (await json<Record<string, Feature>>(path))[feature];
+  const found = (await featureShard(run, layer, feature))[feature];
   if (!found) throw new DataError(`Layer ${layer} has no feature ${feature}.`);
   return found;
 }
+
+/** Names of the genes that a feature mentions: they come in its own file. */
+export const loadFeatureGenes = async (run: string, layer: number, feature: number) => geneNames((await featureShard(run, layer, feature)).genes);
 
 const shard = (i: number) => (i % 256).toString(16).padStart(2, "0");
 

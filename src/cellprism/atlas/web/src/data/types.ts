@@ -78,6 +78,8 @@ export interface Summary {
   layers: LayerSummary[];
   findings: Finding[];
   stories: Story[];
+  /** names of the genes of findings and stories */
+  genes: NamedGenes;
   provenance: { environment: Record<string, unknown>; config: unknown; stages: Stage[] };
 }
 
@@ -85,6 +87,12 @@ export interface Genes {
   symbol: string[];
   id: string[];
   n_seen: (number | null)[];
+}
+
+/** Names of some genes, such as those that one page mentions. */
+export interface GeneNames {
+  symbol: Record<number, string>;
+  id: Record<number, string>;
 }
 
 export interface Terms {
@@ -99,6 +107,8 @@ export interface Groups {
 }
 
 type Maybe = number | null;
+/** gene to symbol and, where it is another, identifier */
+export type NamedGenes = Record<string, [symbol: string, id?: string]>;
 export type GeneRow = [gene: number, seen: Maybe, fired: Maybe, mean: number, sd: Maybe, lower: Maybe];
 export type AnnotationRow = [
   term: number, overlap: number, nGenes: number, termSize: number | null, genes: number[],

@@ -35,12 +35,12 @@ function Matrix({ matrix, shown, groups, chosen, link }: MatrixProps) {
   return (
     <div class="scroll-x" tabIndex={0} role="region" aria-label="Features of every group in every layer">
       <table class="matrix" data-testid="matrix">
-        <thead><tr><th scope="col">Group</th><th scope="col" class="num">Cells</th>{layers.map((layer) => <th scope="col" class="num"><a href={`#${paths.layer(id, layer)}`}>{layers.length > 8 ? layer : `Layer ${layer}`}</a></th>)}</tr></thead>
+        <thead><tr><th scope="col">Group</th><th scope="col" class="num narrow-hide">Cells</th>{layers.map((layer) => <th scope="col" class="num"><a href={`#${paths.layer(id, layer)}`}>{layers.length > 8 ? layer : `Layer ${layer}`}</a></th>)}</tr></thead>
         <tbody>
           {shown.map((group) => (
             <tr key={group} class={group === chosen ? "chosen" : ""}>
               <th scope="row"><a href={link(group)} aria-current={group === chosen ? "true" : undefined}>{groups.value[group]}</a></th>
-              <td class="num muted">{count(groups.n_cells[group])}</td>
+              <td class="num muted narrow-hide">{count(groups.n_cells[group])}</td>
               {(matrix[group] ?? []).map(([n, area, best], i) => {
                 const t = shade(area);
                 const layer = layers[i]!;
@@ -67,7 +67,7 @@ function Strongest({ group, hits, words }: { group: number; hits: GroupHit[]; wo
     { key: "label", title: "Label of the feature", width: "minmax(9rem, 1fr)", phone: "minmax(0, 1fr)", cell: (i) => (label(i) ? <span title={label(i)}>{shortTerm(label(i))}</span> : <span class="muted">not annotated</span>) },
     { key: "auroc", title: "AUROC", width: "4.5rem", phone: "3.5rem", numeric: true, help: "chance that a cell of the group has the higher mean activation", cell: (i) => <span {...from("celltypes.auroc", { layer: at(i)[0], n: plural(at(i)[2], at(i)[3]) })}>{auroc(at(i)[4])}</span> },
     { key: "ratio", title: "log₂ ratio", width: "5rem", numeric: true, help: "log2 of the mean activation in the group over that in the rest", cell: (i) => <span {...from("celltypes.log_ratio", { layer: at(i)[0] })}>{fixed(at(i)[5])}</span> },
-    { key: "q", title: "q", width: "6rem", phone: "5.25rem", numeric: true, help: "false discovery rate over every feature and group of the layer", cell: (i) => <span {...from("celltypes.q", { layer: at(i)[0] })}>{probability(at(i)[7])}</span> },
+    { key: "q", title: "q", width: "6rem", numeric: true, help: "false discovery rate over every feature and group of the layer", cell: (i) => <span {...from("celltypes.q", { layer: at(i)[0] })}>{probability(at(i)[7])}</span> },
   ];
   const unit = rows[0]?.[3] ?? "cell";
   const name = groups.value[group] ?? "";

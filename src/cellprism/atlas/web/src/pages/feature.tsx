@@ -11,8 +11,8 @@ import { Neighbours } from "../components/neighbours";
 import { OwnLabel, Remarks } from "../components/remarks";
 import { From } from "../components/source";
 import { CsvButton, PythonCell, SvgButton } from "../components/take";
-import { loadFeature, loadGenes, loadModules } from "../data/store";
-import type { Feature, Genes, LayerSummary, Module, NeighbourRow } from "../data/types";
+import { loadFeature, loadFeatureGenes, loadModules } from "../data/store";
+import type { Feature, GeneNames, LayerSummary, Module, NeighbourRow } from "../data/types";
 import { count, number, percent, plural, probability, share, shortTerm } from "../lib/format";
 import { Load, Nothing, useLoad } from "../lib/load";
 import { nullPhrase } from "../lib/names";
@@ -23,7 +23,7 @@ import { moduleTerm } from "../map/colouring";
 
 interface Data {
   feature: Feature;
-  genes: Genes;
+  genes: GeneNames;
   modules: Module[];
 }
 
@@ -64,7 +64,7 @@ function Label({ feature, about, words }: { feature: Feature; about: LayerSummar
 }
 
 /** A feature without a label goes by its first genes. */
-function unnamed({ feature, dead, genes }: Feature, { symbol }: Genes): string {
+function unnamed({ feature, dead, genes }: Feature, { symbol }: GeneNames): string {
   if (dead) return `Feature ${feature}, dead`;
   const first = genes.slice(0, 3).map(([gene]) => symbol[gene]);
   return [`Feature ${feature}`, first.join(", ")].filter(Boolean).join(": ");
@@ -161,7 +161,7 @@ function Page({ about, feature }: { about: LayerSummary; feature: number }) {
   const { layer } = about;
   const words = useWords();
   const data = useLoad(`feature ${id} ${layer} ${feature}`, async (): Promise<Data> => {
-    const [found, genes, modules] = await Promise.all([loadFeature(id, layer, feature), loadGenes(id), loadModules(id, layer)]);
+    const [found, genes, modules] = await Promise.all([loadFeature(id, layer, feature), loadFeatureGenes(id, layer, feature), loadModules(id, layer)]);
     return { feature: found, genes, modules };
   });
   const last = about.n_features - 1;

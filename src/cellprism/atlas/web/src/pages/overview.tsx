@@ -1,4 +1,5 @@
 // How good is this dictionary, what does it look like, and where to start.
+import { useMemo } from "preact/hooks";
 import { FindingCard } from "../components/finding-card";
 import { LayerCard } from "../components/layer-card";
 import { LayerChart, type LayerPoint } from "../components/layer-chart";
@@ -6,10 +7,10 @@ import { LegendView } from "../components/legend";
 import { LayerSummaryTable } from "../components/summary-table";
 import { Stories } from "../components/stories";
 import { PythonCell, SvgButton } from "../components/take";
-import { loadGenes } from "../data/store";
+import { geneNames } from "../data/store";
 import type { Summary } from "../data/types";
 import { count, percent, plural, roundPercent } from "../lib/format";
-import { Load, useLoad } from "../lib/load";
+import { Load } from "../lib/load";
 import { metricShow, metricTitle, rateTitle, units } from "../lib/names";
 import { noneColour } from "../lib/palette";
 import { overviewCode } from "../lib/python";
@@ -93,25 +94,22 @@ function Maps({ summary, words }: { summary: Summary; words: Words }) {
 }
 
 function FindingCards({ summary, words }: { summary: Summary; words: Words }) {
-  const { id } = useRun();
-  const genes = useLoad(`genes ${id}`, () => loadGenes(id));
+  const genes = useMemo(() => geneNames(summary.genes), [summary]);
   return (
-    <Load of={genes}>{(genes) => (
-      <ul class="cards findings">
-        {summary.findings.slice(0, FINDINGS).map((finding) => (
-          <li key={`${finding.layer} ${finding.feature}`}><FindingCard finding={finding} genes={genes} words={words} /></li>
-        ))}
-      </ul>
-    )}</Load>
+    <ul class="cards findings">
+      {summary.findings.slice(0, FINDINGS).map((finding) => (
+        <li key={`${finding.layer} ${finding.feature}`}><FindingCard finding={finding} genes={genes} words={words} /></li>
+      ))}
+    </ul>
   );
 }
 
 function StoryCards({ summary, words }: { summary: Summary; words: Words }) {
-  const genes = useLoad(`genes ${summary.id}`, () => loadGenes(summary.id));
+  const genes = useMemo(() => geneNames(summary.genes), [summary]);
   return (
     <section aria-labelledby="stories" data-testid="stories">
       <div class="section-head"><h2 id="stories">Start here</h2><p class="muted">Found in this run by the numbers on each card. Click a number to see where it comes from.</p></div>
-      <Load of={genes}>{(genes) => <Stories stories={summary.stories} genes={genes} words={words} />}</Load>
+      <Stories stories={summary.stories} genes={genes} words={words} />
     </section>
   );
 }
