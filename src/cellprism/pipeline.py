@@ -47,6 +47,7 @@ def run(config: Config, progress: Progress | None = None) -> Run:
     check_target(Path(config.out))
     with exclusive(Path(config.out)):
         target = create(config)
+        target.file("controls.parquet").unlink(missing_ok=True)  # it belongs to no stage, and would outlive its rates
         run_stages(STAGES[:1], target, progress or Silent())
         run_layer_pairs(target)
         check_fit(target)

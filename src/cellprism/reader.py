@@ -140,7 +140,7 @@ class RunReader:
         return self.run.read("remarks") if self.run.file("remarks.parquet").exists() else empty(TABLES["remarks"])
 
     def unlabelled(self, layer: int) -> pd.DataFrame:
-        """Features without a label, the most lasting and reliable first, with their company."""
+        """Features without a label, the lasting, reliable and stable first, with the company they keep."""
         return self._read("unlabelled", layer).sort_values("rank", ignore_index=True)
 
     def gene_clusters(self, layer: int) -> pd.DataFrame:
@@ -187,6 +187,10 @@ class RunReader:
         """Distribution of each feature's activations."""
         return self._read("histograms", layer)
 
+    def training(self, layer: int) -> pd.DataFrame:
+        """Loss, explained variance and dead share while the layer's sparse autoencoder was trained."""
+        return self._read("training", layer)
+
     def metrics(self, layer: int) -> pd.DataFrame:
         """Quality of the layer's sparse autoencoder on held-out cells."""
         import pandas as pd
@@ -212,11 +216,7 @@ class RunReader:
 
     def controls(self) -> pd.DataFrame:
         """Headline rates beside their nulls and beside the same rates of the run's controls; empty without controls."""
-
-        from cellprism.runs.schemas import TABLES, empty
-
-        table: pd.DataFrame = self.run.read("controls") if self.run.config.controls else empty(TABLES["controls"])
-        return table
+        return self._if_there("controls")
 
     def traces(self) -> pd.DataFrame:
         """One row per trace of circuits: its name, layers, features, cells, method, control, and whether it is done."""
@@ -328,11 +328,11 @@ class RunReader:
     def _read(self, name: str, layer: int) -> pd.DataFrame:
         return self.run.read(name, self._known(layer))
 
-    def _if_there(self, name: str, layer: int) -> pd.DataFrame:
+    def _if_there(self, name: str, layer: int | None = None) -> pd.DataFrame:
         """A table that imported runs and those of older versions lack; then it has no rows."""
         from cellprism.runs.schemas import TABLES, empty
 
-        there = self.run.file(f"{name}.parquet", self._known(layer)).exists()
+        there = self.run.file(f"{name}.parquet", None if layer is None else self._known(layer)).exists()
         return self.run.read(name, layer) if there else empty(TABLES[name])
 
     def _known(self, layer: int) -> int:

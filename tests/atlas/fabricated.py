@@ -12,7 +12,7 @@ from cellprism.runs.config import parse_config
 from cellprism.runs.directory import Run, create
 from cellprism.runs.files import write_array
 from cellprism.runs.manifest import write_manifest
-from cellprism.runs.schemas import TABLES, empty
+from cellprism.runs.schemas import TABLES, empty, write_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +53,12 @@ def write_run(path: Path, *, title: str = "Fabricated", seed: int = 0, n_feature
         _layer(run, layer, rng, symbols, n_features)
         _codes(run, layer, rng, positions, n_features)
     _flow(run, rng, n_features)
+    _write(run, "controls", {
+        "layer": list(LAYERS), "rate": "annotated", "value": 0.4, "n": 69, "unit": "feature", "null_mean": 0.05,
+        "null_q95": 0.08, "control": "static_embedding", "control_layer": 0, "control_value": 0.3, "control_n": 60,
+        "control_null_mean": 0.05, "control_null_q95": 0.08, "protocol": "calibrated",
+    })
+    _traces(run, rng, n_features)
     (path / "stages").mkdir()
     for i, name in enumerate(["tokens", "catalog.00", "catalog.02"]):
         outputs = {} if name == "tokens" else {f"layers/{name[-2:]}/features.parquet": "ab" * 32}
@@ -191,11 +197,36 @@ def _flow(run: Run, rng: np.random.Generator, n: int) -> None:
     run.write("chains", frame.groupby("chain").agg(
         first_layer=("layer", "min"), last_layer=("layer", "max"), n_layers=("layer", "size"),
         mean_cosine=("cosine", "mean"),
-    ).reset_index())
+    ).reset_index().assign(kind="moderate"))
     rows = [(f, later, to, 50 + f, rng.uniform(3, 9), 1e-9, 1e-7)
             for f in alive[::2] for to in rng.choice(alive, 3, replace=False)]
     run.write("highways", pd.DataFrame(rows, columns=list(TABLES["highways"].columns)), first)
     run.write("highways", empty(TABLES["highways"]), later)
+
+
+def _traces(run: Run, rng: np.random.Generator, n: int) -> None:
+    """A trace of the first layer, a shorter one, one by another method, a control, and one that is not done."""
+    first, later = LAYERS
+    for name, method, control, sources, done in (
+        ("00-ablation", "ablation", "none", range(n), True), ("00-ablation-top5", "ablation", "none", range(5), True),
+        ("00-ig", "ig", "none", range(9), True), ("00-ablation-random0", "ablation", "random", range(n), True),
+        ("01-ablation", "ablation", "none", range(n), False),
+    ):
+        folder = run.file("causal") / name
+        folder.mkdir(parents=True)
+        about = {"source": first, "targets": [later], "method": method, "alpha": 0.0, "control": control,
+                 "features": list(sources), "cells": list(range(N_CELLS))}
+        (folder / "trace.json").write_text(json.dumps(about))
+        if done:
+            (folder / "facts.json").write_text("{}")
+        pairs = [(s, t) for s in sources if s != DEAD for t in np.sort(rng.choice(n, s % 7, replace=False))]
+        g = rng.choice([-1, 1], len(pairs)) * rng.uniform(0.5, 4, len(pairs))
+        write_table(folder / "edges.parquet", TABLES["edges"], pd.DataFrame({
+            "source": [s for s, _ in pairs], "target_layer": later, "target": [t for _, t in pairs], "effect": g / 9,
+            "sd": 0.1, "g": g, "agreement": rng.uniform(0.7, 1, len(pairs)), "n_cells": 30, "n_nonzero": 25, "p": 1e-5,
+            "q": 10 ** rng.uniform(-6, -1.4, len(pairs)), "sign": np.where(g < 0, 1, -1), "published": False,
+            "replicated": rng.random(len(pairs)) < 0.5,
+        }))
 
 
 def _positions(run: Run, rng: np.random.Generator) -> list[int]:

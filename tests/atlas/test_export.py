@@ -252,6 +252,9 @@ def test_the_summary_says_what_the_run_found(reader: RunReader, folder: Path) ->
     assert first["n_annotated"] == len(reader.run.read("labels", 0))
     assert {row["rate"] for row in first["rates"]} == {"annotated", "cofiring_pairs", "grouped"}
     assert all(row["null_q95"] == 0.08 for row in first["rates"])
+    assert [(row["control"], row["rate"], row["control_value"]) for row in first["controls"]] == [
+        ("static_embedding", "annotated", 0.3)
+    ]
     assert first["map"] == {"method": "UMAP", "metric": "cosine", "seed": 0, "trustworthiness": 0.93}
     assert [stage["name"] for stage in summary["provenance"]["stages"]] == ["tokens", "catalog.00", "catalog.02"]
     found = reader.findings()

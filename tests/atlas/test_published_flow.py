@@ -27,7 +27,7 @@ def test_pairs_are_kept_without_made_up_tests(imported: RunReader) -> None:
 def test_published_shares_stand_without_a_null(imported: RunReader) -> None:
     rates = imported.rates(0).set_index("rate")
     assert rates.loc["goes_on", "value"] == 0.25
-    assert rates.loc["highway:layer 1", "value"] == 10 / (N - 1)
+    assert rates.loc["highway_to:1", "value"] == 10 / (N - 1)
     assert rates["null_mean"].isna().all()
     assert set(rates["protocol"]) == {"published"}
     assert imported.run.absent("chains")

@@ -12,7 +12,7 @@ def test_rows_at_a_small_size(monkeypatch: pytest.MonkeyPatch) -> None:
     small = {"FEATURES": 96, "TERMS": 40, "GENES": 900, "PERMUTATIONS": 2, "FISHER_SAMPLE": 10, "POSITION_SAMPLE": 50}
     for name, value in small.items():
         monkeypatch.setattr(features, name, value)
-    rows = features.rows(quick=True)
+    rows = [row for row in features.rows(quick=True) if "leidenalg" not in row.baseline]
     assert [row.name for row in rows] == [
         "annotation", "annotation null, 2 permutations", "co-firing counts, test and Leiden",
     ]

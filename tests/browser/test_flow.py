@@ -64,6 +64,6 @@ def test_the_longest_chain_leads_to_its_features(page: Page, site: Site, run_id:
 def test_layers_without_highways_are_explained(page: Page, site: Site, run_id: str, reader: RunReader) -> None:
     first, *_, last = reader.layers
     open_page(page, site.at(run_id, f"/flow?from={first}&to={last}"))
-    expect(page.locator("main")).to_contain_text("counted between a layer and the next")
+    expect(page.locator("main")).to_contain_text("between a layer and the next")
     page.get_by_role("link", name=f"{first} to {reader.layers[1]}", exact=True).click()
     expect(page.get_by_test_id("highways")).to_be_visible()

@@ -30,6 +30,7 @@ PAGES = {
     "/modules": "instead of testing them",
     "/flow": "no null was published",
     "/flow?from=1": "how many features go on to the next layer, not which",
+    "/circuits": "has no edges between features",
     "/compare?a=run.0&b=run.1": "no null was published",
     "/layers": "not an embedding",
     "/methods": "odds ratio",

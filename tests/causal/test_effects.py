@@ -71,7 +71,7 @@ def test_it_equals_dense_full_passes_one_by_one(
     world: World, state: CleanState, token_budget: int, alpha: float,
 ) -> None:
     edits = edits_of(world, state, 9, alpha)
-    found = cell_effects(world.model, world.saes, state, edits, source=SOURCE, token_budget=token_budget)
+    found = cell_effects(world.model, world.saes, state, edits, token_budget=token_budget)
     expected = one_by_one(world, edits)
     for layer in TARGETS:
         assert found[layer].shape == (9, 96)
@@ -81,21 +81,21 @@ def test_it_equals_dense_full_passes_one_by_one(
 
 def test_the_last_layer_alone_is_enough(world: World, state: CleanState) -> None:
     edits = edits_of(world, state, 4)
-    both = cell_effects(world.model, world.saes, state, edits, source=SOURCE, token_budget=2000)
+    both = cell_effects(world.model, world.saes, state, edits, token_budget=2000)
     near = clean_state(world.model, world.saes, world.tokens, CELL, source=SOURCE, targets=[1])
-    alone = cell_effects(world.model, world.saes, near, edits, source=SOURCE, token_budget=2000)
+    alone = cell_effects(world.model, world.saes, near, edits, token_budget=2000)
     assert torch.allclose(alone[1], both[1], atol=1e-5)
 
 
 def test_an_edit_of_strength_zero_has_no_effect(world: World, state: CleanState) -> None:
     nothing = edits_of(world, state, 6, alpha=1.0)
-    found = cell_effects(world.model, world.saes, state, nothing, source=SOURCE, token_budget=700)
+    found = cell_effects(world.model, world.saes, state, nothing, token_budget=700)
     assert all(effect.abs().max() < 1e-5 for effect in found.values())
 
 
 def test_targets_that_never_fire_have_an_effect_of_exactly_zero(world: World, state: CleanState) -> None:
     edits = edits_of(world, state, 6)
-    found = cell_effects(world.model, world.saes, state, edits, source=SOURCE, token_budget=10**6)
+    found = cell_effects(world.model, world.saes, state, edits, token_budget=10**6)
     for layer, expected in one_by_one(world, edits).items():
         assert torch.equal(found[layer] == 0, expected == 0)
         assert 0.05 < (expected != 0).float().mean() < 0.95
@@ -104,6 +104,6 @@ def test_targets_that_never_fire_have_an_effect_of_exactly_zero(world: World, st
 def test_rows_keep_their_order(world: World, state: CleanState) -> None:
     edits = edits_of(world, state, 7)
     order = torch.tensor([4, 0, 6, 2])
-    every = cell_effects(world.model, world.saes, state, edits, source=SOURCE, token_budget=2000)
-    some = cell_effects(world.model, world.saes, state, edits.take(order), source=SOURCE, token_budget=2000)
+    every = cell_effects(world.model, world.saes, state, edits, token_budget=2000)
+    some = cell_effects(world.model, world.saes, state, edits.take(order), token_budget=2000)
     assert all(torch.allclose(some[layer], every[layer][order], atol=1e-5) for layer in TARGETS)

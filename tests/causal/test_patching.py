@@ -200,7 +200,16 @@ def test_rows_hide_whole_groups_and_a_small_share(tokens: TokenizedCells) -> Non
         there = np.isin(matched.gene, own)
         usable = [g for g in range(40) if there[matched.group == g].sum() >= 2]
         assert set.union(*groups) == set(usable)
-    assert set(usable_cells(tokens, matched)) == set(range(CELLS))
+
+
+def test_cells_are_usable_if_they_read_a_held_out_gene_and_one_of_its_controls() -> None:
+    matched = MatchedGenes(np.array([4, 7, 9, 2, 3]), np.array([0, 0, 0, 1, 1]))
+    cells = [[7, 9, 1], [4, 2], [4, 9], [2, 3, 4], [4, 3, 7], [1]]
+    genes = pd.DataFrame({"token": np.arange(10)})
+    offsets = np.concatenate([[0], np.cumsum([len(cell) for cell in cells])])
+    small = TokenizedCells(np.concatenate(cells).astype(np.int32), offsets, genes, pd.DataFrame(index=range(6)))
+    assert usable_cells(small, np.arange(6), matched, most=10).tolist() == [2, 3, 4]
+    assert usable_cells(small, np.array([5, 4, 0, 2, 3]), matched, most=2).tolist() == [2, 4]
 
 
 def test_controls_are_the_nearest_and_none_serves_twice() -> None:

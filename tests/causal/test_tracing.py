@@ -145,6 +145,21 @@ def test_controls_edit_the_same_cells_by_the_same_lengths(run: Run) -> None:
     assert not read[0]["edges"].equals(read[1]["edges"])
 
 
+@pytest.mark.parametrize("method", ["attribution", "ig"])
+def test_estimates_are_compared_with_exact_effects(run: Run, method: str) -> None:
+    asked = replace(ASKED, method=method, target_features="random:4", targets=(2,), cells=10)
+    folder = trace(run, asked)
+    chosen = resolve(run, asked).target_features
+    assert chosen is not None
+    edges = read_table(folder / "edges.parquet", TABLES["edges"])
+    assert set(edges["target"]) <= set(chosen[2])
+    table = read_table(folder / "agreement.parquet", TABLES["agreement"])
+    assert table["target_layer"].tolist() == [2]
+    assert table["sources"][0] == 9
+    assert 0 < table["edges"][0] <= 9 * 4
+    assert table["same_sign"][0] > 0.5
+
+
 @pytest.mark.slow
 def test_kills_at_random_moments_change_nothing(run: Run, tmp_path: Path) -> None:
     quiet = tables(trace(run, ASKED, name="quiet"))

@@ -87,7 +87,10 @@ def test_a_layer_called_raw_goes_before_the_attribute() -> None:
 
 
 def test_full_length_estimates_with_fractions_are_counts() -> None:
-    assert from_anndata(make(COUNTS + np.where(COUNTS == 900, 0.4, 0))).counts.max() == pytest.approx(900.4)
+    estimates = from_anndata(make(COUNTS + np.where(COUNTS == 900, 0.4, 0)))
+    assert estimates.counts.max() == pytest.approx(900.4)
+    assert estimates.notes == ("25% of the values are not whole numbers; they are taken for estimated counts.",)
+    assert from_anndata(make(COUNTS)).notes == ()
 
 
 def test_files_that_are_missing_or_foreign_are_named(tmp_path: Path) -> None:

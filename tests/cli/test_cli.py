@@ -59,7 +59,7 @@ def test_help_needs_no_heavy_import() -> None:
 
 @pytest.mark.parametrize("command", [
     "demo", "init", "plan", "run", "status", "serve", "export", "import-atlas", "doctor", "pretrain", "bench",
-    "knowledge",
+    "knowledge", "report",
 ])
 def test_every_command_has_an_example(command: str, cli: Callable[..., tuple[int, str, str]]) -> None:
     code, out, _ = cli(command, "--help")

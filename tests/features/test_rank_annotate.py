@@ -77,7 +77,7 @@ def test_p_equals_brute_permutation_within_strata(monkeypatch: pytest.MonkeyPatc
     one = ranking(scores(rng, often), often, terms(rng)[:4])
     observed = rank_tests(one, ignore)
     exceed = np.zeros(len(observed.p))
-    n = 400
+    n = 200
     for _ in range(n):
         order = np.lexsort((rng.random(N_GENES), one.stratum))
         place = np.empty(N_GENES, np.int64)
@@ -85,8 +85,8 @@ def test_p_equals_brute_permutation_within_strata(monkeypatch: pytest.MonkeyPatc
         shuffled = rank_tests(replace(one, membership=one.membership[place]), ignore)
         exceed += shuffled.auroc >= observed.auroc
     brute = (1 + exceed) / (1 + n)
-    assert np.abs(brute - observed.p).max() < 0.13  # five standard errors
-    assert np.abs(brute - observed.p).mean() < 0.025
+    assert np.abs(brute - observed.p).max() < 0.18  # five standard errors
+    assert np.abs(brute - observed.p).mean() < 0.035
 
 
 def test_weak_terms_are_found_that_twenty_genes_do_not_show() -> None:

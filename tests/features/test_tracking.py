@@ -3,7 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cellprism.features.tracking import THRESHOLD, best_matches, chain_tables, chance_of_match, tracking_rates
+from cellprism.features.tracking import (
+    THRESHOLD,
+    best_matches,
+    chain_kinds,
+    chain_tables,
+    chance_of_match,
+    tracking_rates,
+)
 
 
 def unit(x: np.ndarray) -> np.ndarray:
@@ -70,3 +77,10 @@ def test_a_layer_without_live_features() -> None:
     best = best_matches(np.eye(3), np.empty((0, 3)))
     chains, members = chain_tables((0, 1), {0: np.arange(3), 1: np.arange(0)}, {0: best})
     assert (len(chains), len(members), chains["n_layers"].max()) == (3, 3, 1)
+
+
+def test_classes_of_chains() -> None:
+    kinds = chain_kinds(np.array([1, 3, 4, 10, 11, 18]), 18)
+    assert kinds.tolist() == ["transient"] * 2 + ["moderate"] * 2 + ["persistent"] * 2
+    assert chain_kinds(np.array([1, 2, 3, 4]), 4).tolist() == ["transient", "moderate", "persistent", "persistent"]
+    assert chain_kinds(np.array([1]), 1).tolist() == ["transient"]

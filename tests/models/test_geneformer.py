@@ -159,7 +159,7 @@ def test_batches_hold_every_cell_once_within_the_budget() -> None:
 def test_large_batches_pad_little(monkeypatch: pytest.MonkeyPatch) -> None:
     model = load_model("demo", device="cpu", dtype="float32")
     tokens = model.tokenize(read_expression("demo").take(np.arange(300)))
-    monkeypatch.setattr(base, "BUSY", 500)
+    monkeypatch.setitem(base.BUSY, "cpu", 500)
     batches = list(model.batches(tokens, np.arange(300), token_budget=5000))
     assert sorted(np.concatenate([b.cells for b in batches])) == list(range(300))
     assert all(b.tokens.numel() <= 5000 for b in batches)

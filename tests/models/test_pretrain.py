@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import anndata
 import numpy as np
 import pytest
 import torch
 
+from cellprism.cli import main
 from cellprism.errors import UserError
 from cellprism.models import load_model
 from cellprism.models.checkpoints import find_checkpoint
@@ -102,3 +105,21 @@ def test_the_shipped_model_says_how_it_was_made() -> None:
     assert facts["config"]["seed"] == PretrainConfig().seed
     assert facts["config"]["steps"] == PretrainConfig().steps
     assert facts["held_out_loss"] < 0.8 * facts["gene_frequency_loss"]
+
+
+def test_the_command_prints_the_loss_beside_that_of_gene_frequencies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:
+    counts = np.random.default_rng(0).poisson(1.0, (40, 30)).astype(np.float32)
+    anndata.AnnData(counts).write_h5ad(tmp_path / "mine.h5ad")
+    sizes = ["--layers", "1", "--width", "8", "--heads", "2", "--steps", "2", "--seed", "3"]
+    files = [str(tmp_path / "mine.h5ad"), str(tmp_path / "m")]
+    monkeypatch.setattr(sys, "argv", ["cellprism", "pretrain", *files, *sizes])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code in {0, None}
+    facts = json.loads((tmp_path / "m" / "training.json").read_text())
+    assert (facts["config"]["seed"], facts["config"]["d_model"]) == (3, 8)
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"cross-entropy {facts['held_out_loss']:.3f}" in out
+    assert f"(gene frequencies: {facts['gene_frequency_loss']:.3f})" in out

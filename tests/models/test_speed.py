@@ -28,4 +28,5 @@ def test_positions_count_once_and_waiting_counts_as_the_model() -> None:
     facts = speed.facts(load_model("demo", device="cpu", dtype="float32"))
     assert (facts["device"], facts["dtype"]) == ("cpu", "float32")
     assert 0 < facts["positions_per_second"] <= 50 / 0.08
+    assert facts["positions_per_cpu_second"] > 0
     assert 0 < facts["share_of_time_in_model"] <= 1

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import anndata
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cellprism.cells.expression import read_expression
 from cellprism.cells.tokenised import read_tokenised
 from cellprism.errors import UserError
 from cellprism.models import load_model
@@ -63,3 +66,20 @@ def test_a_model_that_wants_counts_says_so(tmp_path: Path) -> None:
     pq.write_table(pa.table({"input_ids": [[5, 6]]}), tmp_path / "cells.parquet")
     with pytest.raises(UserError, match="want counts"):
         CellModel.adopt(load_model("demo", device="cpu"), read_tokenised(str(tmp_path / "cells.parquet")))
+
+
+def test_mixed_cell_lines_stop_a_run_and_the_dictionary_is_in_the_manifest(tmp_path: Path) -> None:
+    genes = [names[0] for names in read_expression("demo").genes[:200]]
+    counts = np.random.default_rng(0).poisson(2.0, (12, 200)).astype(np.float32)
+    obs = pd.DataFrame({"cell_line": ["k562", "rpe1"] * 6}, index=[f"c{i}" for i in range(12)])
+    anndata.AnnData(counts, obs, pd.DataFrame(index=genes)).write_h5ad(tmp_path / "cells.h5ad")
+
+    def read(name: str, **cells: object) -> dict[str, Any]:
+        config = {"out": str(tmp_path / name), "cells": {"path": str(tmp_path / "cells.h5ad"), **cells}}
+        return tokenize(create(parse_config(config)), None, Silent())
+
+    with pytest.raises(UserError, match=r"cells\.h5ad mixes 2 cell lines \(k562, rpe1\)"):
+        read("mixed")
+    facts = read("one", where={"cell_line": "k562"})
+    assert (facts["cells"], facts["dictionary"]) == (6, "token_dictionary.pkl")
+    assert read("both", labels=["cell_line"])["cells"] == 12

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 def config(out: Path, layers: list[int]) -> Config:
     return parse_config({
-        "out": str(out), "cells": {"max_cells": 40}, "sae": {"layers": layers, "k": 4, "steps": 15, "batch_size": 512},
+        "out": str(out), "model": {"dtype": "float32"}, "cells": {"max_cells": 40},
+        "sae": {"layers": layers, "k": 4, "steps": 15, "batch_size": 512},
     })
 
 

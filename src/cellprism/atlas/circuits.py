@@ -137,7 +137,7 @@ def _about(traces: Sequence[Trace], degrees: Degrees, terms: Mapping[int, np.nda
                         for row in trace.rows("fdr")],
                 "rates": [{k: number(v) if isinstance(v, float) else v for k, v in row.items()}
                           for row in [*trace.rows("trace_rates"), *trace.rows("trace_rates", suffix="_graph")]],
-                "controls": trace.rows("controls"),
+                "controls": trace.rows("direction_controls"),
             }
             for trace in traces
         ],

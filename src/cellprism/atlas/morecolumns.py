@@ -21,9 +21,9 @@ def more_columns(reader: RunReader, layer: int) -> dict[str, np.ndarray]:
 
     ``mean_value`` and ``n_genes`` are of the catalog; ``by_gene``, ``by_cell`` and ``by_context`` the shares of the
     activation's variance; ``axis_cosine`` the absolute cosine with the nearest principal axis; ``atom_cosine`` that
-    with the nearest other atom; ``n_layers`` the layers of the feature's chain; ``highway_pmi`` its highest PMI with a
-    feature of a later layer; ``out_degree`` and ``in_degree`` its edges in the traces. A feature that lacks a number
-    has NaN.
+    with the nearest other atom; ``stability`` that between seeds; ``n_layers`` the layers of the feature's chain;
+    ``highway_pmi`` its highest PMI with a feature of a later layer; ``out_degree`` and ``in_degree`` its edges in the
+    traces. A feature that lacks a number has NaN.
     """
     import pandas as pd
 
@@ -38,6 +38,7 @@ def more_columns(reader: RunReader, layer: int) -> dict[str, np.ndarray]:
         **_variance(optional(reader, "variance", layer).set_index("feature")),
         "axis_cosine": optional(reader, "alignment", layer).set_index("feature")["cosine"],
         "atom_cosine": atoms.set_index("feature")["similarity"],
+        "stability": optional(reader, "stability", layer).set_index("feature")["stability"],
         "n_layers": lengths[lengths["layer"] == layer].set_index("feature")["n"],
         "highway_pmi": optional(reader, "highways", layer).groupby("feature")["pmi"].max(),
         **{f"{side}_degree": pd.Series(of[layer]) for side, of in edges.items() if layer in of},

@@ -85,7 +85,7 @@ def import_atlas(source: Path, out: Path, *, progress: Progress | None = None) -
     layers = [entry["layer"] for entry in summary["layers"]]
     run = create(parse_config({
         "title": f"Published atlas: {source.resolve().name}", "out": str(out),
-        "model": {"kind": "published atlas", "path": str(source)}, "cells": {"path": str(source)},
+        "model": {"kind": "published atlas", "path": str(source)}, "cells": {"path": str(source)}, "controls": [],
     }))
     started = time.time()
     features = {layer: _json(source, f"layer_{layer:02d}_features.json") for layer in layers}

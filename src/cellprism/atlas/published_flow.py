@@ -27,7 +27,7 @@ def write_persistence(run: Run, tracking: dict[str, Any] | None) -> None:
 
 
 def write_highways(run: Run, layers: Sequence[int], graph: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """Table ``highways`` of the layers that the graph has, rates ``highway:TO``, and absences of the others."""
+    """Table ``highways`` of the layers that the graph has, rates ``highway_to:TO``, and absences of the others."""
     pairs = {tuple(int(part[1:]) for part in name.split("_")): content for name, content in (graph or {}).items()}
     for layer in {first for first, _ in pairs}:
         rows = [
@@ -41,7 +41,7 @@ def write_highways(run: Run, layers: Sequence[int], graph: dict[str, Any] | None
             found = content["summary"]
             if first == layer:
                 share = found["n_highways"] / found["n_alive_a"]
-                _write_rate(run, layer, f"_highways_{to:02d}", f"highway:layer {to}", share, found["n_alive_a"])
+                _write_rate(run, layer, f"_highways_{to:02d}", f"highway_to:{to}", share, found["n_alive_a"])
     without = [layer for layer in layers if layer not in {first for first, _ in pairs}]
     return [{"table": "highways", "layers": without, "reason": NO_HIGHWAYS}] if without else []
 

@@ -59,7 +59,7 @@ def _cells(reader: RunReader, facts: dict[str, Any]) -> dict[str, Any]:
 
 def _layer(reader: RunReader, layer: int) -> dict[str, Any]:
     features = reader.features(layer)
-    rates = reader.rates(layer)
+    rates, controls = reader.rates(layer), reader.controls()
     return {
         "layer": layer,
         "n_features": len(features),
@@ -69,6 +69,7 @@ def _layer(reader: RunReader, layer: int) -> dict[str, Any]:
         "n_modules": len(reader.modules(layer)),
         "metrics": _records(reader.metrics(layer)),
         "rates": _records(rates.drop(columns="layer")),
+        "controls": _records(controls[controls["layer"] == layer].drop(columns="layer")),
         "columns": list(more_columns(reader, layer)),
         "map": clean(reader.run.notes("map", layer)),
     }

@@ -135,10 +135,11 @@ def machine() -> str:
     """The machine and torch, in one line, for the record."""
     import torch
 
+    from cellprism.models.processor import bfloat16_units
+
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    amx = "AMX" if torch.cpu._is_amx_tile_supported() else "no AMX"
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     name = names[0] if names else platform.machine()
-    return f"{name}, {torch.get_num_threads()} threads, {amx}{gpu}, torch {torch.__version__}"
+    return f"{name}, {torch.get_num_threads()} threads, {bfloat16_units()}{gpu}, torch {torch.__version__}"

@@ -52,12 +52,12 @@ def rows(quick: bool) -> list[Row]:
 
     sizes = {**SIZES, "num_hidden_layers": QUICK_LAYERS} if quick else SIZES
     device = pick_device("auto")
-    baseline = _bert(sizes, "eager").eval().to(device)
+    baseline = random_bert(sizes, "eager").eval().to(device)
     result = []
-    for expression, origin in _cells(quick):
+    for expression, origin in some_cells(quick):
         vocabulary = learn_vocabulary(expression)
         for dtype in dict.fromkeys([pick_dtype("auto", device), torch.float32]):
-            own = _bert(sizes, transformers_attention(dtype, device))
+            own = random_bert(sizes, transformers_attention(dtype, device))
             own.load_state_dict(baseline.state_dict())
             model = Geneformer(own.to(dtype), vocabulary, name="random 316M", device=device)
             result += _compare(baseline, model, model.tokenize(expression), origin, repeats=1 if quick else 2)
@@ -108,7 +108,7 @@ def _turns(functions: Sequence[Callable[[], object]], *, repeats: int) -> list[C
     return costs
 
 
-def _cells(quick: bool) -> list[tuple[Expression, str]]:
+def some_cells(quick: bool) -> list[tuple[Expression, str]]:
     """Cells of the developers' data if they are there, else those of the demo."""
     from cellprism.cells.expression import read_expression
 
@@ -123,7 +123,7 @@ def _cells(quick: bool) -> list[tuple[Expression, str]]:
     return chosen
 
 
-def _bert(sizes: dict[str, Any], attention: str) -> Any:
+def random_bert(sizes: dict[str, Any], attention: str) -> Any:
     from transformers import BertConfig, BertForMaskedLM
 
     return BertForMaskedLM(BertConfig(**sizes, attn_implementation=attention))

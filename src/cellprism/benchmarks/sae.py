@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from cellprism.benchmarks import Row, best_seconds
-from cellprism.models.processor import multiplies_bfloat16
 from cellprism.sae.metrics import explained_variance
+from cellprism.sae.select import fastest_precision
 from cellprism.sae.step import FastStep
 from cellprism.sae.topk import SparseAutoencoder
 
@@ -53,7 +53,7 @@ def _step_row(name: str, d_model: int, n_features: int, k: int, *, repeats: int)
     for step in (lambda: slow_step(x), lambda: fast_step(x, LEARNING_RATE)):
         step()
     slow_s, fast_s = best_seconds([lambda: slow_step(x), lambda: fast_step(x, LEARNING_RATE)], repeats=repeats)
-    chosen = "features chosen in bfloat16" if multiplies_bfloat16() else "features chosen in float32"
+    chosen = f"features chosen in {fastest_precision()}"
     shape = f"batch {BATCH}, d {d_model}, F {n_features}, k {k}"
     return Row(f"sae: step, width of {name}", shape, "dense float32 autograd, default Adam", slow_s, fast_s, chosen)
 

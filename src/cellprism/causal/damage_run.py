@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cellprism.causal.damage import MASKED_SHARE, METRICS, choose_arms, compare_arms, measure_damage
+from cellprism.causal.reading import TraceReader, trace_table
 from cellprism.causal.requests import choose_features
 from cellprism.causal.setting import needs_layer, run_site
 from cellprism.causal.tables import write_causal
@@ -23,11 +24,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DamageRequest:
-    """What is asked for: a layer, its features (see `requests.choose_features`), so many cells, and a seed."""
+    """What is asked for.
+
+    Attributes
+    ----------
+    layer, features
+        A layer, and its features: ``hubs:N``, those with the most edges beyond what their firing explains, or as in
+        `requests.choose_features`.
+    cells
+        Cells, the same for all features.
+    trace
+        The trace that knows the hubs; None: the only one by ablation from the layer.
+    seed
+        Seed of everything that is drawn.
+    """
 
     layer: int
-    features: str
+    features: str = "hubs:20"
     cells: int = 50
+    trace: str | None = None
     seed: int = 0
 
 
@@ -50,7 +65,10 @@ def damage_run(run: Run, request: DamageRequest, progress: Progress | None = Non
 def _damage(run: Run, request: DamageRequest, progress: Progress) -> pd.DataFrame:
     layer = request.layer
     needs_layer(run, layer)
-    chosen = choose_features(run, layer, request.features, request.seed)
+    if request.features.startswith("hubs:"):
+        chosen = hubs(run, layer, request.features, request.trace)
+    else:
+        chosen = choose_features(run, layer, request.features, request.seed)
     table = run.read("features", layer).sort_values("feature")
     alive = table.loc[~table["dead"] & ~table["rare"], "feature"].to_numpy(np.int64)
     dead = np.intersect1d(chosen, table.loc[table["dead"], "feature"])
@@ -84,3 +102,28 @@ def _damage(run: Run, request: DamageRequest, progress: Progress) -> pd.DataFram
     write_causal(run, "damage", which, rows.merge(means, on="feature"), layers=[layer], notes=notes)
     write_causal(run, "damage_arms", which, compared, layers=[layer], notes=notes)
     return compared
+
+
+def hubs(run: Run, layer: int, which: str, trace: str | None) -> np.ndarray:
+    """The ``N`` sources of a trace whose out-degree exceeds the most what their firing explains (``hubs:N``).
+
+    Raises
+    ------
+    UserError
+        There is no such trace, several would do, or it has fewer sources.
+    """
+    known = trace_table(run)
+    fits = (known["source_layer"] == layer) & (known["method"] == "ablation") & (known["control"] == "none")
+    names = known.loc[fits & known["done"].astype(bool), "trace"].tolist()
+    if trace is None and len(names) != 1:
+        there = f"say which with `--trace`: {', '.join(names)}" if names else f"`cellprism trace {run.path}` finds them"
+        msg = f"{run.path} has {len(names)} traces by ablation from layer {layer}, and hubs need one: {there}."
+        raise UserError(msg)
+    reader = TraceReader(run, trace or names[0])
+    degrees = reader.degrees()
+    own = degrees[(degrees["side"] == "out") & (degrees["layer"] == layer)].sort_values("residual", ascending=False)
+    number = which.removeprefix("hubs:")
+    if not number.isdecimal() or not 1 <= int(number) <= len(own):
+        msg = f"{which!r} names no hubs of layer {layer}: give hubs:N with N from 1 to {len(own)}."
+        raise UserError(msg)
+    return np.sort(own["feature"].to_numpy(np.int64)[: int(number)])

@@ -28,8 +28,10 @@ class CleanState:
         The cell alone, one row of T tokens.
     places
         Where in the row its n gene positions are, shape ``(n,)`` int64.
+    layer
+        The source layer.
     residual
-        Residual after the source layer, shape ``(T, d_model)``.
+        Residual after it, shape ``(T, d_model)``.
     source
         Codes of the gene positions in the source layer.
     targets
@@ -38,6 +40,7 @@ class CleanState:
 
     batch: Batch
     places: torch.Tensor
+    layer: int
     residual: torch.Tensor
     source: TopKCodes
     targets: dict[int, TopKCodes]
@@ -57,11 +60,11 @@ def clean_state(
     with torch.inference_mode():
         codes = {layer: saes[layer].encode(h[clean.places]) for layer, h in clean.residual.items()}
     own = codes.pop(source)
-    return CleanState(clean.batch, clean.places, clean.residual[source], own, codes)
+    return CleanState(clean.batch, clean.places, source, clean.residual[source], own, codes)
 
 
 def cell_effects(
-    model: CellModel, saes: Mapping[int, SparseAutoencoder], state: CleanState, edits: Edits, *, source: int,
+    model: CellModel, saes: Mapping[int, SparseAutoencoder], state: CleanState, edits: Edits, *,
     token_budget: int,
 ) -> dict[int, torch.Tensor]:
     """Mean change of every target feature over the positions that an edit touches.
@@ -77,9 +80,7 @@ def cell_effects(
     state
         The cell.
     edits
-        B edits of it in layer ``source``, each at one position or more.
-    source
-        The edited layer.
+        B edits of it in the source layer, each at one position or more.
     token_budget
         Tokens of a batch, at most, unless one row has more.
 
@@ -99,7 +100,7 @@ def cell_effects(
         touched = _gene_positions(state)[places[valid]]
         row = valid.nonzero()[:, 0]
         h = edited(state.residual, part)
-        for layer, after in propagate(model, state.batch, h, after=source, layers=layers, places=places):
+        for layer, after in propagate(model, state.batch, h, after=state.layer, layers=layers, places=places):
             with torch.inference_mode():
                 codes = saes[layer].encode(after[valid])
                 effects[layer][rows] = _mean_change(

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from scipy import sparse
 
+from cellprism.causal.attribution import STEPS, estimated_effects
 from cellprism.causal.cost import WORKING_BYTES
 from cellprism.causal.directions import control_directions
 from cellprism.causal.effects import CleanState, cell_effects, clean_state
@@ -73,10 +74,27 @@ class Engine:
         if self._directions is not None:
             rows = self._directions[np.searchsorted(self.trace.features, firing)]
             edits = edits.along(torch.from_numpy(rows).to(self.model.device))
-        effects = cell_effects(
-            self.model, self.saes, state, edits, source=self.source, token_budget=self.token_budget,
+        effects = cell_effects(self.model, self.saes, state, edits, token_budget=self.token_budget)
+        return CellEffects(firing, {layer: sparse.csr_matrix(x.cpu().numpy()) for layer, x in effects.items()})
+
+    def estimate(self, cell: int, features: np.ndarray) -> CellEffects:
+        """Effects of those of ``features`` that fire in a cell, estimated by gradients."""
+        state, request = self.state(cell), self.trace.request
+        firing = firing_features(state, features)
+        effects = estimated_effects(
+            self.model, self.saes, state, firing, alpha=request.alpha,
+            steps=STEPS if request.method == "ig" else 0, wanted=self.trace.target_features,
+            rng=np.random.default_rng([request.seed, 6, cell]),
         )
         return CellEffects(firing, {layer: sparse.csr_matrix(x.cpu().numpy()) for layer, x in effects.items()})
+
+    def targets_in(self, cell: int) -> int:
+        """Target features that are read and fire in a cell: the passes back that `estimate` takes."""
+        wanted = self.trace.target_features
+        fired = {layer: torch.unique(c.index[c.value > 0]).cpu() for layer, c in self.state(cell).targets.items()}
+        return sum(
+            len(f) if wanted is None else int(np.isin(wanted[layer], f.numpy()).sum()) for layer, f in fired.items()
+        )
 
 
 def firing_features(state: CleanState, features: np.ndarray) -> np.ndarray:

@@ -19,8 +19,8 @@ from cellprism.stats.signflip import shared_signs, signflip_p
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FLIPS, MORE = 1000, 20
-"""Sign flips of every test, and how many times more where p is small."""
+FLIPS, MORE = 1000, 200
+"""Sign flips of every test, and how many times more where p is small: interactions are few among many tests."""
 FLOOR = 1e-5
 """Smaller effects and contrasts of one cell, in units of activation, are the rounding of float32 and count as 0."""
 Q = 0.05
@@ -89,16 +89,20 @@ def interaction_table(combinations: Sequence[Combination], *, seed: int) -> pd.D
     Returns
     -------
     One row per test: combination (place in the sequence), target, alone (summed mean effects of the parts), together
-    (mean effect of all at once), contrast, low, high, n_nonzero, p, q.
+    (mean effect of all at once), contrast, low, high, relative (contrast over the summed absolute mean effects of the
+    parts), n_nonzero, p, q.
     """
     parts = []
     for number, combination in enumerate(combinations):
         x = combination.contrast
         mean, half = x.mean(axis=0), _half_width(x)
         effect = combination.effect.mean(axis=0, dtype=np.float64)
+        single = effect[: combination.size]
+        size = np.abs(single).sum(axis=0)
         parts.append(pd.DataFrame({
-            "combination": number, "target": combination.targets, "alone": effect[: combination.size].sum(axis=0),
+            "combination": number, "target": combination.targets, "alone": single.sum(axis=0),
             "together": effect[-1], "contrast": mean, "low": mean - half, "high": mean + half,
+            "relative": np.divide(mean, size, out=np.full_like(mean, np.nan), where=size > 0),
             "n_nonzero": (x != 0).sum(axis=0), "p": _p(x, combination.cells, seed),
         }))
     table = pd.concat(parts, ignore_index=True)

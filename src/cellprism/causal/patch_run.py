@@ -35,6 +35,7 @@ from cellprism.causal.work import Work
 from cellprism.errors import UserError
 from cellprism.runs.lock import exclusive
 from cellprism.runs.progress import Silent
+from cellprism.runs.schemas import TABLES
 from cellprism.stats.fdr import bh
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _patch(run: Run, request: PatchRequest, progress: Progress) -> pd.DataFrame:
         results = [_result(site, request.seed, job, work, advance) for job in jobs]
     rows, nulls = [row for row, _ in results], np.array([null for _, null in results])
     table = pd.DataFrame(rows).assign(q=lambda frame: bh(frame["p"].to_numpy()))
-    table = table.sort_values(["p", "effect"], ignore_index=True)
+    table = table.sort_values(["p", "effect"], ignore_index=True)[list(TABLES["patching"].columns)]
     notes = {
         "protocol": "calibrated; columns published_*: published", "unit": "cell (interval), gene set (p)",
         "family": len(table), "permutations": PERMUTATIONS, "left_out": len(subjects) - len(table), **asdict(request),
@@ -175,10 +176,10 @@ def _jobs(
         covariates = matching_covariates(level, share, activation[:, i])
         matched = match_genes(subject.held_out, subject.pool, covariates, controls=CONTROLS)
         own = fires[:, np.searchsorted(features, subject.feature)]
-        cells = np.intersect1d(usable_cells(site.tokens, matched), np.flatnonzero(own))
+        rng = np.random.default_rng([request.seed, request.layer, 12, subject.feature])
+        order = rng.permutation(np.flatnonzero(own))
+        cells = usable_cells(site.tokens, order, matched, most=request.cells) if len(matched.gene) else order[:0]
         if len(cells) >= MIN_CELLS:
-            rng = np.random.default_rng([request.seed, request.layer, 12, subject.feature])
-            cells = np.sort(rng.permutation(cells)[: request.cells])
             held_out, control = matched.gene[matched.held_out], np.delete(matched.gene, matched.held_out)
             balance = {"level_held_out": level[held_out].mean(), "level_control": level[control].mean()}
             jobs.append(_Job(subject, matched, cells, plan_rows(site.tokens, cells, matched, rng), balance))

@@ -64,10 +64,18 @@ class Changes:
     activation: np.ndarray
 
 
-def usable_cells(tokens: TokenizedCells, matched: MatchedGenes) -> np.ndarray:
-    """Cells that read a held-out gene and one of its controls."""
-    there = _there(tokens, matched)
-    return np.flatnonzero(np.isfinite(per_cell(contrasts(there, matched.group), matched.held_out)))
+def usable_cells(tokens: TokenizedCells, cells: np.ndarray, matched: MatchedGenes, *, most: int) -> np.ndarray:
+    """The first ``most`` of ``cells`` that read a held-out gene and one of its controls, ascending."""
+    member_of = _members(tokens, matched)
+    found: list[int] = []
+    for cell in cells.tolist():
+        if len(found) == most:
+            break
+        member = member_of[tokens.gene[tokens.offsets[cell] : tokens.offsets[cell + 1]]]
+        group = np.bincount(matched.group[member[member >= 0]], minlength=int(matched.group[-1]) + 1)
+        if (group[matched.group[np.intersect1d(member, matched.held_out)]] >= 2).any():
+            found.append(cell)
+    return np.sort(np.array(found, np.int64))
 
 
 def plan_rows(
@@ -78,9 +86,7 @@ def plan_rows(
     A group is asked for in every cell that reads two of its members, whether or not one is the held-out gene: which
     one that is must not decide what is measured.
     """
-    member_of = np.full(len(tokens.genes), -1)
-    member_of[matched.gene] = np.arange(len(matched.gene))
-    n_groups = int(matched.group.max(initial=-1)) + 1
+    member_of, n_groups = _members(tokens, matched), int(matched.group[-1]) + 1
     rows = []
     for cell in cells.tolist():
         member = member_of[tokens.gene[tokens.offsets[cell] : tokens.offsets[cell + 1]]]
@@ -185,15 +191,11 @@ def compare(
     return row, null
 
 
-def _there(tokens: TokenizedCells, matched: MatchedGenes) -> np.ndarray:
-    """0 where a cell reads a member, else NaN; ``(cells, members)``."""
+def _members(tokens: TokenizedCells, matched: MatchedGenes) -> np.ndarray:
+    """Place of every gene of the run among the matched ones, -1 for others."""
     member_of = np.full(len(tokens.genes), -1)
     member_of[matched.gene] = np.arange(len(matched.gene))
-    member = member_of[tokens.gene]
-    read = member >= 0
-    there = np.full((len(tokens), len(matched.gene)), np.nan)
-    there[tokens.cell[read], member[read]] = 0
-    return there
+    return member_of
 
 
 def _filled(sizes: np.ndarray, room: int) -> list[int]:

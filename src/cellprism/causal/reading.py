@@ -100,6 +100,10 @@ class TraceReader:
         """The same edits along other directions, if they were traced."""
         return self._read("direction_controls")
 
+    def agreement(self) -> pd.DataFrame:
+        """How well the effects of a trace by attribution or ig agree with exact ones."""
+        return self._read("agreement")
+
     def rates(self) -> pd.DataFrame:
         """Every rate of the trace beside its null."""
         import pandas as pd

@@ -66,11 +66,13 @@ def needs_layer(run: Run, layer: int) -> None:
 
 
 def firing_cells(run: Run, layer: int, features: np.ndarray, n_cells: int) -> np.ndarray:
-    """Whether each of ``features``, distinct and ascending, fires in each cell, shape ``(cells, features)``."""
+    """Whether each of the distinct ``features`` fires in each cell, shape ``(cells, features)``."""
     fires = np.zeros((n_cells, len(features)), bool)
-    for shard in CodeStore(run, layer).shards():
-        index, value = np.asarray(shard.codes.index), np.asarray(shard.codes.value)
-        place = np.minimum(np.searchsorted(features, index), len(features) - 1)
-        position, at = np.nonzero((value > 0) & (features[place] == index))
+    store = CodeStore(run, layer)
+    column = np.full(store.n_features, -1)
+    column[features] = np.arange(len(features))
+    for shard in store.shards():
+        place = column[shard.codes.index]
+        position, at = np.nonzero((place >= 0) & (np.asarray(shard.codes.value) > 0))
         fires[shard.cell[position], place[position, at]] = True
     return fires

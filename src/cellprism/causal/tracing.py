@@ -7,6 +7,9 @@ import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from cellprism.causal.agreement import agreement
 from cellprism.causal.calibration import SourceEffects, calibrate
 from cellprism.causal.cost import check_fit, source_blocks, trace_cost
 from cellprism.causal.engine import Engine
@@ -20,17 +23,19 @@ from cellprism.runs.files import remove_leftovers, write_json
 from cellprism.runs.lock import exclusive
 from cellprism.runs.manifest import environment
 from cellprism.runs.progress import Silent
+from cellprism.runs.schemas import TABLES, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import numpy as np
-
     from cellprism.causal.requests import Trace, TraceRequest
     from cellprism.causal.results import SourceResult
     from cellprism.runs.directory import Run
     from cellprism.runs.progress import Progress
+
+CHECKED = 16
+"""Sources of a trace by estimates that are ablated as well."""
 
 
 def trace(
@@ -94,26 +99,30 @@ def _begin(folder: Path, asked: Trace, *, keep_effects: bool) -> None:
 def _work(run: Run, asked: Trace, folder: Path, progress: Progress, *, keep_effects: bool) -> None:
     started, engine = time.monotonic(), Engine(run, asked)
     blocks, work = source_blocks(asked, engine.widths), folder / "blocks"
-    passes, width = 0, sum(engine.widths.values())
-    cost = trace_cost(run, asked)
+    width, cost = sum(engine.widths.values()), trace_cost(run, asked)
+    exact = asked.request.method == "ablation"
     label = f"running the layers after layer {engine.source}"
     with (
         progress.bar(label, cost.passes, "pass") as passed, progress.bar("testing", cost.edges, "edge") as tested,
     ):
+        if not exact:
+            _estimate(engine, blocks, asked.cells, work, passed)
         for number, features in enumerate(blocks):
             result, here = work / f"{number:05d}.npz", work / f"{number:05d}"
             if not result.exists():
-                _edit(engine, features, asked.cells, here, passed)
+                if exact:
+                    _edit(engine, features, asked.cells, here, passed)
                 kept = folder / "effects" / f"{number:05d}" if keep_effects else None
                 save_results(result, _reduce(here, features, asked, kept))
             shutil.rmtree(here, ignore_errors=True)
             tested(len(features) * width)
     results = [one for number in range(len(blocks)) for one in load_results(work / f"{number:05d}.npz")]
     _write(run, folder, results, asked)
-    passes = sum(result.n_cells for result in results)
-    seconds = time.monotonic() - started
+    if not exact:
+        _check(engine, folder, progress)
     write_json(folder / "facts.json", {
-        "passes": passes, "seconds": round(seconds, 1), "environment": environment(),
+        "passes": sum(result.n_cells for result in results), "seconds": round(time.monotonic() - started, 1),
+        "environment": environment(),
     })
     shutil.rmtree(work)
 
@@ -127,6 +136,39 @@ def _edit(
         if not path.exists():
             write_effects(path, engine.ablate(cell, features))
         passed(len(read_effects(path).source))
+
+
+def _estimate(
+    engine: Engine, blocks: list[np.ndarray], cells: np.ndarray, work: Path, passed: Callable[[int], None],
+) -> None:
+    """Write the estimates of every block in every cell, one cell after another; a target serves all sources."""
+    parts = {work / f"{n:05d}": block for n, block in enumerate(blocks) if not (work / f"{n:05d}.npz").exists()}
+    parts[work / "estimated"] = _checked(engine.trace)
+    for cell in map(int, cells):
+        missing = {folder: block for folder, block in parts.items() if not (folder / f"{cell}.npz").exists()}
+        if missing:
+            effects = engine.estimate(cell, engine.trace.features)
+            for folder, block in missing.items():
+                write_effects(folder / f"{cell}.npz", effects.take(np.flatnonzero(np.isin(effects.source, block))))
+        passed(engine.targets_in(cell))
+
+
+def _checked(asked: Trace) -> np.ndarray:
+    """The sources whose estimates are compared with exact effects."""
+    rng = np.random.default_rng([asked.request.seed, 8])
+    return np.sort(rng.permutation(asked.features)[:CHECKED])
+
+
+def _check(engine: Engine, folder: Path, progress: Progress) -> None:
+    """Ablate some of the sources and write how well the estimates agree."""
+    asked, work = engine.trace, folder / "blocks"
+    checked = _checked(asked)
+    with progress.bar("ablating some sources to compare", len(checked) * len(asked.cells), "pass") as passed:
+        _edit(engine, checked, asked.cells, work / "exact", passed)
+    files = [{int(c): read_effects(work / part / f"{c}.npz") for c in asked.cells} for part in ("estimated", "exact")]
+    estimated, exact = ([SourceEffects(*one) for one in by_source(part, checked) if len(one[1]) >= 2] for part in files)
+    table = agreement(estimated, exact, asked.target_features, seed=asked.request.seed)
+    write_table(folder / "agreement.parquet", TABLES["agreement"], table, notes={"protocol": "calibrated"})
 
 
 def _reduce(folder: Path, features: np.ndarray, asked: Trace, kept: Path | None) -> list[SourceResult]:

@@ -30,6 +30,10 @@ class CellEffects:
     source: np.ndarray
     effect: dict[int, sparse.csr_matrix]
 
+    def take(self, rows: np.ndarray) -> CellEffects:
+        """The effects of some of the sources."""
+        return CellEffects(self.source[rows], {layer: matrix[rows] for layer, matrix in self.effect.items()})
+
 
 def write_effects(path: Path, effects: CellEffects, *, half: bool = False) -> None:
     """Write one file, atomically; ``half`` keeps the effects as float16."""

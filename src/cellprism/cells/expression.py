@@ -20,6 +20,9 @@ _NAME_COLUMNS = (
     "ensembl_id", "gene_ids", "gene_id", "feature_id", "feature_name", "gene_symbol", "gene_name", "gene_symbols",
 )
 
+FRACTIONAL = 0.01
+"""Share of values that are not whole numbers above which a matrix holds something else than raw counts."""
+
 
 @dataclass(frozen=True)
 class Expression:
@@ -95,7 +98,7 @@ def from_anndata(adata: AnnData, *, layer: str | None = None, source: str = "Ann
     """Take checked counts out of an AnnData; see `read_expression`."""
     matrix, var = _matrix(adata, layer, source)
     counts = sparse.csr_matrix(matrix, dtype=np.float32)
-    _check_counts(counts, adata, layer, source)
+    fractional = _check_counts(counts, adata, layer, source)
     counts.eliminate_zeros()
     return Expression(
         counts=counts,
@@ -104,6 +107,8 @@ def from_anndata(adata: AnnData, *, layer: str | None = None, source: str = "Ann
         names=adata.obs_names.to_numpy(dtype=str),
         obs=adata.obs,
         source=source,
+        notes=(f"{fractional:.0%} of the values are not whole numbers; they are taken for estimated counts.",)
+        if fractional > FRACTIONAL else (),
     )
 
 
@@ -141,7 +146,8 @@ def _choices(adata: AnnData) -> str:
     return ", ".join(names) or "X (leave it out)"
 
 
-def _check_counts(counts: sparse.csr_matrix, adata: AnnData, layer: str | None, source: str) -> None:
+def _check_counts(counts: sparse.csr_matrix, adata: AnnData, layer: str | None, source: str) -> float:
+    """Refuse what is not counts; returns the share of values that are not whole numbers."""
     where = f"{source}, {'X' if layer is None else layer}"
     values = counts.data
     if 0 in counts.shape or not len(values):
@@ -159,12 +165,13 @@ def _check_counts(counts: sparse.csr_matrix, adata: AnnData, layer: str | None, 
         msg = f"{where} holds negative values, as scaled data do: {_pointer(adata, layer)}."
         raise UserError(msg)
     fractional = float(np.mean(values != np.round(values)))
-    if fractional > 0.01 and values.max() < 50:
+    if fractional > FRACTIONAL and values.max() < 50:
         msg = (
             f"{where} looks log-normalised ({fractional:.0%} of its values are not integers, the largest is "
             f"{values.max():.2f}): {_pointer(adata, layer)}."
         )
         raise UserError(msg)
+    return fractional
 
 
 def _pointer(adata: AnnData, layer: str | None) -> str:

@@ -84,21 +84,24 @@ def interact(
 def damage(
     path: RunFolder,
     layer: Annotated[int, typer.Option(help="layer of the features")],
-    features: Annotated[str, typer.Option(help="top:N (best labels), random:N or a file of numbers")],
     *,
+    features: Annotated[
+        str, typer.Option(help="hubs:N (of a trace), top:N (best labels), random:N or a file of numbers"),
+    ] = "hubs:20",
     cells: Annotated[int, typer.Option(help="cells, the same for all features")] = 50,
+    trace: Annotated[str | None, typer.Option(help="the trace that knows the hubs")] = None,
     seed: Seed = 0,
 ) -> None:
     """Ask how much worse hidden genes are guessed without some features, beside features as frequent and random ones.
 
-    Example: `cellprism damage runs/demo --layer 2 --features hubs.txt`
+    Example: `cellprism damage runs/demo --layer 1 --features hubs:20`
     """
     from cellprism.causal.damage_run import DamageRequest, damage_run
     from cellprism.cli.progress import Listener
     from cellprism.runs.directory import open_directory
 
     run = open_directory(path)
-    table = damage_run(run, DamageRequest(layer, features, cells, seed), Listener())
+    table = damage_run(run, DamageRequest(layer, features, cells, trace, seed), Listener())
     for row in table.itertuples():
         typer.echo(
             f"{row.metric:<5} against {row.arm:<8} {row.difference:+.5f} [{row.low:+.5f}, {row.high:+.5f}]  "

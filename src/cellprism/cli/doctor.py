@@ -42,9 +42,10 @@ def _torch() -> list[Check]:
         import torch
     except ImportError as error:
         return [Check("torch", f"not importable ({error})", "install it with `make setup` or `pip install torch`")]
+    from cellprism.models.processor import bfloat16_units
+
     threads, cores = torch.get_num_threads(), os.cpu_count() or 1
-    bf16 = "AMX bf16" if torch.cpu._is_amx_tile_supported() else "no AMX"
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU with {bf16}"
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU with {bfloat16_units()}"
     few = "set OMP_NUM_THREADS to the number of cores" if threads < cores // 2 else ""
     return [
         Check("torch", torch.__version__),

@@ -11,8 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextCol
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from cellprism.runs.progress import Bar
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from rich.progress import Task
 
@@ -31,13 +33,14 @@ class Listener:
         self._bars: Bars | None = None
 
     @contextmanager
-    def bar(self, label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    def bar(self, label: str, total: int, unit: str) -> Iterator[Bar]:
         started = time.monotonic()
         if self._bars is not None:
             yield self._add(self._bars, label, total, unit)
         elif self.console.is_terminal:
             columns = (
                 TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn(),
+                TextColumn("{task.fields[said]}", style="dim"),
             )
             try:
                 with Bars(*columns, console=self.console) as self._bars:
@@ -45,16 +48,18 @@ class Listener:
             finally:
                 self._bars = None
         else:
-            yield lambda _n: None
+            said: list[str] = []
+            yield Bar(lambda _n: None, said.append)
             plural = "" if total == 1 else "es" if unit.endswith("s") else "s"
             seconds = time.monotonic() - started
+            last = f"; {said[-1]}" if said else ""
             rate = f", {total / seconds:,.0f} {unit}{plural}/s" if seconds > 1 else ""
-            self.console.print(f"{label}: {total:,} {unit}{plural} in {seconds:.1f} s{rate}", highlight=False)
+            self.console.print(f"{label}: {total:,} {unit}{plural} in {seconds:.1f} s{rate}{last}", highlight=False)
 
     @staticmethod
-    def _add(bars: Bars, label: str, total: int, unit: str) -> Callable[[int], None]:
-        task = bars.add_task(label, total=total, unit=unit)
-        return lambda n: bars.advance(task, n)
+    def _add(bars: Bars, label: str, total: int, unit: str) -> Bar:
+        task = bars.add_task(label, total=total, unit=unit, said="")
+        return Bar(lambda n: bars.advance(task, n), lambda text: bars.update(task, said=text))
 
     def note(self, text: str) -> None:
         self.console.print(f"note: {text}", highlight=False, soft_wrap=True)

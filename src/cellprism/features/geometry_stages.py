@@ -99,7 +99,10 @@ def tracking(run: Run, _layer: int | None, progress: Progress) -> dict[str, Any]
                 run.write("rates", rates, at, suffix="_tracking", notes={"next_layer": following})
             done(1)
     chains, members = room.chain_tables(layers, alive, best)
-    notes = {"threshold": room.THRESHOLD, "match": "mutual best absolute cosine of atoms"}
+    notes = {
+        "threshold": room.THRESHOLD, "match": "mutual best absolute cosine of atoms",
+        "kinds": chains["kind"].value_counts().to_dict(),
+    }
     run.write("chains", chains, notes=notes)
     run.write("chain_members", members, notes=notes)
     return {"chains": len(chains), "over_all_layers": int((chains["n_layers"] == len(layers)).sum())}
@@ -162,6 +165,7 @@ TRACKING = Stage(
     "tracking", tracking,
     inputs=("{layer}/sae.safetensors", "{layer}/features.parquet"),
     outputs=("chains.parquet", "chain_members.parquet", "{layer}/rates_tracking.parquet"),
+    version=2,
 )
 UNLABELLED = Stage(
     "unlabelled", unlabelled, per_layer=True,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SAMPLE = 50_000
 """Positions of the residual sample that are used."""
 COLUMNS = 128
-MAX_PERMUTATIONS = 3
+PERMUTATIONS = 3
 _SHARES = 16
 
 
@@ -61,18 +61,17 @@ def residual_shares(run: Run, layer: int | None, progress: Progress) -> dict[str
     positions = together(sample_positions(run, tokens)["train"])[rows]
     gene, cell = tokens.gene[positions], tokens.cell[positions]
     rng = np.random.default_rng([run.config.seed, layer, _SHARES])
-    permutations = min(run.config.annotation.permutations, MAX_PERMUTATIONS)
-    with progress.bar(f"residuals of layer {layer} by gene and cell", 1 + permutations, "permutation") as done:
+    with progress.bar(f"residuals of layer {layer} by gene and cell", PERMUTATIONS, "permutation") as done:
         observed = shares(x, gene, cell)
         null = []
-        for _ in range(permutations):
+        for _ in range(PERMUTATIONS):
             null.append(shares(x, rng.permutation(gene), rng.permutation(cell)))
             done(1)
     under = np.array(null)
     run.write("rates", pd.DataFrame([
         {
             "rate": rate, "value": observed[i], "n": len(rows), "unit": "position", "null_mean": under[:, i].mean(),
-            "null_q95": np.quantile(under[:, i], 0.95), "n_permutations": permutations, "protocol": "calibrated",
+            "null_q95": np.quantile(under[:, i], 0.95), "n_permutations": PERMUTATIONS, "protocol": "calibrated",
             "null": "genes and cells shuffled among the sampled positions; keeps residuals and the sizes of the groups",
         }
         for i, rate in enumerate(("residual_by_gene", "residual_by_cell", "residual_rest"))
@@ -84,5 +83,5 @@ RESIDUAL_SHARES = Stage(
     "residual_shares", residual_shares, per_layer=True,
     inputs=("{layer}/residuals", "tokens", "genes.parquet"),
     outputs=("{layer}/rates_residuals.parquet",),
-    config=("sae.positions", "sae.held_out", "annotation.permutations", "seed"),
+    config=("sae.positions", "sae.held_out", "seed"),
 )

@@ -17,7 +17,7 @@ COSINE = 0.7
 """Cosine from which two atoms that are each other's best are the same feature."""
 JACCARD = 0.5
 """Jaccard index of firings from which two features fire at the same positions."""
-MAX_PERMUTATIONS = 3
+PERMUTATIONS = 3
 """Permutations of the null of firings: each multiplies the codes again, and over so many positions they agree."""
 ROWS = 512
 

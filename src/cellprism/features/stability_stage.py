@@ -43,9 +43,7 @@ def stability(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]
     tokens = run_tokens(run)
     gene = tokens.gene[together(sample_positions(run, tokens)["train"])[rows]]
     rng = np.random.default_rng([run.config.seed, layer, _STABILITY])
-    permutations = [
-        permute_within(gene, rng) for _ in range(min(run.config.annotation.permutations, room.MAX_PERMUTATIONS))
-    ]
+    permutations = [permute_within(gene, rng) for _ in range(room.PERMUTATIONS)]
     alive, sae = _alive(run, layer), load(run.file("sae.safetensors", layer))
     matches = []
     with progress.bar(f"stability of layer {layer}", len(others), "seed") as done:
@@ -91,5 +89,5 @@ STABILITY = Stage(
     "stability", stability, per_layer=True,
     inputs=("{layer}/residuals", "{layer}/sae.safetensors", "{layer}/seeds", "{layer}/features.parquet", "tokens"),
     outputs=("{layer}/stability.parquet", "{layer}/rates_stability.parquet"),
-    config=("sae.seeds", "sae.positions", "sae.held_out", "annotation.permutations", "seed"),
+    config=("sae.seeds", "sae.positions", "sae.held_out", "seed"),
 )

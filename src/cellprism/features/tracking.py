@@ -10,6 +10,8 @@ from scipy.special import betainc
 from scipy.stats import binom
 
 THRESHOLD = 0.7
+KINDS = (3 / 18, 10 / 18)
+"""Shares of the run's layers up to which a chain is transient, and moderate."""
 ROWS = 1024
 
 
@@ -92,7 +94,13 @@ def chain_tables(
         first_layer=("layer", "min"), last_layer=("layer", "max"), n_layers=("layer", "size"),
         mean_cosine=("cosine", "mean"),
     ).reset_index()
-    return chains, table
+    return chains.assign(kind=chain_kinds(chains["n_layers"].to_numpy(), len(layers))), table
+
+
+def chain_kinds(n_layers: np.ndarray, of: int) -> np.ndarray:
+    """Classes of chains by the share of ``of`` layers they span: those of the papers, 3 and 10 of 18 layers."""
+    bounds = [max(1.0, of * share) for share in KINDS]
+    return np.array(["transient", "moderate", "persistent"], dtype=object)[np.searchsorted(bounds, n_layers)]
 
 
 def tracking_rates(best: Best, n_next: int, dimensions: int) -> pd.DataFrame:

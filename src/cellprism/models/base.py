@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from cellprism.cells.tokens import TokenizedCells
 
 
-BUSY = 2048
-"""Tokens of a batch above which products are no faster for being larger."""
+BUSY = {"cpu": 512}
+"""Tokens of a batch above which products are no faster for being larger, by device; elsewhere `BUSY_ELSEWHERE`."""
+BUSY_ELSEWHERE = 4096
 SIMILAR = 0.95
 """Cells shorter than this share of a batch's longest wait for the next batch."""
 
@@ -114,11 +115,12 @@ class CellModel(ABC):
         """
         order = cells[np.argsort(tokens.lengths[cells], kind="stable")[::-1]]
         widths = tokens.lengths[order] + 2
+        busy = BUSY.get(self.device.type, BUSY_ELSEWHERE)
         start = 0
         while start < len(order):
             width = int(widths[start])
             similar = int(np.count_nonzero(widths[start:] >= SIMILAR * width))
-            rows = min(max(1, token_budget // width), max(similar, math.ceil(BUSY / width)))
+            rows = min(max(1, token_budget // width), max(similar, math.ceil(busy / width)))
             yield self.pad(tokens, order[start : start + rows])
             start += rows
 

@@ -109,7 +109,9 @@ def choose_cells(cells: Cells, where: dict[str, str | tuple[str, ...]]) -> Cells
     return cells
 
 
-def _sample(cells: Cells, config: CellsConfig, seed: int) -> Cells:
+def sampled_cells(config: CellsConfig, seed: int) -> Cells:
+    """The cells of a source: read, chosen, and sampled if there are more than ``max_cells``."""
+    cells = choose_cells(read_cells(config), config.where)
     n = len(cells)
     if config.max_cells is None or config.max_cells >= n:
         return cells
@@ -119,7 +121,7 @@ def _sample(cells: Cells, config: CellsConfig, seed: int) -> Cells:
 
 
 def _read(name: str, config: CellsConfig, model: CellModel, seed: int, progress: Progress) -> Source:
-    cells = _sample(choose_cells(read_cells(config), config.where), config, seed)
+    cells = sampled_cells(config, seed)
     labels = _labels(cells, config, pooled=bool(name))
     refuse_mixture(cells.obs, cells.source, named={*config.where, *config.labels})
     notes = tuple(f"{name}: {note}" if name else note for note in cells.notes)

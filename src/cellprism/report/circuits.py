@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cellprism.runs.files import atomic_path
+from cellprism.report.style import FAINT, INK, OURS, THEIRS, svg
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 
     from cellprism.causal.reading import TraceReader
 
-INK, FAINT, OURS, THEIRS = "#333333", "#bbbbbb", "#3b5bdb", "#e8590c"
-STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none", "svg.hashsalt": "cellprism", "font.size": 8, "font.family": "sans-serif",
-    "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": INK, "legend.frameon": False,
-}
 MOST = 180
 """Points drawn of a scatter at most, so that the figure stays small."""
 
@@ -35,19 +30,12 @@ def draw_trace(trace: TraceReader, path: Path) -> None:
     path
         The SVG file.
     """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
     rates, fdr = trace.rates(), trace.fdr()
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 5.2), layout="constrained")
-        axes = figure.subplots(2, 2)
+    with svg(path, 2, 2, size=(7.2, 5.2)) as axes:
         draw_edge_rates(axes[0, 0], rates)
         draw_fdr(axes[0, 1], fdr)
         draw_signs(axes[1, 0], rates)
         draw_degrees(axes[1, 1], trace.degrees())
-        with atomic_path(path) as temporary:
-            figure.savefig(temporary, format="svg", metadata={"Date": None}, transparent=False)
 
 
 def draw_edge_rates(axes: Axes, rates: pd.DataFrame) -> None:

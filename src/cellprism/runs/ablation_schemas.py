@@ -56,6 +56,7 @@ INTERACTIONS = Table("interactions", 1, {
     "contrast": (F64, "AB - A - B, or ABC - AB - AC - BC + A + B + C, mean over cells"),
     "low": (F64, "lower end of its 95 % interval, Student's t over cells"),
     "high": (F64, "upper end of that interval"),
+    "relative": (F64, "contrast over the summed absolute mean effects of the parts"),
     "n_nonzero": (I32, "cells in which the contrast is not 0"),
     "p": (F64, "sign-flip p-value over cells"),
     "q": (F64, "Benjamini-Hochberg adjusted p within all live targets of all combinations"),

@@ -131,5 +131,19 @@ DIRECTION_CONTROLS = Table("direction_controls", 1, {
     "fewer": (I32, "sources with fewer"),
     "p": (F64, "two-sided sign test over sources of more against fewer; missing where all are equal"),
 })
+AGREEMENT = Table("agreement", 1, {
+    "target_layer": (I32, "a later layer"),
+    "sources": (I32, "sources, drawn at random, that were ablated as well"),
+    "pairs": (I64, "pairs of source and target with an estimated or exact effect other than 0"),
+    "spearman": (F64, "rank correlation over these pairs of the mean effects over cells"),
+    "edges": (I64, "exact edges, calibrated as a trace of these sources alone"),
+    "estimated_edges": (I64, "edges from the estimates, calibrated alike"),
+    "same_sign": (F64, "share of the exact edges whose estimated effect has the same sign"),
+    "recall": (F64, "share of the exact edges that are estimated edges of the same sign"),
+    "precision": (F64, "share of the estimated edges that are exact edges of the same sign"),
+})
 
-CAUSAL = (EDGES, PUBLISHED_EDGES, SOURCES, FDR, DEGREES, TAILS, DOMAIN_EDGES, DOMAINS, TRACE_RATES, DIRECTION_CONTROLS)
+CAUSAL = (
+    EDGES, PUBLISHED_EDGES, SOURCES, FDR, DEGREES, TAILS, DOMAIN_EDGES, DOMAINS, TRACE_RATES, DIRECTION_CONTROLS,
+    AGREEMENT,
+)

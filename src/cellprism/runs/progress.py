@@ -10,10 +10,21 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 
-class Progress(Protocol):
-    """A listener: ``bar`` yields a function to call with the number of units just done."""
+class Bar:
+    """A piece of work: call it with the number of units just done, and `say` how it goes."""
 
-    def bar(self, label: str, total: int, unit: str) -> AbstractContextManager[Callable[[int], None]]: ...
+    def __init__(self, advance: Callable[[int], None], say: Callable[[str], None]) -> None:
+        self._advance = advance
+        self.say = say
+
+    def __call__(self, n: int) -> None:
+        self._advance(n)
+
+
+class Progress(Protocol):
+    """A listener."""
+
+    def bar(self, label: str, total: int, unit: str) -> AbstractContextManager[Bar]: ...
 
     def note(self, text: str) -> None: ...
 
@@ -22,8 +33,8 @@ class Silent:
     """Reports to nobody; the default of the Python API."""
 
     @contextmanager
-    def bar(self, label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-        yield lambda _n: None
+    def bar(self, label: str, total: int, unit: str) -> Iterator[Bar]:
+        yield Bar(lambda _n: None, lambda _text: None)
 
     def note(self, text: str) -> None:
         """Ignore ``text``."""

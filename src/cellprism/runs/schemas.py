@@ -171,12 +171,13 @@ ALIGNMENT = Table("alignment", 1, {
     "axis": (I32, "the nearest principal axis of the layer's residuals, 0 is the strongest"),
     "cosine": (F64, "absolute cosine between the feature's atom and that axis"),
 })
-CHAINS = Table("chains", 1, {
+CHAINS = Table("chains", 2, {
     "chain": (I32, "index of the chain"),
     "first_layer": (I32, "layer in which it is born"),
     "last_layer": (I32, "layer after which it has no match"),
     "n_layers": (I32, "layers it spans"),
     "mean_cosine": (F64, "mean absolute cosine between neighbouring atoms; missing for a single feature"),
+    "kind": (STR, "transient, moderate or persistent: up to a sixth, up to five ninths, more of the run's layers"),
 })
 CHAIN_MEMBERS = Table("chain_members", 1, {
     "chain": (I32, "index of the chain"),

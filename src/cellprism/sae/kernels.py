@@ -51,6 +51,32 @@ def top_k(pre: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     return value, index
 
 
+def quantise(x: torch.Tensor, factor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """``x * factor`` as int8 and the scale of each row: ``x[n] * factor`` is about ``scale[n] * quantised[n]``.
+
+    Parameters
+    ----------
+    x, factor
+        Shapes ``(N, D)`` and ``(D,)``, contiguous float32 on the CPU.
+    """
+    out, scale = torch.empty(x.shape, dtype=torch.int8), torch.empty(len(x))
+    arrays = x.detach().numpy(), factor.detach().numpy(), out.numpy(), scale.numpy()
+    _shared(len(x), lambda a, b: _quantise(arrays[0][a:b], arrays[1], arrays[2][a:b], arrays[3][a:b]))
+    return out, scale
+
+
+def top_k_scaled(
+    products: torch.Tensor, row_scale: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor, k: int,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`top_k` of ``products[n, f] * row_scale[n] * scale[f] + bias[f]``; ``products`` is int32, ``(N, F)``."""
+    n = len(products)
+    value, index = torch.empty(n, k), torch.empty((n, k), dtype=torch.int32)
+    rows = products.numpy(), row_scale.numpy(), value.view(torch.int32).numpy(), index.numpy()
+    columns = scale.numpy(), bias.detach().numpy()
+    _shared(n, lambda a, b: _top_k_scaled(rows[0][a:b], rows[1][a:b], rows[2][a:b], rows[3][a:b], *columns))
+    return value, index
+
+
 def dots(x: torch.Tensor, rows: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """``out[n, j] = x[n] . rows[index[n, j]]``, float32 of the shape of ``index``; all contiguous on the CPU."""
     out = torch.empty(index.shape, dtype=torch.float32)
@@ -130,6 +156,32 @@ def _top_k(bits: np.ndarray, value: np.ndarray, index: np.ndarray) -> None:
             value[row, i] = 0
             index[row, i] = free
             free += 1
+
+
+@_compiled
+def _top_k_scaled(
+    products: np.ndarray, row_scale: np.ndarray, value: np.ndarray, index: np.ndarray, scale: np.ndarray,
+    bias: np.ndarray,
+) -> None:
+    n, n_features = products.shape
+    pre = np.empty((1, n_features), np.float32)
+    for row in range(n):
+        for f in range(n_features):
+            pre[0, f] = np.float32(products[row, f]) * (row_scale[row] * scale[f]) + bias[f]
+        _top_k(pre.view(np.int32), value[row : row + 1], index[row : row + 1])
+
+
+@_compiled
+def _quantise(x: np.ndarray, factor: np.ndarray, out: np.ndarray, scale: np.ndarray) -> None:
+    n, d = x.shape
+    for row in range(n):
+        largest = np.float32(0)
+        for c in range(d):
+            largest = max(largest, abs(x[row, c] * factor[c]))
+        scale[row] = largest / np.float32(127)
+        inverse = np.float32(127) / largest if largest > 0 else np.float32(0)
+        for c in range(d):
+            out[row, c] = np.int8(np.rint(x[row, c] * factor[c] * inverse))
 
 
 @_compiled

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from cellprism.models.base import pick_device
 from cellprism.models.speed import Speed
 from cellprism.models.stages import run_model, run_tokens
 from cellprism.runs.files import atomic_path, sha256
@@ -27,7 +28,8 @@ from cellprism.sae.metrics import (
     silent_share,
 )
 from cellprism.sae.sample import run_held_out, sample_positions, together
-from cellprism.sae.train import train
+from cellprism.sae.together import train_together
+from cellprism.sae.train import Job, is_finished, train
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,24 +107,48 @@ def sample_residuals(run: Run, _layer: int | None, progress: Progress) -> dict[s
 
 
 def train_layer(run: Run, layer: int | None, progress: Progress) -> dict[str, Any]:
-    """Train the autoencoder of a layer; write ``sae.safetensors``, ``training`` and ``metrics``."""
+    """Train the autoencoder of a layer; write ``sae.safetensors``, ``training`` and ``metrics``.
+
+    On CUDA the first layer's turn trains all layers at once and leaves their checkpoints, where the other turns find
+    their work done.
+    """
     assert layer is not None
-    folder = run.file("residuals", layer)
-    residuals, held_out = (_read(folder / f"{part}.npy") for part in ("train", "held_out"))
-    seed = run.config.seed * 1000 + layer
-    training_set = sha256(folder / "train.npy")
-    checkpoint = run.file("training.checkpoint", layer)
-    with progress.bar(f"training the autoencoder of layer {layer}", run.config.sae.steps, "step") as advance:
+    device = pick_device(run.config.model.device)
+    if device.type == "cuda":
+        train_all(run, layer, device, progress)
+    job, config = _job(run, layer), run.config.sae
+    with progress.bar(f"training the autoencoder of layer {layer}", config.steps, "step") as bar:
         trained = train(
-            residuals, held_out, run.config.sae, seed=seed, advance=advance, checkpoint=checkpoint,
-            training_set=training_set,
+            job.residuals, job.held_out, config, seed=job.seed, advance=bar, say=bar.say, checkpoint=job.checkpoint,
+            training_set=job.training_set,
         )
-    metrics, notes = evaluate(trained.sae, held_out)
+    metrics, notes = evaluate(trained.sae, job.held_out)
     run.write("metrics", metrics, layer, notes=notes)
     run.write("training", trained.log, layer)
-    save(trained.sae, run.file("sae.safetensors", layer), {"layer": layer, "seed": seed, "training_set": training_set})
-    checkpoint.unlink(missing_ok=True)
+    facts = {"layer": layer, "seed": job.seed, "training_set": job.training_set}
+    save(trained.sae, run.file("sae.safetensors", layer), facts)
+    run.file("training.checkpoint", layer).unlink(missing_ok=True)
     return {"explained_variance": float(metrics["value"][0])}
+
+
+def train_all(run: Run, first: int, device: torch.device, progress: Progress) -> None:
+    """Train the autoencoders of the layers from ``first`` on together, those that are finished left out."""
+    layers = [layer for layer in run.layers if layer >= first]
+    jobs = [job for job in (_job(run, layer, mapped=True) for layer in layers) if not is_finished(job, run.config.sae)]
+    if jobs:
+        total = len(jobs) * run.config.sae.steps
+        with progress.bar(f"training the autoencoders of {len(jobs)} layers", total, "step") as bar:
+            train_together(jobs, run.config.sae, device, bar)
+
+
+def _job(run: Run, layer: int, *, mapped: bool = False) -> Job:
+    """What a layer is trained on; ``mapped`` leaves the residuals on disk."""
+    folder = run.file("residuals", layer)
+    residuals = np.load(folder / "train.npy", mmap_mode="c" if mapped else None)
+    return Job(
+        torch.from_numpy(residuals).view(torch.bfloat16), _read(folder / "held_out.npy"),
+        run.config.seed * 1000 + layer, run.file("training.checkpoint", layer), sha256(folder / "train.npy"),
+    )
 
 
 def evaluate(sae: SparseAutoencoder, held_out: torch.Tensor) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -177,10 +203,12 @@ TRAIN = Stage(
     name="train",
     function=train_layer,
     inputs=("{layer}/residuals",),
-    outputs=("{layer}/sae.safetensors", "{layer}/training.parquet", "{layer}/metrics.parquet"),
+    outputs=(
+        "{layer}/sae.safetensors", "{layer}/training.parquet", "{layer}/training.jsonl", "{layer}/metrics.parquet",
+    ),
     config=(
         "sae.activation", "sae.expansion", "sae.k", "sae.steps", "sae.batch_size", "sae.learning_rate", "seed",
     ),
     per_layer=True,
-    version=2,
+    version=3,
 )

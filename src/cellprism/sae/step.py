@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.functional import embedding_bag
 
-from cellprism.models.processor import multiplies_bfloat16
 from cellprism.sae.kernels import by_feature, dots, top_k
 from cellprism.sae.reference import (
     AUX_ACTIVE,
@@ -23,13 +22,10 @@ from cellprism.sae.reference import (
     THRESHOLD_MEMORY,
     batch_threshold,
 )
+from cellprism.sae.select import Precision, Selector, fastest_precision
 
 if TYPE_CHECKING:
     from cellprism.sae.topk import SparseAutoencoder
-
-CANDIDATES = 1.25
-"""So many times ``k`` features are chosen in bfloat16; the best ``k`` of them by their float32 values."""
-
 
 @dataclass(frozen=True)
 class Gradients:
@@ -51,17 +47,17 @@ class FastStep:
         The autoencoder; its parameters are changed in place.
     learning_rate
         Of Adam, with the default betas.
-    narrow
-        Choose features in bfloat16; default: where the processor multiplies in it.
+    precision
+        Of the product that chooses features; default: `select.fastest_precision`.
     """
 
-    def __init__(self, sae: SparseAutoencoder, learning_rate: float, *, narrow: bool | None = None) -> None:
+    def __init__(
+        self, sae: SparseAutoencoder, learning_rate: float, *, precision: Precision | None = None,
+    ) -> None:
         self.sae = sae
-        self.narrow = multiplies_bfloat16() if narrow is None else narrow
+        self.select = Selector(sae, precision or fastest_precision())
         self.optimizer = torch.optim.Adam(sae.parameters(), lr=learning_rate, fused=True)
         self.idle = torch.zeros(sae.n_features, dtype=torch.int64)
-        self._pre = torch.empty(0)
-        self._narrow_weights = torch.empty(0)
 
     @torch.no_grad()
     def __call__(self, x: torch.Tensor, learning_rate: float) -> float:
@@ -92,7 +88,7 @@ class FastStep:
         """Gradients of the reference loss at raw residuals ``(N, d_model)``, before projection and clipping."""
         sae = self.sae
         normalised = sae.normalise(x)
-        value, index = self._select(normalised)
+        value, index = self.select(normalised)
         if sae.activation == "batchtopk":
             self._cut(value)
         error = normalised - embedding_bag(index, sae.W_dec, per_sample_weights=value, mode="sum")
@@ -104,24 +100,6 @@ class FastStep:
             part = max(1, len(x) // AUX_SLICE)
             self._add_auxiliary(normalised[:part], error[:part], dead, (w_enc, b_enc, w_dec))
         return Gradients(w_enc, b_enc, w_dec, loss, fired)
-
-    def _select(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Values, positive or 0, and int32 indices of the chosen features, ``(N, width)``."""
-        sae, width = self.sae, self.sae.width
-        wanted = torch.bfloat16 if self.narrow else torch.float32
-        if self._pre.shape != (len(x), sae.n_features):
-            self._pre = torch.empty(len(x), sae.n_features, dtype=wanted)
-        if not self.narrow:
-            return top_k(torch.addmm(sae.b_enc, x, sae.W_enc.T, out=self._pre), width)
-        if self._narrow_weights.shape != sae.W_enc.shape:
-            self._narrow_weights = torch.empty(sae.W_enc.shape, dtype=wanted)
-        self._narrow_weights.copy_(sae.W_enc)
-        torch.addmm(sae.b_enc.to(wanted), x.to(wanted), self._narrow_weights.T, out=self._pre)
-        rough, index = top_k(self._pre, min(math.ceil(CANDIDATES * width), sae.n_features))
-        # what bfloat16 calls negative was not compared, and stays out
-        exact = (dots(x, sae.W_enc, index) + sae.b_enc[index]) * (rough > 0)
-        value, place = top_k(exact, width)
-        return value, index.gather(1, place.long())
 
     def _cut(self, value: torch.Tensor) -> None:
         """Keep ``k`` values a position on average over the batch, and remember where the cut was."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
 
 from cellprism.errors import UserError
+from cellprism.runs.files import write_text
 from cellprism.sae.checkpoint import Checkpoint
 from cellprism.sae.metrics import explained_variance
 from cellprism.sae.reference import DEAD_WINDOW
@@ -37,7 +40,7 @@ class Trained:
 
 def train(
     residuals: torch.Tensor, held_out: torch.Tensor, config: SAEConfig, *, seed: int, advance: Callable[[int], None],
-    checkpoint: Path | None = None, training_set: str = "",
+    say: Callable[[str], None] = lambda _text: None, checkpoint: Path | None = None, training_set: str = "",
 ) -> Trained:
     """Fit a sparse autoencoder by Adam on the mean squared error and AuxK.
 
@@ -51,9 +54,12 @@ def train(
         Seeds initialisation and order; the same seed gives the same result on the same machine.
     advance
         Told the number of steps done.
+    say
+        Told the metrics whenever they are logged.
     checkpoint
         File that keeps the state every 500 steps, and when training stops before its end. If it is there and was
-        written for the same task, training goes on from it, to the very same result. The caller deletes it.
+        written for the same task, training goes on from it, to the very same result. The caller deletes it. A file
+        beside it, with the suffix ``.jsonl``, gets the metrics as a line of JSON whenever they are logged.
     training_set
         What tells one set of residuals from another, for the checkpoint.
 
@@ -62,63 +68,99 @@ def train(
     UserError
         The loss or a gradient became NaN or infinite; the last good state is in ``checkpoint``.
     """
-    task = {"seed": seed, "training_set": training_set, "rows": len(residuals), **config.model_dump(mode="json")}
-    state = _State(residuals, config, seed)
-    saved = Checkpoint(checkpoint, task) if checkpoint else None
-    if saved:
-        state.restore(saved)
-        advance(state.step)
+    state = State(Job(residuals, held_out, seed, checkpoint, training_set), config, say=say)
+    advance(state.step)
     while state.step < config.steps:
-        learning_rate = config.learning_rate * _schedule(state.step, config.steps)
-        loss = state.descend(state.batches.next(), learning_rate)
-        if math.isnan(loss):
-            raise UserError(_divergence(state, saved))
-        state.step += 1
+        state.after(state.descend(state.batches.next(), learning_rate(state.step, config)))
         advance(1)
-        if state.step % LOG_EVERY == 0 or state.step == config.steps:
-            state.note(loss, held_out[:HELD_OUT_SHOWN])
-        if saved and state.step % SAVE_EVERY == 0:
-            state.save(saved)
     return Trained(state.sae.eval(), pd.DataFrame(state.log))
 
 
-@dataclass
-class _State:
-    """Everything that decides how training goes on."""
+@dataclass(frozen=True)
+class Job:
+    """What one layer is trained on; see `train`."""
 
     residuals: torch.Tensor
-    config: SAEConfig
+    held_out: torch.Tensor
     seed: int
-    step: int = 0
-    log: list[dict[str, Any]] = field(default_factory=list)
+    checkpoint: Path | None = None
+    training_set: str = ""
 
-    def __post_init__(self) -> None:
-        generator = torch.Generator().manual_seed(self.seed)
-        d_model = self.residuals.shape[1]
-        self.sae = SparseAutoencoder(
-            d_model, self.config.expansion * d_model, min(self.config.k, self.config.expansion * d_model),
-            self.config.activation,
-        )
-        self.sae.initialise(self.residuals[:: max(1, len(self.residuals) // 100_000)], generator)
-        self.descend = FastStep(self.sae, self.config.learning_rate)
-        self.batches = _Batches(self.residuals, self.config.batch_size, generator)
 
-    def note(self, loss: float, held_out: torch.Tensor) -> None:
+class State:
+    """Everything that decides how training goes on: new, or from the job's checkpoint.
+
+    Parameters
+    ----------
+    job, config, say
+        What is trained on what; see `train`.
+    device
+        Where the metrics of the log are computed.
+    """
+
+    def __init__(
+        self, job: Job, config: SAEConfig, *, say: Callable[[str], None] = lambda _text: None,
+        device: torch.device | None = None,
+    ) -> None:
+        self.step = 0
+        self.log: list[dict[str, Any]] = []
+        self.config, self.say = config, say
+        self.journal = job.checkpoint.with_suffix(".jsonl") if job.checkpoint else None
+        self.device = device or torch.device("cpu")
+        self.held_out = job.held_out[:HELD_OUT_SHOWN].to(self.device)
+        generator = torch.Generator().manual_seed(job.seed)
+        d_model = job.residuals.shape[1]
+        n_features = config.expansion * d_model
+        self.sae = SparseAutoencoder(d_model, n_features, min(config.k, n_features), config.activation)
+        self.sae.initialise(job.residuals[:: max(1, len(job.residuals) // 100_000)], generator)
+        self.descend = FastStep(self.sae, config.learning_rate)
+        self.batches = _Batches(job.residuals, config.batch_size, generator)
+        self.saved = _checkpoint(job, config)
+        if self.saved:
+            self._restore(self.saved)
+        if self.journal:
+            write_text(self.journal, "".join(map(_line, self.log)))
+
+    def after(self, loss: float) -> None:
+        """Count a step: log and save when it is time.
+
+        Raises
+        ------
+        UserError
+            The step could not be taken, because ``loss`` is NaN.
+        """
+        if math.isnan(loss):
+            raise UserError(self._divergence())
+        self.step += 1
+        if is_noted(self.step, self.config):
+            self.note(loss)
+        if is_saved(self.step, self.config):
+            self.save()
+
+    def note(self, loss: float) -> None:
+        """Log the metrics."""
+        sae = self.sae if self.device.type == "cpu" else copy.deepcopy(self.sae).to(self.device)
         with torch.no_grad():
-            explained = explained_variance(held_out, self.sae.decode(self.sae.encode(held_out)))
+            explained = explained_variance(self.held_out, sae.decode(sae.encode(self.held_out)))
         dead = float((self.descend.idle >= DEAD_WINDOW).float().mean())
         self.log.append({"step": self.step, "loss": loss, "explained": explained, "dead": dead})
+        self.say(f"loss {loss:.4f}, explained {explained:.4f}, dead {dead:.1%}")
+        if self.journal:
+            with self.journal.open("a", encoding="utf-8") as file:
+                file.write(_line(self.log[-1]))
 
-    def save(self, saved: Checkpoint) -> None:
-        moments = self.descend.optimizer.state_dict()["state"]
-        saved.write(self.step, self.log, {
-            **{f"sae.{name}": tensor for name, tensor in self.sae.state_dict().items()},
-            **{f"adam.{i}.{name}": tensor for i, state in moments.items() for name, tensor in state.items()},
-            "idle": self.descend.idle, "order": self.batches.order, "generator": self.batches.generator.get_state(),
-        })
+    def save(self) -> None:
+        """Write the checkpoint, if there is to be one."""
+        if self.saved:
+            moments = self.descend.optimizer.state_dict()["state"]
+            self.saved.write(self.step, self.log, {
+                **{f"sae.{name}": tensor for name, tensor in self.sae.state_dict().items()},
+                **{f"adam.{i}.{name}": tensor for i, state in moments.items() for name, tensor in state.items()},
+                "idle": self.descend.idle, "order": self.batches.order,
+                "generator": self.batches.generator.get_state(),
+            })
 
-    def restore(self, saved: Checkpoint) -> None:
-        """Go back to what was saved, if anything was."""
+    def _restore(self, saved: Checkpoint) -> None:
         found = saved.read()
         if found is None:
             return
@@ -134,21 +176,46 @@ class _State:
         self.batches.order = tensors["order"]
         self.batches.generator.set_state(tensors["generator"])
 
+    def _divergence(self) -> str:
+        kept = ""
+        if self.saved and self.step:
+            self.save()
+            kept = f"; the state after step {self.step} is kept in {self.saved.path}"
+        return (
+            f"training diverged at step {self.step + 1}: the loss or its gradient is not finite{kept}; lower "
+            "`sae.learning_rate`, or look for NaN in the residuals."
+        )
 
-def _divergence(state: _State, saved: Checkpoint | None) -> str:
-    kept = ""
-    if saved and state.step:
-        state.save(saved)
-        kept = f"; the state after step {state.step} is kept in {saved.path}"
-    return (
-        f"training diverged at step {state.step + 1}: the loss or its gradient is not finite{kept}; lower "
-        "`sae.learning_rate`, or look for NaN in the residuals."
-    )
+
+def is_finished(job: Job, config: SAEConfig) -> bool:
+    """Whether the job's checkpoint is that of the last step."""
+    saved = _checkpoint(job, config)
+    found = saved.read() if saved else None
+    return found is not None and found[0] == config.steps
 
 
-def _schedule(step: int, steps: int) -> float:
-    warm, cool = max(1, steps // 20), max(1, steps // 5)
-    return min((step + 1) / warm, 1.0, (steps - step) / cool)
+def _checkpoint(job: Job, config: SAEConfig) -> Checkpoint | None:
+    facts = {"seed": job.seed, "training_set": job.training_set, "rows": len(job.residuals)}
+    task = {**facts, **config.model_dump(mode="json")}
+    return Checkpoint(job.checkpoint, task) if job.checkpoint else None
+
+
+def _line(entry: dict[str, Any]) -> str:
+    return json.dumps(entry) + "\n"
+
+
+def is_noted(step: int, config: SAEConfig) -> bool:
+    return step % LOG_EVERY == 0 or step == config.steps
+
+
+def is_saved(step: int, config: SAEConfig) -> bool:
+    return step % SAVE_EVERY == 0 or step == config.steps
+
+
+def learning_rate(step: int, config: SAEConfig) -> float:
+    """5 % warm-up, constant, linear decay over the last fifth."""
+    warm, cool = max(1, config.steps // 20), max(1, config.steps // 5)
+    return config.learning_rate * min((step + 1) / warm, 1.0, (config.steps - step) / cool)
 
 
 class _Batches:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+CHUNK = 1000
+"""Permuted sets that are held at a time."""
+
 
 def contrasts(x: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Every member's value less the mean of the other members of its group that are there.
@@ -63,8 +66,12 @@ def permuted(
     size = np.bincount(group)
     start = np.cumsum(size) - size
     drawn = start + rng.integers(0, size, (permutations, len(size)))
-    chosen = np.zeros((len(group), permutations))
-    chosen[drawn.ravel(), np.repeat(np.arange(permutations), len(size))] = 1
-    n = there.astype(np.float64) @ chosen
-    mean = np.divide(value @ chosen, n, out=np.zeros_like(n), where=n > 0)
-    return np.asarray(mean.sum(axis=0) / np.maximum((n > 0).sum(axis=0), 1))
+    null = np.empty(permutations)
+    for first in range(0, permutations, CHUNK):
+        sets = drawn[first : first + CHUNK]
+        chosen = np.zeros((len(group), len(sets)))
+        chosen[sets.ravel(), np.repeat(np.arange(len(sets)), len(size))] = 1
+        n = there.astype(np.float64) @ chosen
+        mean = np.divide(value @ chosen, n, out=np.zeros_like(n), where=n > 0)
+        null[first : first + CHUNK] = mean.sum(axis=0) / np.maximum((n > 0).sum(axis=0), 1)
+    return null

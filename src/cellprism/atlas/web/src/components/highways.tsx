@@ -127,7 +127,7 @@ export function Highways({ flow, words }: { flow: Flow; words: Words }) {
   const pair = flow.pairs.find((other) => other.from === from && other.to === to);
   const rates = summary.layers.find(({ layer }) => layer === from)?.rates ?? [];
   const next = layers[layers.indexOf(from) + 1] === to;
-  const rate = rates.find(({ rate }) => rate === `highway:layer ${to}`) ?? (next ? rates.find(({ rate }) => rate === "highway") : undefined);
+  const rate = rates.find(({ rate }) => rate === `highway_to:${to}`) ?? (next ? rates.find(({ rate }) => rate === "highway") : undefined);
   const reach = to > from ? flow.lasting?.reach[layers.indexOf(from)]?.[layers.indexOf(to)] : undefined;
   const select = (name: "from" | "to", value: number, options: number[]) => (
     <label class="inline">
@@ -155,7 +155,7 @@ export function Highways({ flow, words }: { flow: Flow; words: Words }) {
         ? <Pair pair={pair} words={words} />
         : (
           <p class="note">
-            {absence(summary, "highways", from) ?? `No highways from layer ${from} to layer ${to}: they are counted between a layer and the next.`}
+            {absence(summary, "highways", from) ?? `No highways were looked for between layer ${from} and layer ${to}: a run counts them between a layer and the next, and between the pairs that its configuration names (highways.pairs).`}
             {flow.pairs.length > 0 && <> This run has them from {flow.pairs.slice(0, 24).map(({ from: a, to: b }, i) => <>{i > 0 && ", "}<a href={`#${paths.flow(id, { from: String(a), to: String(b) })}`}>{a} to {b}</a></>)}.</>}
           </p>
         )}

@@ -9,6 +9,11 @@ const rates: Record<string, string> = {
   cofiring: "Pairs that fire together",
   linked: "Features with linked top genes",
   highway: "Features with a partner in the next layer",
+  highway_to: "Features with a partner in layer",
+  same_atom: "Features found again with other seeds, by atom",
+  same_firings: "Features found again with other seeds, by firings",
+  annotated_by_rank: "Annotated features, by the rank of genes",
+  in_gene_cluster: "Features in a cluster of genes",
   goes_on: "Features matched in the next layer",
   aligned: "Features along a principal axis",
   static: "Features that are a cluster of genes",
@@ -29,7 +34,7 @@ const metrics: Record<string, string> = {
 /** `annotated:KEGG` is the rate within one library. */
 export function rateTitle(name: string): string {
   const [base = "", part] = name.split(":");
-  return (rates[base] ?? title(base)) + (part ? `, ${part}` : "");
+  return (rates[base] ?? title(base)) + (part ? `${base === "highway_to" ? "" : ","} ${part}` : "");
 }
 
 /** "feature" and "pair of features" in the plural. */

@@ -60,6 +60,7 @@ export const numberColumns: NumberColumn[] = [
     key: "cells", title: "Cells", unit: "cells in which it fires, log scale", none: "not known", log: true, show: whole,
     python: "n_cells", value: (map, i) => (map.n_cells[i] === NONE32 ? NaN : map.n_cells[i]!),
   },
+  { key: "stability", title: "Stability", unit: "overlap (Jaccard) of its firings with the same feature of other seeds", none: "not known", log: false, range: [0, 1], show: two, python: "stability" },
   { key: "n_genes", title: "Genes", unit: "genes on which it fires, log scale", none: "never fires", log: true, show: whole, python: "n_genes" },
   { key: "by_gene", title: "Owed to the gene", unit: "share of its variance that which gene it is explains", none: "never fires", log: false, range: [0, 1], show: two, python: "by_gene", from: variance },
   { key: "by_cell", title: "Owed to the cell", unit: "share of its variance that which cell it is explains", none: "never fires", log: false, show: two, python: "by_cell", from: variance },

@@ -23,7 +23,7 @@ function Rates() {
     const protocol = own.some(({ rate }) => rate.protocol === "calibrated") ? "calibrated" : "published";
     return { name, protocol, own: own.filter(({ rate }) => rate.protocol === protocol) };
   }).filter(({ own }) => own.length);
-  const others = layers.flatMap(({ layer, rates }) => rates.filter(({ rate }) => /^highway:/.test(rate)).map((rate) => ({ layer, rate })));
+  const others = layers.flatMap(({ layer, rates }) => rates.filter(({ rate }) => /^highway_to:/.test(rate)).map((rate) => ({ layer, rate })));
   return (
     <section aria-labelledby="rates">
       <h2 id="rates">How much goes on?</h2>
@@ -49,10 +49,10 @@ function Rates() {
         {others.length > 0 && (
           <div class="panel">
             <h3>Features with a partner in a later layer</h3>
-            <p class="small muted">as published: some partner with PMI above 3; no test and no null were published</p>
+            <p class="small muted">{others.some(({ rate }) => rate.protocol === "calibrated") ? MEANINGS["highway"]!.replace("the next layer", "that layer") : "as published: some partner with PMI above 3; no test and no null were published"}</p>
             <table class="table-note">
-              <thead><tr><th scope="col">Layers</th><th scope="col" class="num">Share</th><th scope="col" class="num">Features</th></tr></thead>
-              <tbody>{others.map(({ layer, rate }) => <tr><th scope="row">{layer} to {rate.rate.replace(/\D/g, "")}</th><td class="num">{percent(rate.value)}</td><td class="num">{rate.n?.toLocaleString("en-GB")}</td></tr>)}</tbody>
+              <thead><tr><th scope="col">Layers</th><th scope="col" class="num">Share</th><th scope="col" class="num">Null</th><th scope="col" class="num">Features</th></tr></thead>
+              <tbody>{others.map(({ layer, rate }) => <tr><th scope="row">{layer} to {rate.rate.replace(/\D/g, "")}</th><td class="num">{percent(rate.value)}</td><td class="num">{percent(rate.null_mean)}</td><td class="num">{rate.n?.toLocaleString("en-GB")}</td></tr>)}</tbody>
             </table>
           </div>
         )}

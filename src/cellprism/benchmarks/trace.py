@@ -1,0 +1,149 @@
+"""Tracing in a model of Geneformer V2 316M's architecture, with dictionaries of full size."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cellprism.benchmarks import Row, best_seconds
+from cellprism.benchmarks.extract import SIZES, TOKEN_BUDGET, random_bert, some_cells
+
+if TYPE_CHECKING:
+    import torch
+
+    from cellprism.causal.effects import CleanState
+    from cellprism.causal.intervention import Edits
+    from cellprism.cells.tokens import TokenizedCells
+    from cellprism.models.geneformer import Geneformer
+    from cellprism.sae.topk import SparseAutoencoder
+
+SOURCE, TARGETS = 5, (6, 11, 17)
+"""The layers of the published exhaustive map."""
+K, EXPANSION = 32, 4
+
+
+def rows(quick: bool) -> list[Row]:
+    """Random weights and dictionaries, real cells; the number format is the one in which traces are made."""
+    import torch
+
+    from cellprism.causal.effects import cell_effects, clean_state
+    from cellprism.causal.requests import PRECISION
+    from cellprism.models.base import pick_device
+    from cellprism.models.geneformer import Geneformer
+    from cellprism.models.pretrain import learn_vocabulary
+
+    expression, origin = some_cells(quick)[0]
+    expression = expression.take(np.arange(1 if quick else 2))
+    dtype, device = getattr(torch, PRECISION), pick_device("auto")
+    model = Geneformer(
+        random_bert(SIZES, "sdpa").to(dtype), learn_vocabulary(expression), name="random 316M", device=device,
+    )
+    tokens = model.tokenize(expression)
+    saes = _dictionaries(model, tokens)
+    n = 4 if quick else 16
+    seconds, work, positions = np.zeros(3), np.zeros(2), 0
+    for cell in range(len(tokens)):
+        state = clean_state(model, saes, tokens, cell, source=SOURCE, targets=TARGETS)
+        edits = _edits(saes[SOURCE], state, n)
+        whole, ours, forward = best_seconds([
+            partial(_whole_pass, model, saes, state, edits),
+            partial(cell_effects, model, saes, state, edits, token_budget=TOKEN_BUDGET),
+            partial(_forward, model, state),
+        ], repeats=1 if quick else 2)
+        seconds += np.array([whole * n, ours, forward])
+        work += np.array(_operations(model, saes, state, edits))
+        positions += len(edits.place)
+    shape = (
+        f"{len(tokens)} cells of {origin}, {len(tokens.gene) / len(tokens):.0f} positions each, {n} features in each, "
+        f"layer {SOURCE} to {', '.join(map(str, TARGETS))}, {positions / n / len(tokens):.0f} positions edited"
+    )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return [
+        Row(
+            f"trace: effects of a feature in a cell, {PRECISION}", shape, "one whole pass for each feature and cell, "
+            "float32, every position encoded", seconds[0], seconds[1],
+            f"{n * len(tokens) / seconds[1]:.2f} passes/s, peak memory {peak / 1e9:.1f} GB",
+        ),
+        Row(
+            f"trace: rate of arithmetic, {PRECISION}", shape, "the same number of operations at the rate of the "
+            "model's own plain forward pass", seconds[2] * work[0] / work[1], seconds[1],
+            f"{work[0] / seconds[1] / 1e9:.0f} of {work[1] / seconds[2] / 1e9:.0f} GFLOP/s",
+        ),
+    ]
+
+
+def _dictionaries(model: Geneformer, tokens: TokenizedCells) -> dict[int, SparseAutoencoder]:
+    """Untrained ones, on the true centre and scale of one cell."""
+    import torch
+
+    from cellprism.sae.topk import SparseAutoencoder
+
+    saes, generator = {}, torch.Generator().manual_seed(0)
+    batch = model.pad(tokens, np.array([0]))
+    for layer, h in model.residuals(batch):
+        if layer in (SOURCE, *TARGETS):
+            sae = SparseAutoencoder(model.d_model, EXPANSION * model.d_model, K).requires_grad_(False)
+            sae.initialise(h[batch.gene].cpu(), generator)
+            saes[layer] = sae.to(model.device)
+    return saes
+
+
+def _edits(sae: SparseAutoencoder, state: CleanState, n: int) -> Edits:
+    """Ablations of features from the rarest to the most frequent in the cell."""
+    import torch
+
+    from cellprism.causal.intervention import scale_features
+
+    often = torch.bincount(state.source.index[state.source.value > 0], minlength=sae.n_features)
+    firing = often.argsort()[int((often == 0).sum()) :]
+    features = firing[torch.linspace(0, len(firing) - 1, n).long().to(firing.device)]
+    return scale_features(sae, state.source, state.places, features)
+
+
+def _whole_pass(
+    model: Geneformer, saes: dict[int, SparseAutoencoder], state: CleanState, edits: Edits,
+) -> dict[int, torch.Tensor]:
+    """The usual way, for the middle one of the edits: one cell, every layer, every position encoded densely."""
+    import torch
+
+    row = edits.take(torch.tensor([len(edits) // 2], device=edits.row.device))
+    codes = {}
+    with torch.inference_mode():
+        h = model.embed(state.batch)
+        for layer in range(model.n_layers):
+            h = model.block(layer, h, state.batch)
+            if layer == SOURCE:
+                h[0, row.place] += (row.strength[:, None] * row.direction[row.row]).to(h.dtype)
+            if layer in TARGETS:
+                sae = saes[layer]
+                kept = sae.pre_activations(sae.normalise(h[0])).topk(K, dim=1)
+                dense = torch.zeros((h.shape[1], sae.n_features), device=h.device)
+                codes[layer] = dense.scatter_(1, kept.indices, kept.values)[row.place].mean(dim=0)
+    return {layer: code.cpu() for layer, code in codes.items()}
+
+
+def _forward(model: Geneformer, state: CleanState) -> float:
+    """The model's own pass over as many copies of the cell as a batch holds."""
+    import torch
+
+    n = max(1, TOKEN_BUDGET // len(state.residual))
+    with torch.inference_mode():
+        out = model.bert.bert(input_ids=state.batch.tokens.expand(n, -1)).last_hidden_state
+    return float(out[0, 0, 0])
+
+
+def _operations(
+    model: Geneformer, saes: dict[int, SparseAutoencoder], state: CleanState, edits: Edits,
+) -> tuple[float, float]:
+    """Floating-point operations of the effects, and of the plain pass."""
+    d, t = model.d_model, len(state.residual)
+    f = model.bert.config.intermediate_size
+    block = 8.0 * d * d + 4.0 * d * f + 4.0 * d * t
+    last = 4.0 * d * d * t * len(edits) + (4.0 * d * d + 4.0 * d * f + 4.0 * d * t) * len(edits.place)
+    encoding = sum(2.0 * d * saes[layer].n_features for layer in TARGETS) * len(edits.place)
+    ours = len(edits) * t * (TARGETS[-1] - SOURCE - 1) * block + last + encoding
+    return ours, max(1, TOKEN_BUDGET // t) * t * model.n_layers * block

@@ -1,0 +1,26 @@
+"""report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RunFolder = Annotated[Path, typer.Argument(help="run directory", metavar="RUN")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(report)
+
+
+def report(path: RunFolder) -> None:
+    """Draw a run's training curves, firing frequencies and traces, as SVG in RUN/report.
+
+    Example: `cellprism report runs/demo`
+    """
+    from cellprism.reader import open_run
+    from cellprism.report.figures import draw_figures
+
+    for file in draw_figures(open_run(path)):
+        typer.echo(f"drew {file}")

@@ -1,0 +1,118 @@
+"""The circuits page of a run with traces: limits, paths and the code that gives the same edges."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from tests.atlas.fabricated import LAYERS, write_run
+from tests.browser.browsing import Site, from_plain_files, open_page, watched
+
+from cellprism.atlas.export import export
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.browser
+
+FIRST, LATER = LAYERS
+SOURCE = 6
+"""A feature with six edges."""
+
+
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_run(tmp_path_factory.mktemp("traced") / "run")
+
+
+@pytest.fixture(scope="module")
+def edges(traced: Path) -> pd.DataFrame:
+    return pd.read_parquet(traced / "causal/00-ablation/edges.parquet")
+
+
+@pytest.fixture(scope="module")
+def circuits(traced: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with from_plain_files(export([traced], tmp_path_factory.mktemp("atlas") / "site")) as port:
+        yield Site(f"http://127.0.0.1:{port}/")
+
+
+def taken(page: Page, side: str) -> pd.DataFrame:
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name=f"Download the edges {side} as CSV").click()
+    return pd.read_csv(waiting.value.path())
+
+
+def test_limits_leave_the_edges_that_reach_them(page: Page, circuits: Site, edges: pd.DataFrame) -> None:
+    own = edges[edges["source"] == SOURCE]
+    open_page(page, circuits.at("run", f"/circuits?feature={FIRST}.{SOURCE}"))
+    assert sorted(taken(page, "out")["target"]) == sorted(own["target"])
+    expect(page.get_by_test_id("ego").locator("a .node")).to_have_count(len(own))
+    slider = page.get_by_role("slider", name=re.compile("q at most"))
+    slider.focus()
+    for _ in range(40):
+        page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(re.compile(r"q=0\.00"))
+    q = float(re.findall(r"[?&]q=([\d.e-]+)", page.url)[0])
+    found = taken(page, "out")
+    assert sorted(found["target"]) == sorted(own.loc[own["q"] <= q, "target"])
+    assert 0 < len(found) < len(own)
+    open_page(page, circuits.at("run", f"/circuits?feature={FIRST}.{SOURCE}&g=1.5&sign=opposes&agreement=0.75"))
+    wanted = own[(own["g"].abs() >= 1.5) & (own["sign"] < 0) & (own["agreement"] >= 0.75)]
+    assert sorted(taken(page, "out")["target"]) == sorted(wanted["target"])
+
+
+def test_a_node_leads_to_its_own_circuit_and_back(page: Page, circuits: Site, edges: pd.DataFrame) -> None:
+    target = int(edges.loc[edges["source"] == SOURCE].sort_values("g", key=abs)["target"].iloc[-1])
+    open_page(page, circuits.at("run", f"/circuits?feature={FIRST}.{SOURCE}"))
+    page.get_by_test_id("ego").get_by_role("link", name=f"feature {target},").click()
+    expect(page).to_have_url(circuits.at("run", f"/circuits?feature={LATER}.{target}"))
+    found = taken(page, "in")
+    assert sorted(found["source"]) == sorted(edges.loc[edges["target"] == target, "source"])
+    expect(page.locator("main")).to_contain_text(f"features of layer {LATER} were not edited")
+
+
+def test_paths_are_listed(page: Page, circuits: Site, edges: pd.DataFrame) -> None:
+    target = int(edges.loc[edges["source"] == SOURCE, "target"].iloc[0])
+    other = int(min(set(range(70)) - set(edges.loc[edges["source"] == SOURCE, "target"])))
+    open_page(page, circuits.at("run", f"/circuits?feature={FIRST}.{SOURCE}"))
+    page.get_by_role("textbox", name="Layer and feature").fill(f"{LATER}.{target}")
+    page.get_by_role("button", name="Find paths").click()
+    expect(page.get_by_test_id("paths").get_by_role("listitem")).to_have_count(1)
+    expect(page).to_have_url(re.compile(rf"to={LATER}\.{target}"))
+    page.get_by_role("textbox", name="Layer and feature").fill(f"{LATER}.{other}")
+    page.get_by_role("button", name="Find paths").click()
+    expect(page.locator("main")).to_contain_text("No path of at most three edges")
+
+
+def test_the_code_gives_the_edges(page: Page, circuits: Site, traced: Path) -> None:
+    open_page(page, circuits.at("run", f"/circuits?feature={FIRST}.{SOURCE}&g=1"))
+    found = taken(page, "out")
+    page.get_by_text("Copy as Python").click()
+    code = page.get_by_test_id("python").inner_text()
+    names: dict[str, Any] = {}
+    exec(re.sub(r"cp\.open_run\([^)]*\)", f"cp.open_run({str(traced)!r})", code), names)
+    assert names["out"]["target"].tolist() == found["target"].tolist()
+    assert names["out"]["g"].tolist() == pytest.approx(found["g"].tolist(), abs=1e-3)
+
+
+def test_a_feature_page_shows_its_edges(page: Page, circuits: Site, edges: pd.DataFrame) -> None:
+    open_page(page, circuits.at("run", f"/feature/{FIRST}/{SOURCE}"))
+    page.get_by_role("heading", name="What it causes").scroll_into_view_if_needed()
+    expect(page.locator(".few-edges li")).to_have_count(int((edges["source"] == SOURCE).sum()))
+    page.get_by_role("link", name="Open its circuits").click()
+    expect(page).to_have_url(circuits.at("run", f"/circuits?feature={FIRST}.{SOURCE}"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(
+    browser: Browser, circuits: Site, axe: Callable[[Page], list[str]], scheme: str
+) -> None:
+    with watched(browser, color_scheme=scheme, reduced_motion="reduce", viewport={"width": 375, "height": 800}) as page:
+        open_page(page, circuits.at("run", f"/circuits?feature={FIRST}.{SOURCE}&to={LATER}.1"))
+        assert axe(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375
+        assert page.evaluate("document.querySelectorAll('*').length") <= 2000
