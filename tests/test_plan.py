@@ -1,15 +1,62 @@
+"""What `plan` says of sizes is what a run writes."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cellprism.models.stages import tokenize
-from cellprism.plan import describe
-from cellprism.runs.config import parse_config
+import pytest
+
+from cellprism.codes.stages import ENCODE
+from cellprism.errors import UserError
+from cellprism.models.stages import TOKENIZE, tokenize
+from cellprism.plan import Workload, check_fit, describe
+from cellprism.runs.config import SAEConfig, parse_config
 from cellprism.runs.directory import create
+from cellprism.runs.files import size
 from cellprism.runs.progress import Silent
+from cellprism.runs.stage import run_stages
+from cellprism.sae.stages import RESIDUALS, TRAIN, sample_residuals
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def work(**sae: object) -> Workload:
+    return Workload(1000, 2_000_000, 1_000_000, 18, 18, 1152, 20_275, 8192, SAEConfig(**sae))
+
+
+def test_codes_take_four_bytes_a_place_or_six_in_wide_dictionaries() -> None:
+    assert work(k=32).disk()["codes"] == 2_000_000 * (18 * 128 + 8)
+    assert work(k=32, activation="batchtopk").disk()["codes"] == 2_000_000 * (18 * 512 + 8)
+    assert work(k=32, expansion=64).disk()["codes"] == 2_000_000 * (18 * 192 + 8)
+
+
+@pytest.mark.parametrize("activation", ["topk", "batchtopk"])
+def test_the_plan_is_what_a_run_writes(tmp_path: Path, activation: str) -> None:
+    sae = {"layers": [0, 2], "k": 4, "steps": 3, "batch_size": 256, "activation": activation, "positions": 2000}
+    target = create(parse_config({"out": str(tmp_path / "run"), "cells": {"max_cells": 30}, "sae": sae}))
+    run_stages((TOKENIZE,), target, Silent())
+    check_fit(target)
+    positions = int(target.read("cells")["n_tokens"].sum())
+    planned = Workload(30, positions, 2000, 2, 4, 128, 700, 8192, target.config.sae).disk()
+    sample_residuals(target, None, Silent())
+    residuals = sum(path.stat().st_size for path in target.path.rglob("residuals/train.npy"))
+    assert residuals == pytest.approx(planned["residual sample, while it runs"], rel=0.01)
+    run_stages((TOKENIZE, RESIDUALS, TRAIN, ENCODE), target, Silent())
+    codes = sum(size(target.file("codes", layer)) for layer in (0, 2)) + size(target.file("positions"))
+    assert codes == pytest.approx(planned["codes"], rel=0.01)
+
+
+def test_what_cannot_fit_is_refused_with_the_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = create(parse_config({"out": str(tmp_path / "run"), "cells": {"max_cells": 30}}))
+    run_stages((TOKENIZE,), target, Silent())
+    monkeypatch.setattr("cellprism.plan.free_memory", lambda: 1e8)
+    with pytest.raises(UserError, match=r"GB of memory and 100.0 MB are free: lower"):
+        check_fit(target)
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: type("Usage", (), {"free": 1000})())
+    with pytest.raises(UserError, match=r"more disk and .* has 1.0 kB free"):
+        check_fit(target)
+    assert "1.0 kB free" in describe(target.config)
 
 
 def test_the_plan_counts_the_very_cells_of_the_run(tmp_path: Path) -> None:

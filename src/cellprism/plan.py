@@ -16,7 +16,7 @@ from cellprism.models.stages import chosen_layers, run_sources
 from cellprism.runs.files import size
 from cellprism.runs.machine import free_memory, in_bytes, multiplication_rate
 from cellprism.sae.sample import shared_counts
-from cellprism.sae.topk import code_width
+from cellprism.sae.topk import code_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,9 +52,9 @@ class Workload:
 
     def disk(self) -> dict[str, float]:
         """Bytes on disk by kind."""
-        width = code_width(self.sae.k, self.n_features, self.sae.activation)
+        code = code_bytes(self.sae.k, self.n_features, self.sae.activation)
         return {
-            "codes": self.positions * (self.layers * 4.0 * width + 8),
+            "codes": self.positions * (self.layers * code + 8.0),
             "residual sample, while it runs": self.layers * self.sampled * 2.0 * self.d_model,
             "autoencoders and tables": self.layers * self.n_features * (8.0 * self.sae.seeds * self.d_model + 4000),
         }
@@ -66,7 +66,7 @@ class Workload:
         encoding = model + self.token_budget * (80.0 * self.d_model + 8 * self.n_features) + 8.0 * self.layers * atoms
         training = 2.0 * self.sampled * self.d_model + 32.0 * atoms + 16.0 * self.sae.batch_size * self.n_features
         reducing = self.n_features * max(48.0 * self.n_features, 30.0 * self.vocabulary, 12.0 * self.cells)
-        return BASE_MEMORY + max(encoding, training, reducing)
+        return BASE_MEMORY + 16.0 * self.positions + max(encoding, training, reducing)
 
     def operations(self) -> float:
         """Floating-point operations: two passes of the model, one matrix product a training step, one encoding."""

@@ -33,7 +33,8 @@ def looked_up(files: dict[str, bytes], way: str, layer: int, feature: int) -> pd
     for i in range(start, start + n):
         columns = unpack_columns(files[f"{folder}/{i // circuits.ROWS}.bin"])
         rows.append({name: column[i % circuits.ROWS].item() for name, column in columns.items()})
-    return pd.DataFrame(rows, columns=["layer", "feature", "term", "g", "q", "agreement", "effect", "n_cells", "flags"])
+    names = ["layer", "feature", "term", "g", "q", "agreement", "effect", "n_cells"]
+    return pd.DataFrame(rows, columns=[*names, "flags"]).astype({**dict.fromkeys(names, float), "flags": int})
 
 
 @pytest.fixture

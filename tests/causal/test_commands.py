@@ -12,10 +12,12 @@ from typer.testing import CliRunner
 import cellprism
 from cellprism.causal import interact_run as interact_room
 from cellprism.causal import patch_run as patch_room
-from cellprism.causal.damage_run import DamageRequest, damage_run
+from cellprism.causal.damage_run import DamageRequest, damage_run, hubs
 from cellprism.causal.interact_run import InteractRequest, interact_run
 from cellprism.causal.patch_run import PatchRequest, patch_run, patching_rates
+from cellprism.causal.requests import TraceRequest
 from cellprism.causal.subjects import MIN_GENES, find_subjects
+from cellprism.causal.tracing import trace
 from cellprism.cli import app
 from cellprism.errors import UserError
 from cellprism.knowledge.gene_sets import load_gene_sets
@@ -142,6 +144,19 @@ def test_damage_is_on_the_same_cells_for_all_arms(labelled: Run) -> None:
     assert not chosen & set(damage.loc[damage["arm"] != "chosen", "feature"])
 
 
+def test_hubs_are_the_sources_of_a_trace_with_more_edges_than_firing_explains(run: Run) -> None:
+    with pytest.raises(UserError, match=r"has 0 traces by ablation from layer 1, and hubs need one: `cellprism trace"):
+        hubs(run, LAYER, "hubs:3", None)
+    trace(run, TraceRequest(source=LAYER, features="random:12", cells=12, targets=(2,)))
+    degrees = cellprism.open_run(run.path).trace("01-ablation-random12").degrees()
+    expected = degrees[degrees["side"] == "out"].nlargest(3, "residual")["feature"]
+    assert hubs(run, LAYER, "hubs:3", None).tolist() == sorted(expected)
+    assert hubs(run, LAYER, "hubs:3", "01-ablation-random12").tolist() == sorted(expected)
+    with pytest.raises(UserError, match="names no hubs of layer 1: give hubs:N with N from 1 to"):
+        hubs(run, LAYER, "hubs:99", None)
+    assert (damage_run(run, DamageRequest(LAYER, "hubs:3", cells=4))["n_features"] == 3).all()
+
+
 @pytest.mark.parametrize(("call", "sentence"), [
     (lambda run: patch_run(run, PatchRequest(9)), "has no layer 9: choose among 0, 1, 2, 3"),
     (lambda run: interact_run(run, InteractRequest((1, 3))), "layer 3 does not come after layer 3"),
@@ -183,7 +198,8 @@ def test_the_commands_say_what_was_found_and_where(labelled: Run, tmp_path: Path
         return result.output
 
     path = str(labelled.path)
-    assert "features carry hidden genes of their terms" in said("patch", path, "--layer", "1", "--features", "top:2")
+    patched = said("patch", path, "--layer", "1", "--features", "top:2")
+    assert "tested features carry hidden genes of their terms" in patched
     first, second = labelled.read("labels", LAYER)["feature"].head(2)
     (tmp_path / "pairs.txt").write_text(f"1:{first} 1:{second}\n\n")
     output = said("interact", path, "--features", str(tmp_path / "pairs.txt"), "--cells", "10")

@@ -8,6 +8,7 @@ wiring: the genes of the term, or random numbers that have nothing to do with te
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,9 @@ from cellprism.cells.tokens import TokenizedCells
 from cellprism.models.base import Batch, CellModel
 from cellprism.sae.topk import SparseAutoencoder
 from cellprism.stats.fdr import bh
+
+if TYPE_CHECKING:
+    from tests.causal.conftest import World
 
 K, TOP, HELD_OUT, OTHERS, CELLS = 20, 3, 4, 160, 30
 GENES = K * (TOP + HELD_OUT) + OTHERS
@@ -258,3 +262,27 @@ def test_expression_is_rank_or_value(tokens: TokenizedCells) -> None:
     np.testing.assert_allclose(share, [0.5, 1.0, 1.0])
     level, _ = expression_level(replace(small, value=np.array([9, 1, 2, 4, 5], np.float32)))
     np.testing.assert_allclose(level, [1, 3, 7])
+
+
+def test_rows_together_equal_rows_one_by_one_in_a_real_model(world: World) -> None:
+    often = np.argsort(-np.bincount(world.tokens.gene))[:60]
+    covariates = np.random.default_rng(0).random((len(world.tokens.genes), 2))
+    matched = match_genes(often[:10], often[10:], covariates, controls=4)
+    cells = np.array([1, 4, 6])
+    plan = plan_rows(world.tokens, cells, matched, np.random.default_rng(0))
+    direction = torch.nn.functional.normalize(torch.randn(world.model.d_model), dim=0)
+    found = []
+    for token_budget in (1, 5000):
+        where = Site(world.model, world.tokens, 1, world.saes[1], token_budget)
+        changes = measure(
+            where, Source(7, direction), plan, cells=cells, n_members=len(matched.gene), advance=lambda _n: None,
+        )
+        published = measure_published(
+            where, Source(7, direction), cells, top_genes=often[:20], advance=lambda _n: None,
+        )
+        found.append((changes, published))
+    (alone, first), (together, second) = found
+    for name in ("score", "raw", "random", "activation"):
+        np.testing.assert_allclose(getattr(alone, name), getattr(together, name), atol=5e-5)
+    assert np.nanmax(np.abs(alone.score)) > 1e-3
+    np.testing.assert_allclose(list(first.values()), list(second.values()), rtol=1e-3)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from cellprism.causal import cost
 from cellprism.causal.calibration import SourceEffects, calibrate
@@ -19,10 +20,10 @@ from cellprism.causal.cost import trace_cost
 from cellprism.causal.engine import Engine
 from cellprism.causal.finish import finish
 from cellprism.causal.requests import TraceRequest, resolve
-from cellprism.causal.tracing import trace
+from cellprism.causal.tracing import is_stale, trace
 from cellprism.causal.workfiles import read_effects
 from cellprism.errors import UserError
-from cellprism.runs.directory import open_directory
+from cellprism.runs.directory import Run, open_directory
 from cellprism.runs.files import sha256
 from cellprism.runs.lock import exclusive
 from cellprism.runs.schemas import TABLES, read_table
@@ -30,7 +31,6 @@ from cellprism.runs.schemas import TABLES, read_table
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cellprism.runs.directory import Run
 
 ASKED = TraceRequest(source=1, features="random:9", cells=14)
 
@@ -101,7 +101,9 @@ def test_another_request_under_the_same_name_is_refused(run: Run) -> None:
 def test_a_trace_of_what_the_run_was_before_is_refused(run: Run) -> None:
     trace(run, ASKED)
     path = run.file("sae.safetensors", 2)
+    assert not is_stale(run, run.path / "causal" / ASKED.name())
     path.write_bytes(run.file("sae.safetensors", 3).read_bytes())
+    assert is_stale(run, run.path / "causal" / ASKED.name())
     with pytest.raises(UserError, match="before the run changed"):
         trace(run, ASKED)
 
@@ -178,3 +180,12 @@ def test_kills_at_random_moments_change_nothing(run: Run, tmp_path: Path) -> Non
     assert tables(folder) == quiet
     assert not list(folder.rglob("*.tmp"))
     assert open_directory(run.path).path == run.path
+
+
+@pytest.mark.parametrize(("set_to", "used"), [("bfloat16", torch.float32), ("float32", torch.float32)])
+def test_traces_are_made_in_float32_whatever_the_run_used(run: Run, set_to: str, used: torch.dtype) -> None:
+    model = run.config.model.model_copy(update={"dtype": set_to})
+    other = Run(run.path, run.config.model_copy(update={"model": model}))
+    engine = Engine(other, resolve(other, ASKED))
+    state = engine.state(0)
+    assert state.residual.dtype == used

@@ -13,7 +13,7 @@ import yaml
 from tests.atlas.published_json import write_published
 
 from cellprism.cli import DISK_FULL, main
-from cellprism.cli.demo import annotated_line
+from cellprism.cli.demo import annotated_line, traced_line
 from cellprism.reader import open_run
 
 if TYPE_CHECKING:
@@ -141,6 +141,14 @@ def test_the_annotated_share_is_told_beside_its_null(demo_run: Path) -> None:
     assert "controls" not in annotated_line(rates, controls.iloc[:0])
     assert (observed["value"] > 0.05).all()
     assert (observed["null_q95"] < 0.01).all()
+
+
+def test_edges_are_told_beside_flipped_signs() -> None:
+    sources = pd.DataFrame({"source": [3, 3, 8], "target_layer": [2, 3, 2]})
+    fdr = pd.DataFrame({"rule": ["published", "calibrated"], "edges": [9, 1234], "null_mean": [5.0, 1.26]})
+    line = traced_line(sources, fdr)
+    assert "Taking away 2 features" in line
+    assert "1,234 edges; with the signs of the effects flipped at random, 1.3." in line
 
 
 def test_the_doctor_finds_what_is_installed(cli: Callable[..., tuple[int, str, str]]) -> None:

@@ -83,9 +83,12 @@ class PublishedRun(Run):
         return f"{self._host.address}{self._base}"
 
     def file(self, name: str, layer: int | None = None) -> Path:
-        """The local copy of a file of the run; one that the atlas does not list does not exist."""
+        """The local copy of a file or folder of the run; one that the atlas does not list does not exist."""
         path = super().file(name, layer)
-        self._fetch(path.relative_to(self.path).as_posix())
+        wanted = path.relative_to(self.path).as_posix()
+        for listed in self._hashes:
+            if listed == wanted or listed.startswith(f"{wanted}/"):
+                self._fetch(listed)
         return path
 
     def suffixes(self, name: str, layer: int) -> list[str]:

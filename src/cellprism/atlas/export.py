@@ -24,6 +24,7 @@ from cellprism.atlas.highwayfiles import highway_files
 from cellprism.atlas.morecolumns import more_columns
 from cellprism.atlas.packing import pack_json
 from cellprism.atlas.shards import feature_shards
+from cellprism.atlas.spread import file_name
 from cellprism.atlas.summary import summary
 from cellprism.atlas.tables import copy_tables
 from cellprism.atlas.termindex import term_index
@@ -99,13 +100,14 @@ def run_identifiers(paths: Sequence[Path]) -> list[str]:
 
 def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:
     dictionary = dictionaries(reader)
-    _write(folder / "summary.jz", pack_json(summary(reader, identifier, dictionary)))
     for name, content in dictionary.files().items():
         _write(folder / "dict" / f"{name}.jz", pack_json(content))
-    for i, genes in enumerate(gene_index(reader, dictionary)):
-        _write(folder / "gene" / f"{i:02x}.jz", pack_json(genes))
-    for i, terms in enumerate(term_index(reader, dictionary)):
-        _write(folder / "term" / f"{i:02x}.jz", pack_json(terms))
+    spread = {}
+    for name, files in (("gene", gene_index(reader, dictionary)), ("term", term_index(reader, dictionary))):
+        spread[name] = len(files)
+        for i, records in enumerate(files):
+            _write(folder / file_name(name, i, len(files)), pack_json(records))
+    _write(folder / "summary.jz", pack_json({**summary(reader, identifier, dictionary), "files": spread}))
     rows, matrix = group_index(reader, dictionary)
     _write(folder / "groups" / "matrix.jz", pack_json(matrix))
     for i, own in enumerate(rows):

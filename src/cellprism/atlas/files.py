@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellprism.atlas.columns import unpack_columns
-from cellprism.atlas.geneindex import N_FILES
 from cellprism.atlas.packing import number, unpack_json
 from cellprism.atlas.shards import SIZE
-from cellprism.atlas.termindex import N_FILES as N_TERM_FILES
+from cellprism.atlas.spread import file_name
 from cellprism.errors import UserError
 
 if TYPE_CHECKING:
@@ -95,6 +94,12 @@ class AtlasRun:
         return genes
 
     @cached_property
+    def _spread(self) -> dict[str, int]:
+        """Number of files that the records of genes and of terms are spread over."""
+        spread: dict[str, int] = self._json("summary.jz")["files"]
+        return spread
+
+    @cached_property
     def _terms(self) -> list[dict[str, str]]:
         table = self._json("dict/terms.jz")
         return [{"source": s, "term": t} for s, t in zip(table["source"], table["term"], strict=True)]
@@ -173,7 +178,7 @@ class AtlasRun:
         if not 0 <= i < len(self._terms):
             msg = f"Run {self.id!r} has no gene set {i}; they are numbered 0 to {len(self._terms) - 1}."
             raise Missing(msg)
-        record = self._json(f"term/{i % N_TERM_FILES:02x}.jz")[str(i)]
+        record = self._json(file_name("term", i, self._spread["term"]))[str(i)]
         names = ("layer", "feature", "overlap", "n_genes", "term_size", "genes", "effect", "p", "q")
         rows = [{**_named(names, row), "genes": [self.genes["symbol"][gene] for gene in row[5]]}
                 for row in record["rows"]]
@@ -211,7 +216,7 @@ class AtlasRun:
                 f"{len(self.genes['id'])} genes are searched by symbol and identifier."
             )
             raise Missing(msg)
-        rows = self._json(f"gene/{i % N_FILES:02x}.jz")[str(i)]
+        rows = self._json(file_name("gene", i, self._spread["gene"]))[str(i)]
         names = ("layer", "feature", "rank", "lower", "fired", "seen")
         features = [{**_named(names, row[:-1]), "label": self._term(row[-1])} for row in rows]
         return {**self._gene(i), "n_seen": self.genes["n_seen"][i], "features": features}

@@ -1,36 +1,31 @@
-"""From a gene to the features of which it is a top gene, in 256 files; and the modules of all layers."""
+"""From a gene to the features of which it is a top gene; and the modules of all layers."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from cellprism.atlas.packing import number, whole
+from cellprism.atlas.spread import spread
 
 if TYPE_CHECKING:
     from cellprism.atlas.dictionaries import Dictionaries
     from cellprism.reader import RunReader
 
-N_FILES = 256
-
 
 def gene_index(reader: RunReader, dictionary: Dictionaries) -> list[dict[str, Any]]:
-    """Content of the 256 files: gene (as text) to ``[layer, feature, rank, lower, fired, seen, term]``.
+    """Content of the files: gene (as text) to ``[layer, feature, rank, lower, fired, seen, term]``; see `spread`.
 
-    ``term`` is that of the feature's label, or None. File i holds the genes whose index is i modulo 256, those that are
-    nobody's top gene with an empty list.
+    ``term`` is that of the feature's label, or None. A gene that is nobody's top gene has an empty list.
     """
-    files: list[dict[str, Any]] = [{} for _ in range(N_FILES)]
-    for gene in range(len(dictionary.genes)):
-        files[gene % N_FILES][str(gene)] = []
+    records: dict[int, list[list[Any]]] = {gene: [] for gene in range(len(dictionary.genes))}
     for layer in reader.layers:
         table = reader.top_genes(layer).sort_values(["gene", "rank", "feature"])
         labels = label_terms(reader, layer, dictionary)
         columns = [table[name].tolist() for name in ("gene", "feature", "rank", "lower", "fired", "seen")]
         columns[4:] = [[whole(value) for value in column] for column in columns[4:]]
         for gene, feature, rank, lower, fired, seen in zip(*columns, strict=True):
-            files[gene % N_FILES][str(gene)].append(
-                [layer, feature, rank, number(lower), fired, seen, labels.get(feature)])
-    return files
+            records[gene].append([layer, feature, rank, number(lower), fired, seen, labels.get(feature)])
+    return spread(records, sum(map(len, records.values())))
 
 
 def label_terms(reader: RunReader, layer: int, dictionary: Dictionaries) -> dict[int, int]:
@@ -38,6 +33,13 @@ def label_terms(reader: RunReader, layer: int, dictionary: Dictionaries) -> dict
     named = reader.run.read("labels", layer)
     rows = zip(named["feature"].tolist(), named["source"], named["term"], strict=True)
     return {feature: dictionary.terms[source, term] for feature, source, term in rows}
+
+
+def module_terms(reader: RunReader, layer: int, dictionary: Dictionaries) -> dict[int, int]:
+    """Term of each module that has one."""
+    named = reader.modules(layer).dropna(subset=["term"])
+    rows = zip(named["module"].tolist(), named["source"], named["term"], strict=True)
+    return {module: dictionary.terms[source, term] for module, source, term in rows}
 
 
 def module_list(reader: RunReader, layer: int, dictionary: Dictionaries) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cellprism.atlas.geneindex import label_terms
+from cellprism.atlas.geneindex import label_terms, module_terms
 from cellprism.atlas.highwayfiles import highways_of
 from cellprism.atlas.moreabout import more_about
 from cellprism.atlas.packing import number, whole
@@ -61,6 +61,7 @@ def _records(
     highways = highways_of(reader, layer, dictionary)
     histograms = _histogram_rows(reader.histograms(layer))
     more = more_about(reader, layer)
+    modules = module_terms(reader, layer, dictionary)
     nothing = [] if reader.run.absent("histograms", layer) else [0] * BINS
     for row in reader.features(layer).to_dict("records"):
         feature = int(row["feature"])
@@ -73,6 +74,7 @@ def _records(
             **{name: number(row[name]) for name in ("mean_value", "max_value")},
             **{name: bool(row[name]) for name in ("dead", "rare")},
             "module": int(row["module"]) if isinstance(row["module"], int) else None,
+            "module_term": modules.get(row["module"]) if isinstance(row["module"], int) else None,
             "label": {
                 "term": dictionary.terms[row["source"], row["label"]],
                 "q": number(row["label_q"]),

@@ -36,7 +36,7 @@ def copy_tables(reader: RunReader, folder: Path) -> dict[str, Any]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     plain = {
-        "format.json": json.dumps({"format": FORMAT}),
+        "format.json": json.dumps({"format": FORMAT, "tables_only": True}),
         "run.yaml": yaml.safe_dump(public(reader.config.model_dump(mode="json")), sort_keys=False, allow_unicode=True),
         "model.json": json.dumps(public(reader.run.model), indent=1),
         "absent.json": json.dumps(reader.run.absences, indent=1),
@@ -50,6 +50,11 @@ def copy_tables(reader: RunReader, folder: Path) -> dict[str, Any]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, folder / name)
         files.append(_entry(path, name, stages.get(name)))
+    for path in sorted(reader.path.glob("causal/*/*.json")):
+        name = path.relative_to(reader.path).as_posix()
+        plain[name] = json.dumps(public(json.loads(path.read_text(encoding="utf-8"))))
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(plain[name] + "\n", encoding="utf-8")
     files += [{"file": name, **_content(folder / name)} for name in plain]
     used = sorted({file["table"] for file in files if "table" in file})
     return {

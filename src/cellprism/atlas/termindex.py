@@ -1,10 +1,11 @@
-"""From a gene set to the features that carry it, in 256 files."""
+"""From a gene set to the features that carry it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from cellprism.atlas.packing import number, whole
+from cellprism.atlas.spread import spread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from cellprism.atlas.dictionaries import Dictionaries
     from cellprism.reader import RunReader
 
-N_FILES = 256
 MOST = 300
 """Rows of a term at most; the counts are of all, and the Parquet tables have all."""
 Q = 0.05
@@ -21,7 +21,7 @@ Records = dict[int, dict[str, Any]]
 
 
 def term_index(reader: RunReader, dictionary: Dictionaries) -> list[dict[str, Any]]:
-    """Content of the 256 files: term (as text) to its features, smallest q first. File i: terms that are i modulo 256.
+    """Content of the files: term (as text) to its features, smallest q first; see `spread`.
 
     A record is ``{"n": tests listed, "layers": [[layer, features with q < 0.05]], "rows": [[layer, feature, overlap,
     n_genes, term_size, [genes], effect, p, q]]}``. Of a layer whose tests are absent, the features labelled with the
@@ -34,12 +34,10 @@ def term_index(reader: RunReader, dictionary: Dictionaries) -> list[dict[str, An
             _add_labels(records, reader.run.read("labels", layer), layer, dictionary)
         else:
             _add_tests(records, tests, reader.top_genes(layer), layer, dictionary)
-    files: list[dict[str, Any]] = [{} for _ in range(N_FILES)]
-    for term, record in records.items():
+    for record in records.values():
         record["rows"].sort(key=lambda row: (2.0 if row[8] is None else row[8], row[0], row[1]))
         del record["rows"][MOST:]
-        files[term % N_FILES][str(term)] = record
-    return files
+    return spread(records, sum(len(record["rows"]) for record in records.values()))
 
 
 def _add_tests(

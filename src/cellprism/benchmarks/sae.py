@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,12 +20,18 @@ if TYPE_CHECKING:
 BATCH = 4096
 SIZES = {"demo": (128, 512, 16), "scGPT": (512, 2048, 32), "Geneformer 316M": (1152, 4608, 32)}
 LEARNING_RATE = 3e-4
+PACKAGES = {"SAELens": "sae-lens", "dictionary_learning": "dictionary-learning"}
 
 
 def rows(quick: bool) -> list[Row]:
-    """Steps at the widths of three models, and a short training on real residuals."""
+    """Steps at the widths of three models, peers that are installed, and a short training on real residuals."""
     sizes = dict(list(SIZES.items())[: 2 if quick else 3])
-    return [*(_step_row(name, *size, repeats=3 if quick else 5) for name, size in sizes.items()), _training_row(quick)]
+    repeats = 3 if quick else 5
+    return [
+        *(_step_row(name, *size, repeats=repeats) for name, size in sizes.items()),
+        *_peer_rows(*list(sizes.values())[-1], repeats=repeats),
+        _training_row(quick),
+    ]
 
 
 def dense_step(sae: SparseAutoencoder) -> Callable[[torch.Tensor], None]:
@@ -49,13 +56,64 @@ def _step_row(name: str, d_model: int, n_features: int, k: int, *, repeats: int)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(BATCH, d_model, generator=generator)
     dense, fast = _pair(x, n_features, k)
-    slow_step, fast_step = dense_step(dense), FastStep(fast, LEARNING_RATE)
-    for step in (lambda: slow_step(x), lambda: fast_step(x, LEARNING_RATE)):
-        step()
-    slow_s, fast_s = best_seconds([lambda: slow_step(x), lambda: fast_step(x, LEARNING_RATE)], repeats=repeats)
+    slow_s, fast_s = _in_turns(dense_step(dense), FastStep(fast, LEARNING_RATE), x, repeats)
     chosen = f"features chosen in {fastest_precision()}"
     shape = f"batch {BATCH}, d {d_model}, F {n_features}, k {k}"
     return Row(f"sae: step, width of {name}", shape, "dense float32 autograd, default Adam", slow_s, fast_s, chosen)
+
+
+def _peer_rows(d_model: int, n_features: int, k: int, *, repeats: int) -> list[Row]:
+    x = torch.randn(BATCH, d_model, generator=torch.Generator().manual_seed(0))
+    found = []
+    for name, make in {"SAELens": saelens_step, "dictionary_learning": dictionary_learning_step}.items():
+        try:
+            theirs = make(d_model, n_features, k)
+        except ImportError:
+            continue
+        theirs_s, ours_s = _in_turns(theirs, FastStep(_pair(x, n_features, k)[0], LEARNING_RATE), x, repeats)
+        shape = f"batch {BATCH}, d {d_model}, F {n_features}, k {k}"
+        note = f"version {version(PACKAGES[name])}, its defaults"
+        found.append(Row(f"sae: step of {name}", shape, f"{name}'s TopK step, float32", theirs_s, ours_s, note))
+    return found
+
+
+def saelens_step(d_model: int, n_features: int, k: int) -> Callable[[torch.Tensor], None]:
+    """A step of SAELens' TopK trainer: its forward pass with losses, backward pass, clipping and Adam."""
+    from sae_lens import TopKTrainingSAE, TopKTrainingSAEConfig
+    from sae_lens.saes.sae import TrainStepInput
+
+    sae = TopKTrainingSAE(TopKTrainingSAEConfig(d_in=d_model, d_sae=n_features, k=k, device="cpu"))
+    optimizer = torch.optim.Adam(sae.parameters(), lr=LEARNING_RATE)
+
+    def step(x: torch.Tensor) -> None:
+        given = TrainStepInput(
+            sae_in=x, coefficients={}, dead_neuron_mask=torch.zeros(n_features, dtype=torch.bool), n_training_steps=1,
+            is_logging_step=False,
+        )
+        optimizer.zero_grad()
+        sae.training_forward_pass(given).loss.backward()
+        torch.nn.utils.clip_grad_norm_(sae.parameters(), 1.0)
+        optimizer.step()
+
+    return step
+
+
+def dictionary_learning_step(d_model: int, n_features: int, k: int) -> Callable[[torch.Tensor], None]:
+    """A step of dictionary_learning's TopK trainer after its first, which also looks for a median."""
+    from dictionary_learning.trainers.top_k import TopKTrainer
+
+    trainer = TopKTrainer(
+        steps=10_000, activation_dim=d_model, dict_size=n_features, k=k, layer=0, lm_name="", lr=LEARNING_RATE,
+        device="cpu",
+    )
+    return lambda x: trainer.update(1, x)
+
+
+def _in_turns(slow: Callable[[torch.Tensor], None], fast: FastStep, x: torch.Tensor, repeats: int) -> list[float]:
+    steps = (lambda: slow(x), lambda: fast(x, LEARNING_RATE))
+    for step in steps:
+        step()
+    return best_seconds(steps, repeats=repeats)
 
 
 def _training_row(quick: bool) -> Row:

@@ -136,8 +136,9 @@ def _mean_change(
     codes: TopKCodes, clean: TopKCodes, row: torch.Tensor, count: torch.Tensor, n_features: int,
 ) -> torch.Tensor:
     """Sum of ``codes - clean`` over the positions of each row, divided by their ``count``: ``(B, n_features)``."""
-    total = torch.zeros(len(count) * n_features, dtype=torch.float64, device=row.device)
+    wide = torch.float32 if row.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
+    total = torch.zeros(len(count) * n_features, dtype=wide, device=row.device)
     start = row[:, None] * n_features
-    total.scatter_add_(0, (start + codes.index).flatten(), codes.value.double().flatten())
-    total.scatter_add_(0, (start + clean.index).flatten(), -clean.value.double().flatten())
+    total.scatter_add_(0, (start + codes.index).flatten(), codes.value.to(wide).flatten())
+    total.scatter_add_(0, (start + clean.index).flatten(), -clean.value.to(wide).flatten())
     return (total.view(len(count), n_features) / count[:, None]).float()

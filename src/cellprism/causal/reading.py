@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from cellprism.causal.requests import run_key
+from cellprism.causal.requests import is_current
 from cellprism.errors import UserError
 from cellprism.runs.schemas import TABLES, read_table
 
@@ -46,7 +46,7 @@ class TraceReader:
         if not (self.path / "facts.json").exists():
             msg = f"the trace {name} of {run.path} is not done: give the same command again to go on with it."
             raise UserError(msg)
-        if self.request["key"] != run_key(run, (self.source_layer, *self.target_layers)):
+        if not is_current(run, self.request["key"], (self.source_layer, *self.target_layers)):
             msg = (
                 f"{self.path} was traced before the run changed its model, cells or autoencoders: delete it and trace "
                 "again."
@@ -99,6 +99,10 @@ class TraceReader:
     def direction_controls(self) -> pd.DataFrame:
         """The same edits along other directions, if they were traced."""
         return self._read("direction_controls")
+
+    def agreement(self) -> pd.DataFrame:
+        """How well the effects of a trace by attribution or ig agree with exact ones."""
+        return self._read("agreement")
 
     def rates(self) -> pd.DataFrame:
         """Every rate of the trace beside its null."""

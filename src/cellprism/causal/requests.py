@@ -150,6 +150,11 @@ def run_key(run: Run, layers: Sequence[int]) -> str:
     return hashlib.sha256("\n".join(sha256(path) for path in files).encode()).hexdigest()
 
 
+def is_current(run: Run, key: str, layers: Sequence[int]) -> bool:
+    """Whether effects with this key still rest on what the run is made of; a copy of tables cannot have changed."""
+    return run.tables_only or key == run_key(run, layers)
+
+
 def choose_features(run: Run, layer: int, which: str, seed: int) -> np.ndarray:
     """The features of a layer that ``all``, ``top:N``, ``random:N`` or the file ``which`` name, ascending int64."""
     table = run.read("features", layer)

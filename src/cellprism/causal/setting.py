@@ -10,8 +10,7 @@ import numpy as np
 from cellprism.causal.requests import PRECISION
 from cellprism.codes.store import CodeStore
 from cellprism.errors import UserError
-from cellprism.models import configured_model
-from cellprism.models.stages import run_tokens
+from cellprism.models.stages import run_model, run_tokens
 from cellprism.sae.files import load
 
 if TYPE_CHECKING:
@@ -50,9 +49,8 @@ def run_site(run: Run, layer: int) -> Site:
 
 
 def float32_model(run: Run) -> CellModel:
-    """The model of a run in float32, because effects are small differences of two passes."""
-    update = {"dtype": PRECISION, "revision": run.model.get("commit") or run.config.model.revision}
-    return configured_model(run.config.model.model_copy(update=update))
+    """The model of a run, or its control, in float32: effects are small differences of two passes."""
+    return run_model(run, dtype=PRECISION)
 
 
 def needs_layer(run: Run, layer: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cellprism.causal.requests import run_key
+from cellprism.causal.requests import is_current, run_key
 from cellprism.errors import UserError
 from cellprism.runs.schemas import TABLES, read_notes, read_table, write_table
 
@@ -50,7 +50,7 @@ def read_causal(run: Run, name: str, which: str, *, command: str) -> pd.DataFram
     frame = read_table(path, TABLES[name])
     notes = read_notes(path)
     layers: Any = notes["layers"]
-    if notes["key"] != run_key(run, layers):
+    if not is_current(run, str(notes["key"]), layers):
         msg = f"{path} rests on a model, cells or autoencoders that the run has no more: make it anew with `{command}`."
         raise UserError(msg)
     return frame

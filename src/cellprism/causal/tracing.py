@@ -14,7 +14,7 @@ from cellprism.causal.calibration import SourceEffects, calibrate
 from cellprism.causal.cost import check_fit, source_blocks, trace_cost
 from cellprism.causal.engine import Engine
 from cellprism.causal.finish import finish, write_tables
-from cellprism.causal.requests import resolve
+from cellprism.causal.requests import resolve, run_key
 from cellprism.causal.results import load_results, save_results
 from cellprism.causal.summary import describe
 from cellprism.causal.workfiles import by_source, read_effects, write_effects
@@ -77,6 +77,15 @@ def trace(
             check_fit(run, trace_cost(run, asked))
             _work(run, asked, folder, progress or Silent(), keep_effects=keep_effects)
     return folder
+
+
+def is_stale(run: Run, folder: Path) -> bool:
+    """Whether a trace is there and rests on another model, other cells or other autoencoders than the run has."""
+    path = folder / "trace.json"
+    if not path.exists():
+        return False
+    there = json.loads(path.read_text(encoding="utf-8"))
+    return bool(there["key"] != run_key(run, (there["source"], *there["targets"])))
 
 
 def _begin(folder: Path, asked: Trace, *, keep_effects: bool) -> None:

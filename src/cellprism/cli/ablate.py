@@ -38,7 +38,7 @@ def patch(
     run = open_directory(path)
     table = patch_run(run, PatchRequest(layer, features, cells, seed), Listener())
     carried = table[(table["q"] < Q) & (table["effect"] < 0)]
-    typer.echo(f"{len(carried)} of {len(table)} features carry hidden genes of their terms (q < {Q}):")
+    typer.echo(f"{len(carried)} of {len(table)} tested features carry hidden genes of their terms (q < {Q}).")
     for row in carried.head(10).itertuples():
         typer.echo(f"  {row.feature:>6}  {row.term:<44} {row.effect:+.3f} [{row.low:+.3f}, {row.high:+.3f}]")
     typer.echo(f"the tables are in {run.file('causal')}; see `cellprism.open_run({str(path)!r}).patching({layer})`.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     import pandas as pd
+
+    from cellprism.runs.directory import Run
+    from cellprism.runs.progress import Progress
 
 CONTROLS = {
     "random_weights": "a model whose weights were shuffled",
@@ -40,15 +44,39 @@ def demo(
 
     config = load_config(Path(__file__).with_name("demo.yaml")).model_copy(update={"out": str(out)})
     done = run(config, Listener())
+    traced = _trace(done, Listener())
     atlas = export([done.path], out.with_name(f"{out.name}-atlas"))
     reader = open_run(done.path)
     _print_findings(reader.findings())
     typer.echo(annotated_line(reader.rates(), reader.controls()))
+    typer.echo(traced_line(reader.trace(traced.name).sources(), reader.trace(traced.name).fdr()))
     typer.echo(f"The run is {done.path}, the atlas is {atlas} (open it with `cellprism serve {atlas}`).")
     if serve if serve is not None else sys.stdout.isatty():
         from cellprism.cli.atlas import serve_until_interrupted
 
         serve_until_interrupted([atlas], port=None)
+
+
+def traced_line(sources: pd.DataFrame, fdr: pd.DataFrame) -> str:
+    """What taking features away changed, beside what flipped signs give, in words."""
+    row = fdr[fdr["rule"] == "calibrated"].to_dict("records")[0]
+    n = sources["source"].nunique()
+    return (
+        f"Taking away {n} features, one at a time, changes later ones: {row['edges']:,} edges; with the signs "
+        f"of the effects flipped at random, {row['null_mean']:,.1f}."
+    )
+
+
+def _trace(run: Run, progress: Progress) -> Path:
+    """Trace a few labelled features, again if the run has changed since."""
+    from cellprism.causal.requests import TraceRequest
+    from cellprism.causal.tracing import is_stale, trace
+
+    request = TraceRequest(source=1, features="top:30", cells=50)
+    folder = run.file("causal") / request.name()
+    if is_stale(run, folder):
+        shutil.rmtree(folder)
+    return trace(run, request, progress=progress)
 
 
 def annotated_line(rates: pd.DataFrame, controls: pd.DataFrame) -> str:

@@ -14,6 +14,7 @@ from cellprism.runs.files import write_array
 from cellprism.runs.stage import Stage
 from cellprism.sae.files import load
 from cellprism.sae.stages import cell_chunks, layer_residuals
+from cellprism.sae.topk import code_bytes, index_type
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +42,8 @@ def encode(run: Run, _layer: int | None, progress: Progress) -> dict[str, Any]:
                     write_array(path, array)
             advance(len(cells))
     return {
-        "positions": len(tokens.gene), "bytes_per_position": {n: 4 * sae.width for n, sae in saes.items()},
+        "positions": len(tokens.gene),
+        "bytes_per_position": {n: code_bytes(sae.k, sae.n_features, sae.activation) for n, sae in saes.items()},
         **speed.facts(model),
     }
 
@@ -60,7 +62,7 @@ def _encode_cells(
     first, last = tokens.offsets[cells[0]], tokens.offsets[cells[-1] + 1]
     arrays = {
         layer: (
-            np.zeros((last - first, sae.width), np.uint16 if sae.n_features <= 2**16 else np.uint32),
+            np.zeros((last - first, sae.width), index_type(sae.n_features)),
             np.zeros((last - first, sae.width), np.float16),
         )
         for layer, sae in saes.items()

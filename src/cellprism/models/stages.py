@@ -27,10 +27,14 @@ if TYPE_CHECKING:
     from cellprism.runs.progress import Progress
 
 
-def run_model(run: Run) -> CellModel:
-    """The model of a run, or its control; once the run has begun with a commit of a hub's repository, no other."""
+def run_model(run: Run, *, dtype: str | None = None) -> CellModel:
+    """The model of a run, or its control; once the run has begun with a commit of a hub's repository, no other.
+
+    ``dtype`` asks for another number format than the run's.
+    """
     commit = run.model.get("commit") if run.file("model.json").exists() else None
-    model = configured_model(run.config.model.model_copy(update={"revision": commit} if commit else {}))
+    update = {key: value for key, value in (("revision", commit), ("dtype", dtype)) if value is not None}
+    model = configured_model(run.config.model.model_copy(update=update))
     return as_control(model, run.config.model.control, seed=run.config.seed)
 
 

@@ -48,6 +48,7 @@ def draw_edge_rates(axes: Axes, rates: pd.DataFrame) -> None:
     axes.errorbar(place, null[:, 0], spread, fmt="_", color=INK, capsize=3, label="signs flipped, 5 to 95 %")
     axes.set_xticks(place, rows["target_layer"].astype(str).tolist())
     axes.set(xlabel="target layer", ylabel="% of live tests", title="Edges")
+    axes.set_ylim(top=1.3 * axes.get_ylim()[1])
     axes.legend(fontsize=7)
 
 

@@ -29,7 +29,8 @@ def draw_figures(run: RunReader) -> list[Path]:
     files = [run.path / "report" / "training.svg"]
     draw_training(run, files[0])
     traces = run.traces()
-    for name in traces.loc[traces["done"] & (traces["method"] == "ablation"), "trace"]:
+    exact = traces["done"] & (traces["method"] == "ablation") & (traces["control"] == "none")
+    for name in traces.loc[exact, "trace"]:
         files.append(run.path / "report" / f"trace-{name}.svg")
         draw_trace(run.trace(name), files[-1])
     return files

@@ -56,6 +56,12 @@ class Run:
         return tuple(json.loads(self.file("model.json").read_text())["layers"])
 
     @property
+    def tables_only(self) -> bool:
+        """Whether this is a copy of a run's tables for reading, as an atlas holds: nothing in it changes any more."""
+        found: dict[str, Any] = json.loads(self.file("format.json").read_text())
+        return bool(found.get("tables_only"))
+
+    @property
     def model(self) -> dict[str, Any]:
         """What the run knows of its model: kind, path, n_layers, d_model, layers."""
         facts: dict[str, Any] = json.loads(self.file("model.json").read_text())

@@ -141,6 +141,16 @@ def code_width(k: int, n_features: int, activation: Activation) -> int:
     return min(k if activation == "topk" else BATCH_WIDTH * k, n_features)
 
 
+def index_type(n_features: int) -> Literal["uint16", "uint32"]:
+    """The smallest type in which codes can name every feature."""
+    return "uint16" if n_features <= 2**16 else "uint32"
+
+
+def code_bytes(k: int, n_features: int, activation: Activation) -> int:
+    """Bytes of the code of a position on disk: an index and a float16 for each place."""
+    return code_width(k, n_features, activation) * (2 + int(index_type(n_features)[-2:]) // 8)
+
+
 def largest(pre: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Value and int64 index of the ``k`` largest entries of each row, in no fixed order; ``pre`` is at least 0."""
     if pre.device.type != "cpu" or (pre.requires_grad and torch.is_grad_enabled()):

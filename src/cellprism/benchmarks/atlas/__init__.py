@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 
 PUBLISHED = "data/published-geneformer-atlas"
 """The published atlas within the folder of real data that ``CELLPRISM_SHARED`` names."""
-VIEWS = {"overview": (130, 1.5), "layer": (180, 2.0), "feature": (170, 1.5), "gene": (160, 2.0)}
-"""kB over the wire and seconds on the slow profile until a first view is there."""
+VIEWS = {"overview": (130, 1.5), "layer": (180, 2.0), "feature": (170, 1.5), "gene": (160, 2.0),
+         "circuit": (180, 2.0)}
+"""kB over the wire and seconds on the slow profile until a first view is there; circuits as layers."""
 LARGEST_SHARD = 64_000
 
 
@@ -64,10 +66,14 @@ def _imported(source: Path, folder: Path) -> Subject:
 
 
 def _synthetic(folder: Path, *, n_layers: int, n_features: int) -> Subject:
-    from cellprism.benchmarks.atlas.synthetic import write_synthetic
+    from cellprism.benchmarks.atlas.synthetic import EDGES, write_synthetic
 
     run = write_synthetic(folder / "synthetic", n_layers=n_layers, n_features=n_features)
-    return _exported(run, folder / "synthetic-atlas", f"synthetic, {n_layers * n_features:,} features", "G7")
+    n = n_layers * n_features
+    source = json.loads((run / "causal/01-ablation/trace.json").read_text())["features"][0]
+    subject = _exported(run, folder / "synthetic-atlas", f"synthetic, {n:,} features and {EDGES * n:,} edges", "G7")
+    circuit = f"#/{run.name}/circuits?feature=1.{source}"
+    return replace(subject, paths={**subject.paths, "circuit": circuit})
 
 
 def _exported(run: Path, out: Path, shape: str, gene: str) -> Subject:
@@ -110,8 +116,9 @@ def _views(subject: Subject, *, repeats: int) -> list[Budget]:
 
     found: list[Budget] = []
     with measured(subject.path) as browser:
-        for name, (kilobytes, seconds) in VIEWS.items():
-            page = f"{subject.paths[name]}"
+        for name in subject.paths:
+            kilobytes, seconds = VIEWS[name]
+            page = subject.paths[name]
             slow = [browser.view(page, slow=True) for _ in range(repeats)]
             fast = [browser.view(page, slow=False) for _ in range(repeats)]
             found += _of_view(name, subject.shape, kilobytes, seconds, slow, fast)

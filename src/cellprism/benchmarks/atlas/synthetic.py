@@ -11,7 +11,7 @@ import pandas as pd
 from cellprism.runs.config import parse_config
 from cellprism.runs.directory import create
 from cellprism.runs.manifest import write_manifest
-from cellprism.runs.schemas import TABLES
+from cellprism.runs.schemas import TABLES, write_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from cellprism.runs.directory import Run
 
 GENES, TERMS, MODULES, TOP, POSITIONS = 20_000, 2_000, 100, 5, 10_000_000
+EDGES = 5
+"""Edges for each feature, on average; their sources are a part of the features, `SOURCES` of a layer at most."""
+SOURCES = 2000
 LABELLED = 0.3
 """Share of the features that have a label."""
 LACKING = (
@@ -28,7 +31,13 @@ LACKING = (
 
 
 def write_synthetic(path: Path, *, n_layers: int, n_features: int) -> Path:
-    """Write a run of ``n_layers`` layers with ``n_features`` features each, and return its path."""
+    """Write a run of ``n_layers`` layers with ``n_features`` features each and five edges for each feature.
+
+    Returns
+    -------
+    pathlib.Path
+        ``path``.
+    """
     run = create(parse_config({"title": "Synthetic", "out": str(path), "cells": {"path": "synthetic"}}))
     rng = np.random.default_rng(0)
     run.file("model.json").write_text(json.dumps({
@@ -43,9 +52,31 @@ def write_synthetic(path: Path, *, n_layers: int, n_features: int) -> Path:
     }))
     for layer in range(n_layers):
         _layer(run, layer, n_features, rng)
+    for layer in range(n_layers - 1):
+        _trace(run, layer, n_features, EDGES * n_layers * n_features // (n_layers - 1), rng)
     run.file("stages").mkdir()
     write_manifest(path, 0)
     return path
+
+
+def _trace(run: Run, layer: int, n_features: int, n: int, rng: np.random.Generator) -> None:
+    """A trace of the features of one layer in the next."""
+    folder = run.file("causal") / f"{layer:02d}-ablation"
+    folder.mkdir(parents=True)
+    sources = np.sort(rng.choice(n_features, min(SOURCES, n_features), replace=False))
+    asked = {"source": layer, "targets": [layer + 1], "features": sources.tolist(), "cells": list(range(200)),
+             "method": "ablation", "alpha": 0.0, "control": "none", "replicate": None, "key": ""}
+    (folder / "trace.json").write_text(json.dumps(asked))
+    (folder / "facts.json").write_text("{}")
+    g = rng.normal(0, 1, n) + rng.choice([-1.0, 1.0], n)
+    known = {
+        "source": rng.choice(sources, n), "target_layer": layer + 1, "target": rng.integers(0, n_features, n),
+        "g": g, "agreement": rng.uniform(0.7, 1, n), "sign": np.where(g > 0, 1, -1), "n_cells": 150, "n_nonzero": 120,
+        "q": 10.0 ** -rng.uniform(1.4, 8, n), "published": False, "replicated": rng.random(n) < 0.8,
+    }
+    columns = TABLES["edges"].columns
+    rest = {name: 0.01 for name in columns if name not in known}
+    write_table(folder / "edges.parquet", TABLES["edges"], pd.DataFrame({**known, **rest})[list(columns)])
 
 
 def _layer(run: Run, layer: int, n: int, rng: np.random.Generator) -> None:
@@ -53,6 +84,7 @@ def _layer(run: Run, layer: int, n: int, rng: np.random.Generator) -> None:
     fired = np.exp(rng.normal(7, 1.5, n)).astype(int) + 20
     run.write("features", pd.DataFrame({
         "feature": feature, "n_fired": fired, "frequency": fired / POSITIONS, "n_cells": np.minimum(fired, 5000),
+        "n_donors": None,
         "n_genes": np.minimum(fired, 300), "mean_value": 1.0, "max_value": rng.uniform(2, 9, n), "dead": False,
         "rare": False,
     }), layer)

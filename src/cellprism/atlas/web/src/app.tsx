@@ -1,5 +1,5 @@
 // The frame around every page: name, navigation, run, theme; and which page is shown.
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { Redirect, Route, Router, Switch } from "wouter-preact";
 import { Icon, Prism } from "./components/icon";
 import { Sources } from "./components/source";
@@ -43,16 +43,22 @@ function Header({ atlas, entry, page }: { atlas: AtlasIndex; entry: RunEntry; pa
     ["Methods", paths.methods(entry.id), ["methods"]],
     ["Help", paths.help(entry.id), ["help"]],
   ];
+  const nav = useRef<HTMLElement>(null);
+  // On a narrow screen the row of pages is longer than the screen: the one that is open stays in sight.
+  useEffect(() => {
+    const current = nav.current?.querySelector<HTMLElement>("[aria-current]");
+    if (current) nav.current!.scrollLeft = current.offsetLeft - nav.current!.offsetLeft - (nav.current!.clientWidth - current.offsetWidth) / 2;
+  }, [page]);
   return (
     <header class="top">
       <a class="brand" href={`#${paths.overview(entry.id)}`}><Prism />cellprism</a>
-      <nav aria-label="Pages">
+      <nav aria-label="Pages" ref={nav}>
         {links.map(([name, path, pages]) => <a href={`#${path}`} aria-current={pages.includes(page) ? "page" : undefined}>{name}</a>)}
       </nav>
       {atlas.runs.length > 1 && (
         <label class="inline run-switch">
-          Run
-          <select value={entry.id} onChange={(event) => open(paths.overview(event.currentTarget.value))}>
+          <span>Run</span>
+          <select aria-label="Run" value={entry.id} onChange={(event) => open(paths.overview(event.currentTarget.value))}>
             {atlas.runs.map((run) => <option value={run.id}>{run.title}</option>)}
           </select>
         </label>

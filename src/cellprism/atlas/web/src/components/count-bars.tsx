@@ -10,11 +10,9 @@ const LEFT = 4;
 interface Props {
   counts: [layer: number, n: number][];
   label: string;
-  /** address of a layer's bar */
-  href?: (layer: number) => string;
 }
 
-export function CountBars({ counts, label, href }: Props) {
+export function CountBars({ counts, label }: Props) {
   const [frame, W] = useWidth<SVGSVGElement>(500);
   const most = Math.max(...counts.map(([, n]) => n), 1);
   const slot = Math.min(72, (W - 2 * LEFT) / counts.length);
@@ -29,7 +27,7 @@ export function CountBars({ counts, label, href }: Props) {
         const bar = <rect class="bin" x={x - wide / 2} width={wide} y={y(n)} height={Math.max(n ? 1 : 0, H - BOTTOM - y(n))}><title>{`Layer ${layer}: ${count(n)}`}</title></rect>;
         return (
           <g>
-            {href ? <a href={href(layer)} tabIndex={-1}>{bar}</a> : bar}
+            {bar}
             {(slot > 20 || n === most) && <text class={n ? "value" : "axis"} x={x} y={y(n) - 6} text-anchor="middle">{count(n)}</text>}
             {i % every === 0 && <text class="axis" x={x} y={H - 8} text-anchor="middle">{layer}</text>}
           </g>

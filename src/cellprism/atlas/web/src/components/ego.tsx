@@ -60,13 +60,14 @@ export function Ego({ centre, name, before, after, label }: Props) {
         return <path class={edge.supports ? "edge supports" : "edge opposes"} stroke-width={0.6 + (WIDEST * Math.abs(edge.g)) / most} d={`M${cx} ${cy}C${bend} ${cy} ${bend} ${y} ${x} ${y}`} />;
       })}
       {placed.map(({ node, side, x, y }) => (
-        <>
+        <g>
+          <title>{`${node.edge.layer}·${node.edge.feature} ${node.name}; g ${node.edge.g.toFixed(2)}`}</title>
           <a href={node.href} aria-label={`${side < 0 ? "Changed by" : "Changes"} layer ${node.edge.layer} feature ${node.edge.feature}, ${node.name}, ${node.edge.supports ? "supports" : "opposes"}, g ${node.edge.g.toFixed(2)}`}>
             <rect class="reach-out" x={side < 0 ? x - 0.8 * step : x - 8} y={y - ROW / 2} width={0.8 * step + 8} height={ROW} />
-            <circle class={node.edge.supports ? "node supports" : "node opposes"} cx={x} cy={y} r={4.5}><title>{`${node.edge.layer}·${node.edge.feature} ${node.name}; g ${node.edge.g.toFixed(2)}`}</title></circle>
+            <circle class={node.edge.supports ? "node supports" : "node opposes"} cx={x} cy={y} r={4.5} />
           </a>
           <text class="name" aria-hidden="true" x={x + 9 * side} y={y + 4} text-anchor={side < 0 ? "end" : "start"}>{clip(node.name, letters)}</text>
-        </>
+        </g>
       ))}
       <circle class="node centre" cx={cx} cy={cy} r={8} />
       <text class="name centre-name" x={cx} y={cy - 14} text-anchor="middle">{clip(name, letters + 4)}</text>

@@ -21,13 +21,13 @@ export function LimitControls({ limits, traces, shown, all, change }: Props) {
   const step = Math.round((STEPS * (Math.log10(limits.q) - most)) / (least - most));
   return (
     <div class="panel limits">
-      <label>q at most <output class="num strong">{probability(limits.q)}</output>
+      <label>q at most <b class="num">{probability(limits.q)}</b>
         <input type="range" min={0} max={STEPS} value={step} aria-valuetext={probability(limits.q)} onInput={(event) => { const i = Number(event.currentTarget.value); change({ q: i ? toQ(i).toPrecision(2) : "" }); }} />
       </label>
-      <label>|g| at least <output class="num strong">{limits.g.toFixed(2)}</output>
+      <label>|g| at least <b class="num">{limits.g.toFixed(2)}</b>
         <input type="range" min={G} max={3} step={0.05} value={limits.g} onInput={(event) => change({ g: Number(event.currentTarget.value) > G ? event.currentTarget.value : "" })} />
       </label>
-      <label>Agreement at least <output class="num strong">{percent(limits.agreement, 0)}</output>
+      <label>Agreement at least <b class="num">{percent(limits.agreement, 0)}</b>
         <input type="range" min={AGREEMENT} max={1} step={0.01} value={limits.agreement} aria-valuetext={percent(limits.agreement, 0)} onInput={(event) => change({ agreement: Number(event.currentTarget.value) > AGREEMENT ? event.currentTarget.value : "" })} />
       </label>
       <label>Sign

@@ -27,8 +27,9 @@ export function SourceButton({ table, layer, name, what }: { table: string; laye
 }
 
 function fileOf(tables: Tables, { table, layer, name }: Origin): TableFile | undefined {
-  const start = layer === null ? "" : `layers/${String(layer).padStart(2, "0")}/`;
-  const own = tables.files.filter((file) => file.table === table && (layer === null || file.file.startsWith(start)));
+  const all = tables.files.filter((file) => file.table === table);
+  const here = all.filter((file) => layer !== null && file.file.startsWith(`layers/${String(layer).padStart(2, "0")}/`));
+  const own = here.length ? here : all;
   return own.find((file) => name && file.names?.includes(name)) ?? own[0];
 }
 

@@ -79,12 +79,16 @@ export async function loadFeature(run: string, layer: number, feature: number): 
 /** Names of the genes that a feature mentions: they come in its own file. */
 export const loadFeatureGenes = async (run: string, layer: number, feature: number) => geneNames((await featureShard(run, layer, feature)).genes);
 
-const shard = (i: number) => (i % 256).toString(16).padStart(2, "0");
+/** The file among those over which a run's genes or terms are spread. */
+async function spread(run: string, folder: "gene" | "term", i: number): Promise<string> {
+  const { files } = await loadSummary(run);
+  return `runs/${run}/${folder}/${(i % files[folder]).toString(16).padStart(2, "0")}.jz`;
+}
 
 export async function loadGeneHits(run: string, gene: number): Promise<GeneHit[]> {
-  return (await json<Record<string, GeneHit[]>>(`runs/${run}/gene/${shard(gene)}.jz`))[gene] ?? [];
+  return (await json<Record<string, GeneHit[]>>(await spread(run, "gene", gene)))[gene] ?? [];
 }
 
 export async function loadTerm(run: string, term: number): Promise<TermRecord> {
-  return (await json<Record<string, TermRecord>>(`runs/${run}/term/${shard(term)}.jz`))[term] ?? { n: 0, layers: [], rows: [] };
+  return (await json<Record<string, TermRecord>>(await spread(run, "term", term)))[term] ?? { n: 0, layers: [], rows: [] };
 }

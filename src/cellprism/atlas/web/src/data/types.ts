@@ -80,6 +80,8 @@ export interface Summary {
   stories: Story[];
   /** names of the genes of findings and stories */
   genes: NamedGenes;
+  /** files over which the records of genes and of terms are spread */
+  files: { gene: number; term: number };
   provenance: { environment: Record<string, unknown>; config: unknown; stages: Stage[] };
 }
 
@@ -134,6 +136,8 @@ export interface Feature {
   dead: boolean;
   rare: boolean;
   module: number | null;
+  /** what the module is called, if a test named it */
+  module_term: number | null;
   label: { term: number; q: number | null; n_terms: number } | null;
   genes: GeneRow[];
   annotations: AnnotationRow[];

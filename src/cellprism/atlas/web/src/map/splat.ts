@@ -5,10 +5,11 @@ interface Stamp {
   dy: Int16Array;
   disc: Uint8Array;
   ring: Uint8Array;
+  reach: number;
 }
 
 /** Coverage (0..255) of a disc of `radius` pixels and of the ring of background around it. */
-function stamp(radius: number, ring: number): Stamp {
+function stamp(radius: number, ring: number, least: number): Stamp {
   const reach = Math.ceil(radius + ring);
   const dx: number[] = [];
   const dy: number[] = [];
@@ -18,22 +19,22 @@ function stamp(radius: number, ring: number): Stamp {
   for (let y = -reach; y <= reach; y++) {
     for (let x = -reach; x <= reach; x++) {
       const distance = Math.hypot(x, y);
-      if (distance > radius + ring + 0.5) continue;
+      if (distance > radius + ring + 0.5 || cover(radius - distance) < least) continue;
       dx.push(x);
       dy.push(y);
       disc.push(cover(radius - distance));
       halo.push(cover(radius + ring - distance));
     }
   }
-  return { dx: Int16Array.from(dx), dy: Int16Array.from(dy), disc: Uint8Array.from(disc), ring: Uint8Array.from(halo) };
+  return { dx: Int16Array.from(dx), dy: Int16Array.from(dy), disc: Uint8Array.from(disc), ring: Uint8Array.from(halo), reach };
 }
 
+/** `over` on `under`; `alpha` of 255 covers it. Red and blue go together in one multiplication. */
 function blend(under: number, over: number, alpha: number): number {
-  const keep = 255 - alpha;
-  const r = ((under & 255) * keep + (over & 255) * alpha) / 255;
-  const g = (((under >> 8) & 255) * keep + ((over >> 8) & 255) * alpha) / 255;
-  const b = (((under >> 16) & 255) * keep + ((over >> 16) & 255) * alpha) / 255;
-  return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
+  const keep = 256 - alpha;
+  const rb = (((under & 0xff00ff) * keep + (over & 0xff00ff) * alpha) >>> 8) & 0xff00ff;
+  const g = (((under >>> 8) & 255) * keep + ((over >>> 8) & 255) * alpha) >>> 8;
+  return 0xff000000 | rb | (g << 8);
 }
 
 export interface Dots {
@@ -51,22 +52,39 @@ export interface Picture {
   owner: Int32Array;
 }
 
+/** From so many dots on, soft edges are lost in the crowd and cost ten times as much: dots are drawn hard. */
+const CROWD = 20_000;
+
 export function splat(width: number, height: number, background: number, dots: Dots, radius: number, ring: number): Picture {
   const image = new ImageData(width, height);
-  const pixels = new Uint32Array(image.data.buffer).fill(background);
+  const pixels = new Int32Array(image.data.buffer).fill(background | 0); // signed numbers stay small integers in the engine
   const owner = new Int32Array(width * height).fill(-1);
-  const { dx, dy, disc, ring: halo } = stamp(radius, ring);
-  for (const row of dots.order) {
-    const cx = Math.round(dots.x[row]!);
-    const cy = Math.round(dots.y[row]!);
-    const colour = dots.colour[row]!;
-    for (let s = 0; s < dx.length; s++) {
-      const x = cx + dx[s]!;
-      const y = cy + dy[s]!;
-      if (x < 0 || y < 0 || x >= width || y >= height) continue;
-      const at = y * width + x;
-      pixels[at] = blend(blend(pixels[at]!, background, halo[s]!), colour, disc[s]!);
-      if (disc[s]! > 127) owner[at] = row;
+  const hard = dots.order.length > CROWD;
+  const { dx, dy, disc, ring: halo, reach } = stamp(radius, ring, hard ? 128 : 0);
+  const { x: xs, y: ys, order, colour: colours } = dots;
+  const step = Int32Array.from(dx, (x, s) => dy[s]! * width + x);
+  for (let i = 0; i < order.length; i++) {
+    const row = order[i]!;
+    const cx = Math.round(xs[row]!);
+    const cy = Math.round(ys[row]!);
+    if (cx < -reach || cy < -reach || cx >= width + reach || cy >= height + reach) continue;
+    const colour = colours[row]! | 0;
+    const middle = cy * width + cx;
+    const whole = cx >= reach && cy >= reach && cx < width - reach && cy < height - reach;
+    for (let s = 0; s < step.length; s++) {
+      if (!whole) {
+        const x = cx + dx[s]!;
+        const y = cy + dy[s]!;
+        if (x < 0 || y < 0 || x >= width || y >= height) continue;
+      }
+      const at = middle + step[s]!;
+      const cover = disc[s]!;
+      if (hard || cover === 255) pixels[at] = colour;
+      else {
+        const under = halo[s] === 255 ? background : blend(pixels[at]!, background, halo[s]!);
+        pixels[at] = cover ? blend(under, colour, cover) : under;
+      }
+      if (cover > 127) owner[at] = row;
     }
   }
   return { image, owner };

@@ -64,17 +64,18 @@ function Hubs({ graph, words, query }: { graph: Graph; words: Words; query: Reco
   const { id } = useRun();
   const list = (heading: string, hubs: Hub[]) => {
     const top = Math.max(...hubs.map((hub) => hub[2]), 1);
+    const known = hubs.some((hub) => hub[3] !== null);
     return (
       <div class="panel">
         <h3>{heading}</h3>
         <table class="bars">
-          <thead><tr><th scope="col">Feature</th><th scope="col" class="wide" /><th scope="col" class="num">Edges</th><th scope="col" class="num" title="expected from how often and in how many cells the feature fires">Expected</th></tr></thead>
+          <thead><tr><th scope="col">Feature</th><th scope="col" class="wide" /><th scope="col" class="num">Edges</th>{known && <th scope="col" class="num" title="expected from how often and in how many cells the feature fires">Expected</th>}</tr></thead>
           <tbody>
             {hubs.slice(0, 8).map(([layer, feature, n, expected, term]) => (
               <tr>
                 <th scope="row"><a href={`#${paths.circuits(id, { ...query, feature: `${layer}.${feature}`, to: "" })}`}><span class="num">{layer}·{feature}</span> {termName(words, term) ?? <span class="muted">not annotated</span>}</a></th>
                 <td class="wide"><span class="bar" aria-hidden="true"><i style={{ width: `${(100 * n) / top}%` }} />{expected !== null && <b style={{ left: `${Math.min(100, (100 * expected) / top)}%` }} />}</span></td>
-                <td class="num">{count(n)}</td><td class="num">{expected === null ? "—" : count(expected)}</td>
+                <td class="num">{count(n)}</td>{known && <td class="num">{count(expected)}</td>}
               </tr>
             ))}
           </tbody>
@@ -84,7 +85,7 @@ function Hubs({ graph, words, query }: { graph: Graph; words: Words; query: Reco
   };
   return (
     <section aria-labelledby="hubs">
-      <div class="section-head"><h2 id="hubs">Features with most edges</h2><p class="muted">a feature that fires often has more edges by that alone; tick: expected from its firing</p></div>
+      <div class="section-head"><h2 id="hubs">Features with most edges</h2><p class="muted">a feature that fires often has more edges by that alone{[...graph.hubs.out, ...graph.hubs.in].some((hub) => hub[3] !== null) && "; tick: expected from its firing"}</p></div>
       <div class="halves">{list("They change most", graph.hubs.out)}{list("Changed by most", graph.hubs.in)}</div>
     </section>
   );

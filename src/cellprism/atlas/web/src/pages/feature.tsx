@@ -11,23 +11,21 @@ import { Neighbours } from "../components/neighbours";
 import { OwnLabel, Remarks } from "../components/remarks";
 import { From } from "../components/source";
 import { CsvButton, PythonCell, SvgButton } from "../components/take";
-import { loadFeature, loadFeatureGenes, loadModules } from "../data/store";
-import type { Feature, GeneNames, LayerSummary, Module, NeighbourRow } from "../data/types";
+import { loadFeature, loadFeatureGenes } from "../data/store";
+import type { Feature, GeneNames, LayerSummary, NeighbourRow } from "../data/types";
 import { count, number, percent, plural, probability, share, shortTerm } from "../lib/format";
 import { Load, Nothing, useLoad } from "../lib/load";
 import { nullPhrase } from "../lib/names";
 import { featureCode } from "../lib/python";
 import { open, paths } from "../lib/route";
 import { absence, useRun, useTitle, useWords, type Words } from "../lib/run";
-import { moduleTerm } from "../map/colouring";
 
 interface Data {
   feature: Feature;
   genes: GeneNames;
-  modules: Module[];
 }
 
-function Facts({ feature, layer, modules, words }: { feature: Feature; layer: number; modules: Module[]; words: Words }) {
+function Facts({ feature, layer, words }: { feature: Feature; layer: number; words: Words }) {
   const { id, summary } = useRun();
   const { cells } = summary;
   const module = feature.module;
@@ -41,7 +39,7 @@ function Facts({ feature, layer, modules, words }: { feature: Feature; layer: nu
         <dt>Module</dt>
         {module === null
           ? <><dd class="num">none</dd><dd class="small muted">fires with no community of features</dd></>
-          : <><dd class="num"><a href={`#${paths.layer(id, layer, { colour: "module", pick: String(module) })}`}>{module}</a></dd><dd class="small muted">{moduleTerm(module, modules, words) ?? (absence(summary, "module_terms") ? "not tested for terms" : "no term over-represented among its members")}</dd></>}
+          : <><dd class="num"><a href={`#${paths.layer(id, layer, { colour: "module", pick: String(module) })}`}>{module}</a></dd><dd class="small muted">{(feature.module_term === null ? null : shortTerm(words.terms.term[feature.module_term] ?? "")) ?? (absence(summary, "module_terms") ? "not tested for terms" : "no term over-represented among its members")}</dd></>}
       </div>
     </dl>
   );
@@ -72,7 +70,7 @@ function unnamed({ feature, dead, genes }: Feature, { symbol }: GeneNames): stri
 
 function Body({ data, about, words }: { data: Data; about: LayerSummary; words: Words }) {
   const { id, summary } = useRun();
-  const { feature, genes, modules } = data;
+  const { feature, genes } = data;
   const { layer } = about;
   const called = ["layer", layer, "feature", feature.feature];
   const name = feature.label ? shortTerm(words.terms.term[feature.label.term] ?? "") : unnamed(feature, genes);
@@ -91,7 +89,7 @@ function Body({ data, about, words }: { data: Data; about: LayerSummary; words: 
           {!feature.dead && <a class="button" href={`#${paths.layer(id, layer, { feature: String(feature.feature) })}`}><Icon name="map" /> Show on the map</a>}
         </p>
       </header>
-      <Facts {...{ feature, layer, modules, words }} />
+      <Facts {...{ feature, layer, words }} />
       <div class="two">
         <section class="panel" aria-labelledby="genes">
           <div class="panel-head">
@@ -161,8 +159,8 @@ function Page({ about, feature }: { about: LayerSummary; feature: number }) {
   const { layer } = about;
   const words = useWords();
   const data = useLoad(`feature ${id} ${layer} ${feature}`, async (): Promise<Data> => {
-    const [found, genes, modules] = await Promise.all([loadFeature(id, layer, feature), loadFeatureGenes(id, layer, feature), loadModules(id, layer)]);
-    return { feature: found, genes, modules };
+    const [found, genes] = await Promise.all([loadFeature(id, layer, feature), loadFeatureGenes(id, layer, feature)]);
+    return { feature: found, genes };
   });
   const last = about.n_features - 1;
   useEffect(() => {

@@ -52,7 +52,7 @@ function Found({ term, terms, genes, record }: { term: number; terms: Terms; gen
             <h3>Features that carry it, by layer</h3><p class="small muted">q &lt; {Q}</p>
             <SvgButton name={["ontology", term]} what="the chart of layers" caption={`Features of each layer that carry ${name} (${terms.source[term]}) at q < ${Q}.`} />
           </figcaption>
-          <CountBars counts={counts} label={`Features that carry ${name}`} href={(layer) => `#${paths.layer(id, layer, { filter: name })}`} />
+          <CountBars counts={counts} label={`Features that carry ${name}`} />
         </figure>
       )}
       {rows.length > 0 && (
