@@ -15,7 +15,7 @@ from cellprism.models.sources import sampled_cells
 from cellprism.models.stages import chosen_layers, run_sources
 from cellprism.runs.files import size
 from cellprism.runs.machine import free_memory, in_bytes, multiplication_rate
-from cellprism.sae.sample import shared_counts
+from cellprism.sae.sample import HELD_OUT_POSITIONS, shared_counts
 from cellprism.sae.topk import code_bytes
 
 if TYPE_CHECKING:
@@ -60,13 +60,14 @@ class Workload:
         }
 
     def memory(self) -> float:
-        """Bytes of memory at the peak: model, batch and all dictionaries; training; or one of the reductions."""
+        """Bytes of memory at the peak: model, batch and all dictionaries; training; principal axes; or one of the reductions."""
         atoms = self.n_features * self.d_model
         model = 4.0 * (12 * self.model_layers * self.d_model**2 + self.vocabulary * self.d_model)
         encoding = model + self.token_budget * (80.0 * self.d_model + 8 * self.n_features) + 8.0 * self.layers * atoms
         training = 2.0 * self.sampled * self.d_model + 32.0 * atoms + 16.0 * self.sae.batch_size * self.n_features
+        axes = 48.0 * min(self.sampled, HELD_OUT_POSITIONS) * self.d_model
         reducing = self.n_features * max(48.0 * self.n_features, 30.0 * self.vocabulary, 12.0 * self.cells)
-        return BASE_MEMORY + 16.0 * self.positions + max(encoding, training, reducing)
+        return BASE_MEMORY + 16.0 * self.positions + max(encoding, training, axes, reducing)
 
     def operations(self) -> float:
         """Floating-point operations: two passes of the model, one matrix product a training step, one encoding."""

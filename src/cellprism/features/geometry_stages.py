@@ -143,7 +143,7 @@ def unlabelled(run: Run, layer: int | None, progress: Progress) -> dict[str, Any
 
 
 def _residuals(run: Run, layer: int, part: str) -> np.ndarray:
-    """Evenly chosen rows, at most `SAMPLE`, of a sample of residuals (bfloat16 bits) as float32; others are not read."""
+    """Evenly chosen rows, at most `SAMPLE`, of sampled residuals (bfloat16 bits) as float32; others are not read."""
     bits = np.load(run.file("residuals", layer) / f"{part}.npy", mmap_mode="r").view(np.uint16)
     bits = bits[:: max(1, -(-len(bits) // SAMPLE))]
     return np.asarray((bits.astype(np.uint32) << 16).view(np.float32))
