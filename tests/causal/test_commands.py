@@ -198,8 +198,8 @@ def test_the_commands_say_what_was_found_and_where(labelled: Run, tmp_path: Path
         return result.output
 
     path = str(labelled.path)
-    patched = said("patch", path, "--layer", "1", "--features", "top:2")
-    assert "tested features carry hidden genes of their terms" in patched
+    output = said("patch", path, "--layer", "1", "--features", "top:2")
+    assert "tested features carry hidden genes of their terms" in output
     first, second = labelled.read("labels", LAYER)["feature"].head(2)
     (tmp_path / "pairs.txt").write_text(f"1:{first} 1:{second}\n\n")
     output = said("interact", path, "--features", str(tmp_path / "pairs.txt"), "--cells", "10")
