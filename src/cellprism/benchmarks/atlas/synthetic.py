@@ -83,8 +83,8 @@ def _layer(run: Run, layer: int, n: int, rng: np.random.Generator) -> None:
     feature = np.arange(n)
     fired = np.exp(rng.normal(7, 1.5, n)).astype(int) + 20
     run.write("features", pd.DataFrame({
-        "feature": feature, "n_fired": fired, "frequency": fired / POSITIONS, "n_cells": np.minimum(fired, 5000), "n_donors": None,
-        "n_genes": np.minimum(fired, 300), "mean_value": 1.0, "max_value": rng.uniform(2, 9, n), "dead": False,
+        "feature": feature, "n_fired": fired, "frequency": fired / POSITIONS, "n_cells": np.minimum(fired, 5000),
+        "n_donors": None, "n_genes": np.minimum(fired, 300), "mean_value": 1.0, "max_value": rng.uniform(2, 9, n), "dead": False,
         "rare": False,
     }), layer)
     gene = rng.integers(0, GENES, (n, TOP))
