@@ -215,6 +215,7 @@ def _traces(run: Run, rng: np.random.Generator, n: int) -> None:
         folder = run.file("causal") / name
         folder.mkdir(parents=True)
         about = {"source": first, "targets": [later], "method": method, "alpha": 0.0, "control": control,
+                 "replicate": 0, "key": "",
                  "features": list(sources), "cells": list(range(N_CELLS))}
         (folder / "trace.json").write_text(json.dumps(about))
         if done:

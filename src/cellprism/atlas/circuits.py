@@ -71,9 +71,9 @@ def edge_counts(reader: RunReader) -> Degrees:
     degrees: Degrees = {side: {} for side in SIDES}
     for trace in next(iter(graphs(reader)), []):
         edges = trace.read("edges")[["source", "target_layer", "target"]]
-        sizes = {layer: len(reader.run.read("features", layer)) for layer in (trace.source, *trace.about["targets"])}
+        sizes = {layer: len(reader.run.read("features", layer)) for layer in (trace.source, *trace.targets)}
         degrees["out"][trace.source] = np.bincount(edges["source"], minlength=sizes[trace.source])
-        for layer in trace.about["targets"]:
+        for layer in trace.targets:
             found = np.bincount(edges.loc[edges["target_layer"] == layer, "target"], minlength=sizes[layer])
             degrees["in"][layer] = degrees["in"].get(layer, 0) + found
     return degrees
@@ -125,13 +125,12 @@ def _term_of(terms: Mapping[int, np.ndarray], layer: np.ndarray, feature: np.nda
 
 def _about(traces: Sequence[Trace], degrees: Degrees, terms: Mapping[int, np.ndarray]) -> dict[str, Any]:
     """Entry of a graph in ``circuit/index.jz``."""
-    first = traces[0].about
     return {
-        "method": first["method"], "alpha": first["alpha"],
+        "method": traces[0].method, "alpha": traces[0].alpha,
         "traces": [
             {
-                "name": trace.folder.name, "source": trace.source, "targets": trace.about["targets"],
-                "n_sources": len(trace.about["features"]), "n_cells": len(trace.about["cells"]),
+                "name": trace.folder.name, "source": trace.source, "targets": list(trace.targets),
+                "n_sources": trace.n_features, "n_cells": trace.n_cells,
                 "n_edges": int(degrees["out"][trace.source].sum()),
                 "fdr": [{k: number(v) if isinstance(v, float) else v for k, v in row.items()}
                         for row in trace.rows("fdr")],

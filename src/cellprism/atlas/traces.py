@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cellprism.atlas.packing import clean
+from cellprism.causal.reading import trace_table
 from cellprism.runs.schemas import TABLES, read_table
 
 if TYPE_CHECKING:
@@ -28,21 +28,21 @@ class Trace:
     ----------
     folder
         Where its tables are.
-    about
-        What ``trace.json`` says.
+    method, alpha
+        How its features were edited.
+    source, targets
+        Layer of the edited features, and the layers that were read.
+    n_features, n_cells
+        Edited features, and cells.
     """
 
     folder: Path
-    about: dict[str, Any]
-
-    @property
-    def source(self) -> int:
-        return int(self.about["source"])
-
-    @property
-    def kind(self) -> tuple[str, float]:
-        """Method and strength of the edit: traces that share them belong together."""
-        return self.about["method"], float(self.about["alpha"])
+    method: str
+    alpha: float
+    source: int
+    targets: tuple[int, ...]
+    n_features: int
+    n_cells: int
 
     def read(self, name: str, *, suffix: str = "") -> pd.DataFrame:
         return read_table(self.folder / f"{name}{suffix}.parquet", TABLES[name])
@@ -59,14 +59,16 @@ def graphs(reader: RunReader) -> list[list[Trace]]:
 
     Of several traces of one layer and kind, that of most sources counts, then the first by name.
     """
+    table = trace_table(reader.run)
     found: dict[tuple[str, float], dict[int, Trace]] = {}
-    for path in sorted(reader.run.file("causal").glob("*/trace.json")):
-        trace = Trace(path.parent, json.loads(path.read_text(encoding="utf-8")))
-        if trace.about["control"] != "none" or not (trace.folder / "facts.json").exists():
-            continue
-        layers = found.setdefault(trace.kind, {})
+    for row in table[table["done"] & (table["control"] == "none")].to_dict("records"):
+        trace = Trace(
+            reader.run.file("causal") / row["trace"], row["method"], float(row["alpha"]), row["source_layer"],
+            row["target_layers"], row["features"], row["cells"],
+        )
+        layers = found.setdefault((trace.method, trace.alpha), {})
         other = layers.get(trace.source)
-        if other is None or len(other.about["features"]) < len(trace.about["features"]):
+        if other is None or other.n_features < trace.n_features:
             layers[trace.source] = trace
     kinds = sorted(found, key=lambda kind: (METHODS.index(kind[0]), kind[1]))
     return [[found[kind][layer] for layer in sorted(found[kind])] for kind in kinds]

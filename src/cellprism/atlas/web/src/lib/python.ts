@@ -59,8 +59,7 @@ function ranged(layer: number, ranges: [NumberColumn, Range][]): string[] {
 }
 
 export function layerCode(summary: Summary, groups: Groups, { layer, text, mode, pick, ranges, features, sort, down }: Choice): string {
-  const edges = ranges.some(([{ key }]) => key.endsWith("_degree")) ? ["import json", "import pandas as pd"] : [];
-  const lines = [...edges, ...opening(summary), `table = run.features(${layer})`];
+  const lines = [...opening(summary), `table = run.features(${layer})`];
   if (text.trim()) {
     const contains = (column: string) => `table["${column}"].str.contains(text, case=False, regex=False, na=False)`;
     lines.push(`text = ${quoted(text.trim())}`, `named = ${contains("label")} | ${contains("group_value")}`, 'table = table[named | (table["feature"].astype(str) == text)]');
@@ -179,12 +178,11 @@ export function compareCode([one, a]: [Summary, number], [other, b]: [Summary, n
 }
 
 export function circuitCode(summary: Summary, traces: TraceEntry[], [layer, feature]: Place, { q, g, agreement, sign, replicated }: Limits): string {
-  const list = traces.map(({ name, source }) => `(${quoted(name)}, ${source})`).join(", ");
+  const names = traces.map(({ name }) => quoted(name)).join(", ");
   const limits = [`q <= ${q} and abs(g) >= ${g} and agreement >= ${agreement}`, ...(sign ? [`sign == ${sign === "supports" ? 1 : -1}`] : []), ...(replicated ? ["replicated"] : [])].join(" and ");
   return [
     "import pandas as pd", ...opening(summary),
-    `traces = [${list}]  # name and edited layer`,
-    'tables = [pd.read_parquet(run.path / "causal" / name / "edges.parquet").assign(source_layer=layer) for name, layer in traces]',
+    `tables = [run.edges(trace) for trace in [${names}]]`,
     `edges = pd.concat(tables).query("${limits}")`,
     `out = edges.query("source_layer == ${layer} and source == ${feature}").sort_values("g", key=abs, ascending=False)`,
     `into = edges.query("target_layer == ${layer} and target == ${feature}").sort_values("g", key=abs, ascending=False)`,

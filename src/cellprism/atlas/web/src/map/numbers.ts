@@ -27,10 +27,7 @@ const two = (x: number) => x.toFixed(2);
 
 const edges = (at: string, of: string, name: string) => (layer: number) =>
   [
-    'pd.concat(pd.read_parquet(path.parent / "edges.parquet").assign(source_layer=about["source"])',
-    '    for path in sorted((run.path / "causal").glob("*/trace.json"))',
-    '    for about in [json.loads(path.read_text())] if about["method"] == "ablation" and about["control"] == "none")',
-    'more = more.drop_duplicates(["source_layer", "source", "target_layer", "target"])',
+    'run.edges().drop_duplicates(["source_layer", "source", "target_layer", "target"])',
     `more = more.query("${at} == ${layer}").groupby("${of}").size().rename("${name}").rename_axis("feature").reset_index()`,
   ].join("\n");
 
