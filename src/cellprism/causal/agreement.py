@@ -11,6 +11,7 @@ from scipy import stats
 from cellprism.causal.calibration import SourceEffects, calibrate
 from cellprism.causal.finish import finish
 from cellprism.runs.causal_schemas import AGREEMENT
+from cellprism.runs.schemas import empty
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,7 @@ def agreement(
     Parameters
     ----------
     estimated, exact
-        The same sources in the same order and cells.
+        The same sources in the same order and cells; none gives an empty table.
     wanted
         Target layer -> targets to compare; None: all.
     seed
@@ -44,6 +45,8 @@ def agreement(
         return SourceEffects(effects.source, effects.cells, {k: x[:, wanted[k]] for k, x in effects.effect.items()})
 
     pairs = [(chosen(a), chosen(b)) for a, b in zip(estimated, exact, strict=True)]
+    if not pairs:
+        return empty(AGREEMENT)
     guessed, real = (finish([calibrate(pair[i], seed=seed) for pair in pairs])["edges"] for i in (0, 1))
     rows = []
     for layer in sorted(pairs[0][0].effect):

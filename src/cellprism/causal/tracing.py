@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from cellprism.causal.cost import Cost
     from cellprism.causal.requests import Trace, TraceRequest
     from cellprism.causal.results import SourceResult
     from cellprism.runs.directory import Run
@@ -74,8 +75,10 @@ def trace(
     with exclusive(run.path):
         _begin(folder, asked, keep_effects=keep_effects)
         if not (folder / "facts.json").exists():
-            check_fit(run, trace_cost(run, asked))
-            _work(run, asked, folder, progress or Silent(), keep_effects=keep_effects)
+            cost = trace_cost(run, asked)
+            check_fit(run, cost)
+            _work(run, asked, folder, progress or Silent(), cost=cost, keep_effects=keep_effects)
+        shutil.rmtree(folder / "blocks", ignore_errors=True)
     return folder
 
 
@@ -105,10 +108,10 @@ def _begin(folder: Path, asked: Trace, *, keep_effects: bool) -> None:
         write_json(path, wanted)
 
 
-def _work(run: Run, asked: Trace, folder: Path, progress: Progress, *, keep_effects: bool) -> None:
+def _work(run: Run, asked: Trace, folder: Path, progress: Progress, *, cost: Cost, keep_effects: bool) -> None:
     started, engine = time.monotonic(), Engine(run, asked)
     blocks, work = source_blocks(asked, engine.widths), folder / "blocks"
-    width, cost = sum(engine.widths.values()), trace_cost(run, asked)
+    width = sum(engine.widths.values())
     exact = asked.request.method == "ablation"
     label = f"running the layers after layer {engine.source}"
     with (
@@ -133,7 +136,6 @@ def _work(run: Run, asked: Trace, folder: Path, progress: Progress, *, keep_effe
         "passes": sum(result.n_cells for result in results), "seconds": round(time.monotonic() - started, 1),
         "environment": environment(),
     })
-    shutil.rmtree(work)
 
 
 def _edit(
