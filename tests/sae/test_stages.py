@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,6 +65,28 @@ def test_all_layers_at_once_are_near_to_one_after_another(both: Run, tmp_path: P
         found, expected = (run.read("metrics", layer)["value"] for run in (target, both))
         assert found.to_numpy() == pytest.approx(expected.to_numpy(), rel=0.02, abs=2e-3)
     assert not list(target.path.rglob("*.checkpoint"))
+
+
+def test_residuals_stay_if_asked(both: Run, tmp_path: Path) -> None:
+    asked = config(tmp_path / "kept", [1, 3])
+    asked = asked.model_copy(update={"sae": asked.sae.model_copy(update={"keep_residuals": True})})
+    target = create(asked)
+    run_stages((TOKENIZE, RESIDUALS, TRAIN), target, Silent())
+    assert target.file("residuals", 3).is_dir()
+    before = target.file("sae.safetensors", 3).stat().st_mtime_ns
+    assert sha256(target.file("sae.safetensors", 3)) == sha256(both.file("sae.safetensors", 3))
+    shutil.rmtree(target.file("residuals", 3))
+    run_stages((TOKENIZE, RESIDUALS, TRAIN), target, Silent())
+    assert target.file("residuals", 3).is_dir()
+    assert target.file("sae.safetensors", 3).stat().st_mtime_ns == before
+
+
+def test_layers_after_the_last_are_not_run(both: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, tokens = fidelity.run_model(both), fidelity.run_tokens(both)
+    own, seen = model.block, []
+    monkeypatch.setattr(model, "block", lambda layer, *rest: seen.append(layer) or own(layer, *rest))
+    list(layer_residuals(model, tokens, np.arange(3), layers=(1,), token_budget=100_000))
+    assert set(seen) == {0, 1}
 
 
 def test_the_journal_has_what_the_table_has(both: Run) -> None:
