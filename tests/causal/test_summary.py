@@ -33,7 +33,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _same_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "run_key", lambda _run, _layers: "k")
+    monkeypatch.setattr(requests, "run_key", lambda _run, _layers: "k")
 
 
 def test_degrees_count_the_edges(run: Path) -> None:
@@ -106,7 +106,7 @@ def test_the_reader_says_what_is_wrong(run: Path, monkeypatch: pytest.MonkeyPatc
         reader.trace("nothing")
     with pytest.raises(UserError, match="is not done"):
         reader.trace("03-begun")
-    monkeypatch.setattr(reading, "run_key", lambda _run, _layers: "another")
+    monkeypatch.setattr(requests, "run_key", lambda _run, _layers: "another")
     with pytest.raises(UserError, match="before the run changed"):
         reader.edges()
     bare = open_run(write_run(tmp_path / "bare"))

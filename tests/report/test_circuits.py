@@ -28,7 +28,7 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TraceReader]:
     path = write_run(tmp_path_factory.mktemp("report") / "run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tails, "BOOTSTRAPS", 20)
-        patch.setattr(reading, "run_key", lambda _run, _layers: "k")
+        patch.setattr(requests, "run_key", lambda _run, _layers: "k")
         describe(open_directory(path), write_trace(path), source_layer=SOURCE)
         yield open_run(path).trace(NAME)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 
 from cellprism.models import load_model
 from cellprism.models.stages import TOKENIZE
@@ -17,7 +20,7 @@ from cellprism.runs.progress import Silent
 from cellprism.runs.stage import run_stages
 from cellprism.sae import fidelity
 from cellprism.sae.fidelity import FIDELITY, measure_fidelity
-from cellprism.sae.stages import RESIDUALS, TRAIN, layer_residuals
+from cellprism.sae.stages import RESIDUALS, TRAIN, layer_residuals, sample_residuals, train_all, train_layer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
 def config(out: Path, layers: list[int]) -> Config:
     return parse_config({
-        "out": str(out), "model": {"dtype": "float32"}, "cells": {"max_cells": 40},
+        "out": str(out), "cells": {"max_cells": 40}, "model": {"dtype": "float32"},
         "sae": {"layers": layers, "k": 4, "steps": 15, "batch_size": 512},
     })
 
@@ -48,6 +51,47 @@ def test_layers_at_once_equal_layers_one_by_one(both: Run, tmp_path: Path) -> No
 def test_nothing_of_the_training_is_left(both: Run) -> None:
     assert not list(both.path.rglob("*.checkpoint"))
     assert not list(both.path.rglob("residuals"))
+
+
+def test_all_layers_at_once_are_near_to_one_after_another(both: Run, tmp_path: Path) -> None:
+    """What a GPU does, here on the CPU."""
+    target = create(config(tmp_path / "together", [1, 3]))
+    run_stages((TOKENIZE,), target, Silent())
+    sample_residuals(target, None, Silent())
+    train_all(target, 1, torch.device("cpu"), Silent())
+    assert [target.file("training.checkpoint", layer).exists() for layer in (1, 3)] == [True, True]
+    for layer in (1, 3):
+        train_layer(target, layer, Silent())
+        found, expected = (run.read("metrics", layer)["value"] for run in (target, both))
+        assert found.to_numpy() == pytest.approx(expected.to_numpy(), rel=0.02, abs=2e-3)
+    assert not list(target.path.rglob("*.checkpoint"))
+
+
+def test_residuals_stay_if_asked(both: Run, tmp_path: Path) -> None:
+    asked = config(tmp_path / "kept", [1, 3])
+    asked = asked.model_copy(update={"sae": asked.sae.model_copy(update={"keep_residuals": True})})
+    target = create(asked)
+    run_stages((TOKENIZE, RESIDUALS, TRAIN), target, Silent())
+    assert target.file("residuals", 3).is_dir()
+    before = target.file("sae.safetensors", 3).stat().st_mtime_ns
+    assert sha256(target.file("sae.safetensors", 3)) == sha256(both.file("sae.safetensors", 3))
+    shutil.rmtree(target.file("residuals", 3))
+    run_stages((TOKENIZE, RESIDUALS, TRAIN), target, Silent())
+    assert target.file("residuals", 3).is_dir()
+    assert target.file("sae.safetensors", 3).stat().st_mtime_ns == before
+
+
+def test_layers_after_the_last_are_not_run(both: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, tokens = fidelity.run_model(both), fidelity.run_tokens(both)
+    own, seen = model.block, []
+    monkeypatch.setattr(model, "block", lambda layer, *rest: seen.append(layer) or own(layer, *rest))
+    list(layer_residuals(model, tokens, np.arange(3), layers=(1,), token_budget=100_000))
+    assert set(seen) == {0, 1}
+
+
+def test_the_journal_has_what_the_table_has(both: Run) -> None:
+    lines = both.file("training.jsonl", 3).read_text().splitlines()
+    assert [json.loads(line) for line in lines] == both.read("training", 3).to_dict("records")
 
 
 def test_metrics_of_both_stages_are_read_together(both: Run) -> None:

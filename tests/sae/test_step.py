@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten
 
 from cellprism.sae.reference import DEAD_WINDOW, reference_loss, reference_step
 from cellprism.sae.step import FastStep
@@ -70,6 +72,28 @@ def test_a_threshold_is_remembered(autoencoder) -> None:
     with torch.inference_mode():
         codes = sae.encode(x)
     assert (codes.value > 0).sum(dim=1).double().mean() == pytest.approx(sae.k, abs=0.5)
+
+
+class Largest(TorchDispatchMode):
+    """Numbers in the largest tensor that is made."""
+
+    made = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        self.made = max([self.made, *(t.numel() for t in tree_flatten(out)[0] if isinstance(t, torch.Tensor))])
+        return out
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_no_row_is_made_for_every_firing(autoencoder, precision: Precision) -> None:
+    """Outer products of every firing would be the largest thing of a step."""
+    sae, x = autoencoder(d=64, n=80, k=20)
+    step = FastStep(sae, 1e-3, precision=precision)
+    step.idle[::4] = DEAD_WINDOW
+    with Largest() as largest:
+        step(x, 1e-3)
+    assert 200 * 80 <= largest.made < 200 * 20 * 64 / 4
 
 
 def test_what_is_not_finite_changes_nothing(autoencoder) -> None:

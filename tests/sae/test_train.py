@@ -116,6 +116,15 @@ def test_the_same_seed_gives_the_same_result() -> None:
     assert not same(first, other)
 
 
+def test_batches_go_through_all_rows_in_an_order_that_changes() -> None:
+    rows = torch.arange(100)[:, None].float()
+    batches = module._Batches(rows, 20, torch.Generator().manual_seed(0))
+    epochs = [torch.cat([batches.next() for _ in range(5)]).flatten().tolist() for _ in range(3)]
+    assert all(sorted(epoch) == list(range(100)) for epoch in epochs)
+    assert all(epoch != sorted(epoch) for epoch in epochs)
+    assert epochs[0] != epochs[1] != epochs[2]
+
+
 def test_divergence_is_a_sentence(tmp_path: Path) -> None:
     x, _ = planted(500, 0, mean=0.0)
     config = SAEConfig(expansion=2, k=4, steps=50, batch_size=100)

@@ -164,6 +164,6 @@ def _demo_residuals() -> tuple[torch.Tensor, torch.Tensor]:
     tokens = model.tokenize(read_expression("demo"))
     found = torch.zeros(len(tokens.gene), model.d_model)
     for positions, _, h in layer_residuals(model, tokens, np.arange(len(tokens)), layers=(2,), token_budget=8192):
-        found[torch.from_numpy(positions)] = h
+        found[torch.from_numpy(positions)] = h.float()
     split = tokens.offsets[len(tokens) * 9 // 10]
     return found[:split], found[split:]

@@ -115,6 +115,7 @@ class SAEConfig(Section):
     seeds: Positive = Field(1, description="autoencoders per layer; from 2 on, features are matched between seeds")
     batch_size: Positive = Field(4096, description="positions per step")
     learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of Adam")
+    keep_residuals: bool = Field(False, description="keep the sampled residuals after training")
     held_out: Share = Field(0.05, description="share of cells kept out of training, for the metrics")
 
 

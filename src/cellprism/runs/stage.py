@@ -44,6 +44,8 @@ class Stage:
         Run once for each layer.
     transient
         Outputs are deleted once every stage that reads them is done.
+    kept
+        Whether the config asks for transient outputs to stay.
     version
         Raise it when the function computes something else than before.
     """
@@ -56,6 +58,7 @@ class Stage:
     external: Callable[[Config], Sequence[Path]] = field(default=lambda _config: ())
     per_layer: bool = False
     transient: bool = False
+    kept: Callable[[Config], bool] = field(default=lambda _config: False)
     version: int = 1
 
 
@@ -102,7 +105,7 @@ def run_stages(stages: Sequence[Stage], run: Run, progress: Progress) -> None:
             known.update(_marker(task)["outputs"])
         write_manifest(run.path, run.config.seed)
     for stage in stages:
-        if stage.transient:
+        if stage.transient and not stage.kept(run.config):
             for task in _tasks(stage, run):
                 _remove(run.path / name for name in task.outputs())
 
@@ -163,7 +166,7 @@ def _is_whole(task: Task) -> bool:
 
 def _is_spent(task: Task, later: Sequence[Stage], known: dict[str, str]) -> bool:
     """Whether a current task's outputs are transient and every stage that reads them is up to date."""
-    if not task.stage.transient:
+    if not task.stage.transient or task.stage.kept(task.run.config):
         return False
     outputs = _marker(task)["outputs"]
     known = {**known, **outputs}

@@ -128,7 +128,10 @@ def train_layer(run: Run, layer: int | None, progress: Progress) -> dict[str, An
     facts = {"layer": layer, "seed": job.seed, "training_set": job.training_set}
     save(trained.sae, run.file("sae.safetensors", layer), facts)
     run.file("training.checkpoint", layer).unlink(missing_ok=True)
-    return {"explained_variance": float(metrics["value"][0])}
+    spread = float(trained.sae.scale) * job.residuals.shape[1] ** 0.5
+    return {
+        "explained_variance": float(metrics["value"][0]), "mean_over_spread": float(trained.sae.centre.norm()) / spread,
+    }
 
 
 def train_all(run: Run, first: int, device: torch.device, progress: Progress) -> None:
@@ -198,6 +201,7 @@ RESIDUALS = Stage(
     outputs=("{layer}/residuals",),
     config=("cells.pool", "sae.positions", "sae.held_out", "model.token_budget", "model.device", "model.dtype", "seed"),
     transient=True,
+    kept=lambda config: config.sae.keep_residuals,
 )
 TRAIN = Stage(
     name="train",

@@ -196,7 +196,7 @@ def is_finished(job: Job, config: SAEConfig) -> bool:
 
 def _checkpoint(job: Job, config: SAEConfig) -> Checkpoint | None:
     facts = {"seed": job.seed, "training_set": job.training_set, "rows": len(job.residuals)}
-    task = {**facts, **config.model_dump(mode="json")}
+    task = {**facts, **config.model_dump(mode="json", exclude={"keep_residuals", "seeds", "layers"})}
     return Checkpoint(job.checkpoint, task) if job.checkpoint else None
 
 
