@@ -60,7 +60,7 @@ class Workload:
         }
 
     def memory(self) -> float:
-        """Bytes of memory at the peak: model, batch and all dictionaries; training; principal axes; or one of the reductions."""
+        """Bytes of memory at the peak: model, batch and all dictionaries; training; principal axes; or a reduction."""
         atoms = self.n_features * self.d_model
         model = 4.0 * (12 * self.model_layers * self.d_model**2 + self.vocabulary * self.d_model)
         encoding = model + self.token_budget * (80.0 * self.d_model + 8 * self.n_features) + 8.0 * self.layers * atoms

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from cellprism.causal.requests import run_key
 from cellprism.runs.config import parse_config
 from cellprism.runs.directory import Run, create
 from cellprism.runs.files import write_array
@@ -32,8 +33,10 @@ GROUPS = (("batch", "one"), ("batch", "two"), ("cell type", "B cell"), ("cell ty
           ("cell type", "T cell"))
 
 
-def write_run(path: Path, *, title: str = "Fabricated", seed: int = 0, n_features: int = N_FEATURES) -> Path:
-    """Write the run and return its path."""
+def write_run(
+    path: Path, *, title: str = "Fabricated", seed: int = 0, n_features: int = N_FEATURES, traced: bool = True
+) -> Path:
+    """Write the run, with traces if ``traced``, and return its path."""
     raw = {"title": title, "out": str(path), "seed": seed, "cells": {"path": "/secret/place/cells.h5ad"}}
     run = create(parse_config(raw))
     rng = np.random.default_rng(seed)
@@ -58,7 +61,11 @@ def write_run(path: Path, *, title: str = "Fabricated", seed: int = 0, n_feature
         "null_q95": 0.08, "control": "static_embedding", "control_layer": 0, "control_value": 0.3, "control_n": 60,
         "control_null_mean": 0.05, "control_null_q95": 0.08, "protocol": "calibrated",
     })
-    _traces(run, rng, n_features)
+    write_array(run.file("tokens") / "gene.npy", np.arange(9))
+    for layer in LAYERS:
+        run.file("sae.safetensors", layer).write_bytes(bytes(9))
+    if traced:
+        _traces(run, rng, n_features)
     (path / "stages").mkdir()
     for i, name in enumerate(["tokens", "catalog.00", "catalog.02"]):
         outputs = {} if name == "tokens" else {f"layers/{name[-2:]}/features.parquet": "ab" * 32}
@@ -215,7 +222,7 @@ def _traces(run: Run, rng: np.random.Generator, n: int) -> None:
         folder = run.file("causal") / name
         folder.mkdir(parents=True)
         about = {"source": first, "targets": [later], "method": method, "alpha": 0.0, "control": control,
-                 "replicate": 0, "key": "",
+                 "replicate": 0, "key": run_key(run, LAYERS),
                  "features": list(sources), "cells": list(range(N_CELLS))}
         (folder / "trace.json").write_text(json.dumps(about))
         if done:

@@ -295,7 +295,8 @@ def test_the_tables_are_there_for_download(run_path: Path, atlas: Path) -> None:
     """Whole, but for what a kept atlas repeats; and listed with their hashes, stages and columns."""
     published = tree(atlas / "download" / "my-run")
     tables = {name: data for name, data in tree(run_path).items() if name.endswith(".parquet") and ".cache" not in name}
-    plain = {"format.json", "run.yaml", "model.json", "absent.json"}
+    traces = {path.relative_to(run_path).as_posix() for path in run_path.glob("causal/*/*.json")}
+    plain = {"format.json", "run.yaml", "model.json", "absent.json", *traces}
     assert published.keys() == tables.keys() | plain
     assert {name: data for name, data in published.items() if name not in plain} == tables
     assert not any(b"/secret" in published[name] for name in plain)

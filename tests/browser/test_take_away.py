@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.error
 import urllib.request
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING, Any
@@ -127,15 +128,22 @@ def test_the_code_of_the_other_pages_runs(page: Page, site: Site, run_id: str, r
     assert executed(page)["run"].layers == reader.layers
 
 
+def _start(link: str) -> bytes:
+    try:
+        with urllib.request.urlopen(link) as answer:
+            return bytes(answer.read(4))
+    except urllib.error.HTTPError:
+        return b""
+
+
 def test_every_whole_table_can_be_taken(page: Page, site: Site, run_id: str, pages: dict[str, str]) -> None:
     links = set()
     for path in pages.values():
         open_page(page, site.at(run_id, path))
         links |= set(page.locator("a[href$='.parquet']").evaluate_all("(all) => all.map((a) => a.href)"))
     assert len(links) >= 5
-    for link in links:
-        with urllib.request.urlopen(link) as answer:
-            assert answer.read(4) == b"PAR1", link
+    found = {link: _start(link) for link in links}
+    assert {link for link, start in found.items() if start != b"PAR1"} == set()
 
 
 def test_a_picture_can_be_had_in_pixels(page: Page, site: Site, run_id: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.atlas.fabricated import N_FEATURES, write_run
 from tests.causal.traced import NAME, SOURCE, TARGET, write_trace
 
-from cellprism.causal import reading, tails
+from cellprism.causal import requests, tails
 from cellprism.causal.calibration import SourceEffects, calibrate
 from cellprism.causal.finish import finish, write_tables
 from cellprism.causal.summary import describe, tail_rows
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = write_run(tmp_path_factory.mktemp("summary") / "run")
+    path = write_run(tmp_path_factory.mktemp("summary") / "run", traced=False)
     folder = write_trace(path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tails, "BOOTSTRAPS", 20)
@@ -109,7 +109,7 @@ def test_the_reader_says_what_is_wrong(run: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(requests, "run_key", lambda _run, _layers: "another")
     with pytest.raises(UserError, match="before the run changed"):
         reader.edges()
-    bare = open_run(write_run(tmp_path / "bare"))
+    bare = open_run(write_run(tmp_path / "bare", traced=False))
     assert bare.traces().empty
     with pytest.raises(UserError, match="no finished trace"):
         bare.edges()

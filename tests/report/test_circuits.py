@@ -8,7 +8,7 @@ import pytest
 from tests.atlas.fabricated import write_run
 from tests.causal.traced import NAME, SOURCE, write_trace
 
-from cellprism.causal import reading, tails
+from cellprism.causal import requests, tails
 from cellprism.causal.summary import describe
 from cellprism.reader import open_run
 from cellprism.report.circuits import draw_degrees, draw_edge_rates, draw_fdr, draw_signs, draw_trace
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def trace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TraceReader]:
-    path = write_run(tmp_path_factory.mktemp("report") / "run")
+    path = write_run(tmp_path_factory.mktemp("report") / "run", traced=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tails, "BOOTSTRAPS", 20)
         patch.setattr(requests, "run_key", lambda _run, _layers: "k")

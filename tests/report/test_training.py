@@ -25,7 +25,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunReader:
     """A fabricated run with a training log for each layer."""
-    reader = open_run(write_run(tmp_path_factory.mktemp("report") / "run"))
+    reader = open_run(write_run(tmp_path_factory.mktemp("report") / "run", traced=False))
     rng = np.random.default_rng(0)
     for layer in reader.layers:
         reader.run.write("training", pd.DataFrame({
