@@ -18,8 +18,8 @@ def layout(atoms: np.ndarray, *, seed: int) -> tuple[np.ndarray, str]:
     """Coordinates of the atoms, and the method that gave them.
 
     UMAP (McInnes, Healy and Melville 2018) on cosine distance: the sign of an atom is meaningful, because a feature
-    only adds its atom and never subtracts it. The nearest atoms are exact: UMAP alone would compare each pair in Python,
-    or search approximately where there are many.
+    only adds its atom and never subtracts it. The nearest atoms are exact: left alone, UMAP compares each pair in
+    Python, or searches approximately where there are many.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def layout(atoms: np.ndarray, *, seed: int) -> tuple[np.ndarray, str]:
 
 
 def nearest(atoms: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The ``k`` atoms at the smallest cosine distance of each, itself first: places and distances, ``(features, k)``."""
+    """The ``k`` atoms at the smallest cosine distance of each, itself first: places and distances, ``(n, k)``."""
     places, distances = [], []
     for start in range(0, len(atoms), ROWS):
         distance = np.maximum(1 - atoms[start : start + ROWS] @ atoms.T, 0.0)
