@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -106,6 +107,10 @@ def test_the_reader_says_what_is_wrong(run: Path, monkeypatch: pytest.MonkeyPatc
         reader.trace("nothing")
     with pytest.raises(UserError, match="is not done"):
         reader.trace("03-begun")
+    write_trace(run, name="04-older", format=0)
+    with pytest.raises(UserError, match=r"04-older/trace.json was written by another version of cellprism: delete "):
+        reader.traces()
+    shutil.rmtree(reader.path / "causal" / "04-older")
     monkeypatch.setattr(requests, "run_key", lambda _run, _layers: "another")
     with pytest.raises(UserError, match="before the run changed"):
         reader.edges()
