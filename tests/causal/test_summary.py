@@ -64,6 +64,7 @@ def test_every_rate_has_a_null(run: Path) -> None:
     rates = open_run(run).trace(NAME).rates()
     assert {"edges_per_source", "edge_rate", "supports", "found_again", "size_kept"} <= set(rates["rate"])
     assert {"in_degree_by_frequency", "in_top_by_residual", "edges_sharing_a_term"} <= set(rates["rate"])
+    assert {"in_top_annotated", "out_top_annotated"} <= set(rates["rate"])
     assert rates[["null_mean", "null_q05", "null_q95", "p"]].notna().all(axis=None)
     assert rates["null"].str.len().min() > 20
     assert (rates["n_permutations"] >= 20).all()
