@@ -12,12 +12,12 @@ import torch
 
 from cellprism.benchmarks import Budget
 from cellprism.benchmarks.extract import SIZES, TOKEN_BUDGET, random_bert
+from cellprism.causal.intervention import clean_cell, scale_features
 from cellprism.models.geneformer import Geneformer
+from cellprism.runs.config import SAEConfig
 from cellprism.sae.topk import SparseAutoencoder, TopKCodes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pandas as pd
 
     from cellprism.causal.calibration import SourceEffects
@@ -94,7 +94,7 @@ class Traced:
 def rows(quick: bool) -> list[Budget]:
     """The demo's trained model against float64, and random weights of full size against float32; the demo's cells."""
     small = _small_world(*((12, 4, 60) if quick else (40, 12, 300)))
-    large = _large_world(*((10, 2) if quick else (12, 6)))
+    large = _large_world(*((12, 2, 20) if quick else (20, 6, 60)))
     return [
         *_compare(small, "demo", ["float64", "float32", "bfloat16 products, float32 residual", "bfloat16"]),
         *_compare(large, "316M", ["float32", "bfloat16 products, float32 residual", "bfloat16"]),
@@ -141,7 +141,6 @@ def _traced(world: World, name: str) -> Traced:
     from cellprism.causal.effects import cell_effects, clean_state
     from cellprism.causal.engine import firing_features
     from cellprism.causal.finish import finish
-    from cellprism.causal.intervention import scale_features
     from cellprism.causal.workfiles import CellEffects, by_source
 
     model, saes = world.model(name), world.saes
@@ -163,35 +162,21 @@ def _traced(world: World, name: str) -> Traced:
 
 
 def _small_world(n_cells: int, n_sources: int, steps: int) -> World:
-    """The demo's model with dictionaries that are trained on the spot."""
     from cellprism.models import load_model
-    from cellprism.runs.config import SAEConfig
-    from cellprism.sae.train import train
 
     model: Any = load_model("demo", dtype="float32")
-    tokens = model.tokenize(_cells(n_cells))
     config = SAEConfig(k=16, steps=steps, batch_size=1024)
-    saes = {
-        layer: train(x, x[:512], config, seed=layer, advance=lambda _: None).sae.requires_grad_(False).to(model.device)
-        for layer, x in _residuals(model, tokens, SMALL).items()
-    }
-    return _world(model, tokens, saes, SMALL, n_sources)
+    return _world(model, model.tokenize(_cells(n_cells)), SMALL, n_sources, config)
 
 
-def _large_world(n_cells: int, n_sources: int) -> World:
-    """Random weights and random dictionaries on the true centre and scale."""
+def _large_world(n_cells: int, n_sources: int, steps: int) -> World:
+    """Random weights: what a single feature changes is less in them than in a trained model."""
     from cellprism.models.base import pick_device
     from cellprism.models.pretrain import learn_vocabulary
 
     expression, device = _cells(n_cells), pick_device("auto")
     model = Geneformer(random_bert(SIZES, "sdpa"), learn_vocabulary(expression), name="random 316M", device=device)
-    tokens = model.tokenize(expression)
-    saes, generator = {}, torch.Generator().manual_seed(0)
-    for layer, x in _residuals(model, tokens, LARGE).items():
-        saes[layer] = SparseAutoencoder(model.d_model, 4 * model.d_model, 32).requires_grad_(False)
-        saes[layer].initialise(x, generator)
-        saes[layer].to(device)
-    return _world(model, tokens, saes, LARGE, n_sources)
+    return _world(model, model.tokenize(expression), LARGE, n_sources, SAEConfig(steps=steps, batch_size=1024))
 
 
 def _cells(n: int) -> Any:
@@ -212,18 +197,22 @@ def _residuals(model: Geneformer, tokens: TokenizedCells, layers: tuple[int, ...
 
 
 def _world(
-    model: Geneformer, tokens: TokenizedCells, saes: Mapping[int, SparseAutoencoder], layers: tuple[int, ...], n: int,
+    model: Geneformer, tokens: TokenizedCells, layers: tuple[int, ...], n_sources: int, config: SAEConfig,
 ) -> World:
-    """Sources are drawn from the features of the first layer that fire in ten cells or more."""
-    source = saes[layers[0]]
-    fires = np.zeros(source.n_features, np.int64)
+    """Dictionaries are trained on the spot; sources are drawn from the features that fire in ten cells or more."""
+    from cellprism.sae.train import train
+
+    saes = {
+        layer: train(x, x[:512], config, seed=layer, advance=lambda _: None).sae.requires_grad_(False).to(model.device)
+        for layer, x in _residuals(model, tokens, layers).items()
+    }
+    fires = np.zeros(saes[layers[0]].n_features, np.int64)
     for cell in range(len(tokens)):
-        batch = model.pad(tokens, np.array([cell]))
-        h = next(h for layer, h in model.residuals(batch) if layer == layers[0])
-        codes = source.encode(h[batch.gene])
+        clean = clean_cell(model, tokens, cell, layers=layers[:1])
+        codes = saes[layers[0]].encode(clean.residual[layers[0]][clean.places])
         fires[torch.unique(codes.index[codes.value > 0]).cpu().numpy()] += 1
-    chosen = np.random.default_rng(0).permutation(np.flatnonzero(fires >= 10))[:n]
-    return World(model.bert, model.genes, tokens, dict(saes), layers, np.sort(chosen))
+    chosen = np.random.default_rng(0).permutation(np.flatnonzero(fires >= 10))[:n_sources]
+    return World(model.bert, model.genes, tokens, saes, layers, np.sort(chosen))
 
 
 def _wide(sae: SparseAutoencoder) -> Wide:
