@@ -19,6 +19,8 @@ import { SvgButton } from "./take";
 
 const MARGIN = 36;
 const CORNERS = 60;
+/** Rows among which a dot is looked for that tests can point at. */
+const SAMPLED = 5000;
 
 interface Props {
   map: FeatureMap;
@@ -45,7 +47,7 @@ interface Props {
 /** A dot of which every pixel in sight is its own, for tests that point at it. */
 function sample(map: FeatureMap, at: Placed, passes: Uint8Array, size: Size, ratio: number, picture: Picture): string {
   const near = [0, -2, 2].map((d) => Math.round(d * ratio));
-  for (let row = 0; row < map.n; row++) {
+  for (let row = 0; row < Math.min(map.n, SAMPLED); row++) {
     const [x, y] = [at.x[row]!, at.y[row]!];
     if (!passes[row] || x < 60 || y < 60 || x > size.width - 60 || y > size.height - 60) continue;
     const own = near.every((dx) => near.every((dy) =>
@@ -89,11 +91,19 @@ export function MapCanvas(props: Props) {
   }, [map, seen, ratio]);
   const grey = pixel(muted);
   const scene = useMemo((): Scene => {
-    const shades = colour.map((value, i) => (passes[i] ? value : grey));
+    const shades = new Uint32Array(map.n);
+    const under = new Uint32Array(map.n);
+    const over: number[] = [];
+    let n = 0;
     // Grey dots go under the others.
-    const rows = Array.from({ length: map.n }, (_, i) => i).filter((i) => onMap(map, i) && !isDead(map, i));
-    const order = Uint32Array.from([...rows.filter((i) => shades[i] === grey), ...rows.filter((i) => shades[i] !== grey)]);
-    return { x: map.x, y: map.y, colour: shades, order, background: pixel(background) };
+    for (let i = 0; i < map.n; i++) {
+      shades[i] = passes[i] ? colour[i]! : grey;
+      if (!onMap(map, i) || isDead(map, i)) continue;
+      if (shades[i] === grey) under[n++] = i;
+      else over.push(i);
+    }
+    under.set(over, n);
+    return { x: map.x, y: map.y, colour: shades, order: under.subarray(0, n + over.length), background: pixel(background) };
   }, [map, colour, passes, grey, background]);
   const { order } = scene;
   const bright = useMemo(() => order.filter((i) => passes[i]), [order, passes]);
