@@ -12,7 +12,7 @@ import { useGestures } from "../map/pointer";
 import { Painter } from "../map/painter";
 import type { Scene, Shot } from "../map/scene";
 import type { Picture } from "../map/splat";
-import { extentOf, home, place, scaleOf, zoomAt, type Placed, type Size, type View } from "../map/view";
+import { extentOf, home, place, scaleOf, spotOf, zoomAt, type Placed, type Size, type Spot, type View } from "../map/view";
 import { HoverCard, labelOf } from "./hover-card";
 import { Icon } from "./icon";
 import { SvgButton } from "./take";
@@ -21,6 +21,8 @@ const MARGIN = 36;
 const CORNERS = 60;
 /** Rows among which a dot is looked for that tests can point at. */
 const SAMPLED = 5000;
+/** Milliseconds without a new picture after which the map is at rest. */
+const SETTLED = 80;
 
 interface Props {
   map: FeatureMap;
@@ -31,7 +33,7 @@ interface Props {
   background: string;
   /** 1 where a row passes the filter */
   passes: Uint8Array;
-  names: (at: Placed) => Name[];
+  names: (at: Placed, spot: Spot) => Name[];
   selected: number | null;
   /** what the map shows, for its picture */
   caption: string;
@@ -85,9 +87,10 @@ export function MapCanvas(props: Props) {
 
   const ratio = Math.min(2, window.devicePixelRatio || 1);
   const scale = scaleOf(extent, size, view, MARGIN);
-  const at = useMemo(() => {
+  const [at, spot] = useMemo((): [Placed, Spot] => {
     const there = seen ? { width: seen.width / ratio, height: seen.height / ratio } : size;
-    return place(map, seen ?? view, seen ? seen.scale / ratio : scale, there);
+    const where = [seen ?? view, seen ? seen.scale / ratio : scale, there] as const;
+    return [place(map, ...where), spotOf(...where)];
   }, [map, seen, ratio]);
   const grey = pixel(muted);
   const scene = useMemo((): Scene => {
@@ -108,12 +111,13 @@ export function MapCanvas(props: Props) {
   const { order } = scene;
   const bright = useMemo(() => order.filter((i) => passes[i]), [order, passes]);
   const written = useMemo(
-    () => (seen ? arrange(props.names(at), size.width, size.height, size.width < 520 ? 7 : 16) : []),
+    () => (seen ? arrange(props.names(at, spot), size.width, size.height, size.width < 520 ? 7 : 16) : []),
     [props.names, at, size],
   );
   const radius = Math.min(9, Math.max(1.6, 90 / Math.sqrt(map.n)) * view.zoom ** 0.35) * (size.width < 520 ? 0.8 : 1);
 
   const painter = useRef<Painter | null>(null);
+  const settled = useRef<ReturnType<typeof setTimeout>>();
   const drawn = useRef<(picture: Picture, shot: Shot) => void>(() => undefined);
   drawn.current = (done, shot) => {
     const target = canvas.current!;
@@ -122,13 +126,19 @@ export function MapCanvas(props: Props) {
     target.getContext("2d")!.putImageData(done.image, 0, 0);
     picture.current = done;
     setSeen(shot);
-    const there = { width: shot.width / ratio, height: shot.height / ratio };
     target.dataset["points"] = String(order.length);
-    target.dataset["sample"] = sample(map, place(map, shot, shot.scale / ratio, there), passes, there, ratio, done);
+    clearTimeout(settled.current);
+    settled.current = setTimeout(() => {
+      const there = { width: shot.width / ratio, height: shot.height / ratio };
+      target.dataset["sample"] = sample(map, place(map, shot, shot.scale / ratio, there), passes, there, ratio, done);
+    }, SETTLED);
   };
   useEffect(() => {
     painter.current = new Painter((done, shot) => drawn.current(done, shot));
-    return () => painter.current?.close();
+    return () => {
+      clearTimeout(settled.current);
+      painter.current?.close();
+    };
   }, []);
   useEffect(() => {
     if (!size.width || !size.height) return;

@@ -5,7 +5,7 @@ import { clip, shortTerm } from "../lib/format";
 import type { Words } from "../lib/run";
 import { isDead, moduleName } from "./colouring";
 import { median, type Name } from "./labels";
-import type { Placed } from "./view";
+import type { Placed, Spot } from "./view";
 
 /** Whether a row's label or cell group contains `text`, or its number is that text. */
 export function matches(map: FeatureMap, words: Words, text: string): (row: number) => boolean {
@@ -91,8 +91,9 @@ export function naming(map: FeatureMap, words: Words, modules: Module[], kind: s
     largest.push(...[...members].sort((a, b) => b[1].n - a[1].n).map(([module, { some }]): [string, number[]] => [clip(moduleName(module, modules, words), 34), some]));
   }
   const surest = first(byQ, passes, SUREST);
-  return (at: Placed): Name[] => [
-    ...largest.map(([text, rows]) => ({ text, strong: true, x: median(rows.map((i) => at.x[i]!)), y: median(rows.map((i) => at.y[i]!)) })),
+  const middles = largest.map(([text, rows]) => ({ text, x: median(rows.map((i) => map.x[i]!)), y: median(rows.map((i) => map.y[i]!)) }));
+  return (at: Placed, spot: Spot): Name[] => [
+    ...middles.map(({ text, x, y }) => ({ text, strong: true, ...spot(x, y) })),
     ...surest.map((i) => ({ text: clip(shortTerm(words.terms.term[map.label[i]!] ?? ""), 34), strong: false, x: at.x[i]!, y: at.y[i]! - 10 })),
   ];
 }
