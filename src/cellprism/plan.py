@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 BASE_MEMORY = 1.2e9
 """Bytes of Python with torch, transformers and the statistics loaded."""
+KERNELS = 0.8e9
+"""Bytes of code and buffers that PyTorch keeps for every shape of a batch, in bfloat16 on a CPU; measured."""
 EFFICIENCY = 0.25
 """Share of the machine's matrix-multiplication rate that the stages reach; top-k and bookkeeping take the rest."""
 FIXED_SECONDS = 25.0
@@ -94,7 +96,8 @@ class Workload:
         axes = 48.0 * min(self.sampled, HELD_OUT_POSITIONS) * self.d_model
         reducing = self.n_features * max(48.0 * self.n_features, 30.0 * self.vocabulary, 12.0 * self.cells)
         encoding = 24.0 * len(self.layers) * self.atoms if self.on_device else self._encoding()
-        return BASE_MEMORY + 16.0 * self.positions + max(encoding, training, axes, reducing)
+        kept = KERNELS if self.bytes_per_weight < 4 and not self.on_device else 0.0
+        return BASE_MEMORY + kept + 16.0 * self.positions + max(encoding, training, axes, reducing)
 
     def device_memory(self) -> float:
         """Bytes of a CUDA device's memory at the peak: encoding, or a step of all layers (see `sae.batched`)."""

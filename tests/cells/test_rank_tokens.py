@@ -106,6 +106,7 @@ def test_real_cells_read_by_the_real_dictionaries(shared: Path, name: str, gener
         "token_dictionary", "gene_median_dictionary", "gene_name_id_dict", "ensembl_mapping_dict",
     )}
     token, median, by_name, mapping = map(read_dictionary, parts.values())
+    by_name = {symbol.upper(): gene for symbol, gene in by_name.items()}
     found = ids(rank_tokens(cells, known, max_genes=size, min_share_mapped=0.8))
     for row, total, cell in zip(cells.counts.toarray(), cells.totals, found, strict=True):
         summed: dict[str, float] = defaultdict(float)
