@@ -1,6 +1,6 @@
 // The features of a layer as a table that follows the map's filter.
 import { NONE16, NONE32, type FeatureMap } from "../data/columns";
-import { auroc, MISSING, number, probability, share, shortTerm } from "../lib/format";
+import { auroc, mapTerm, MISSING, number, probability, share } from "../lib/format";
 import { paths } from "../lib/route";
 import { useRun, type Words } from "../lib/run";
 import { isDead } from "../map/colouring";
@@ -22,22 +22,24 @@ export function FeatureTable({ map, layer, words, rows, selected, sort, down, on
   const { id } = useRun();
   const link = (row: number) => `#${paths.feature(id, layer, map.feature[row]!)}`;
   const label = (row: number) => words.terms.term[map.label[row]!] ?? "";
-  const columns: (Column & { key: SortKey })[] = [
+  const grouped = words.groups.value.length > 0;
+  const all: (Column & { key: SortKey })[] = [
     { key: "feature", title: "Feature", width: "3.75rem", phone: "3.5rem", cell: (i) => <a class="num" href={link(i)}>{map.feature[i]}</a> },
     {
       key: "label", title: "Label", width: "minmax(6rem, 1fr)", phone: "minmax(0, 1fr)", help: "the term with the smallest q",
       cell: (i) => isDead(map, i)
         ? <span class="muted">dead, never fires</span>
-        : map.label[i] === NONE32 ? <span class="muted">not annotated</span> : <a class="quiet" href={link(i)} title={label(i)}>{shortTerm(label(i))}</a>,
+        : map.label[i] === NONE32 ? <span class="muted">not annotated</span> : <a class="quiet" href={link(i)} title={label(i)}>{mapTerm(label(i))}</a>,
     },
     { key: "q", title: "q", width: "5.25rem", phone: "5.5rem", numeric: true, help: "false discovery rate of the label", cell: (i) => probability(map.label_q[i]) },
-    { key: "terms", title: "Terms", width: "4.5rem", numeric: true, extra: true, help: "terms below the q threshold", cell: (i) => map.n_terms[i] },
+    { key: "terms", title: "Terms", width: "4.5rem", numeric: true, extra: grouped, help: "terms below the q threshold", cell: (i) => map.n_terms[i] },
     { key: "group", title: "Cell group", width: "minmax(5.5rem, 0.65fr)", help: "group with the highest AUROC at q < 0.05", cell: (i) => (map.group[i] === NONE16 ? <span class="muted">{MISSING}</span> : words.groups.value[map.group[i]!]) },
     { key: "auroc", title: "AUROC", width: "3.75rem", numeric: true, help: "of that group against the other cells; 0.5 is chance", cell: (i) => auroc(map.group_auroc[i]) },
-    { key: "module", title: "Module", width: "4.5rem", numeric: true, extra: true, cell: (i) => (map.module[i] === NONE16 ? MISSING : map.module[i]) },
+    { key: "module", title: "Module", width: "4.5rem", numeric: true, extra: grouped, cell: (i) => (map.module[i] === NONE16 ? MISSING : map.module[i]) },
     { key: "frequency", title: "Fires", width: "5rem", numeric: true, extra: true, help: "share of positions", cell: (i) => share(map.frequency[i]) },
     { key: "max", title: "Max", width: "4.5rem", numeric: true, extra: true, help: "largest activation", cell: (i) => (isDead(map, i) ? MISSING : number(map.max_value[i])) },
   ];
+  const columns = all.filter(({ key }) => grouped || (key !== "group" && key !== "auroc"));
   return (
     <VirtualTable
       label={`Features of layer ${layer}`} columns={columns} rows={rows} selected={selected}

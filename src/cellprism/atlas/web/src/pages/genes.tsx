@@ -84,6 +84,25 @@ function GeneResult({ gene, genes }: { gene: number; genes: Genes }) {
   );
 }
 
+/** The genes of the stories and findings, feature by feature. */
+function Told({ told, genes }: { told: { layer: number; feature: number | null; genes: [gene: number, mean: number][] }[]; genes: Genes }) {
+  const { id } = useRun();
+  const rows = told.filter(({ layer, feature }, i) => told.findIndex((other) => other.layer === layer && other.feature === feature) === i);
+  return (
+    <section class="panel" aria-labelledby="told">
+      <div class="section-head"><h2 id="told">Genes of the overview's features</h2><p class="muted">top genes of the features that the overview begins with</p></div>
+      <dl class="lines">
+        {rows.slice(0, 12).map(({ layer, feature, genes: own }) => (
+          <div key={`${layer} ${feature}`}>
+            <dt>{feature === null ? `layer ${layer}` : <a class="num" href={`#${paths.feature(id, layer, feature)}`}>{layer}·{feature}</a>}</dt>
+            <dd class="chips">{own.slice(0, 8).map(([gene]) => <a class="chip gene" href={`#${paths.genes(id, genes.symbol[gene])}`}>{genes.symbol[gene]}</a>)}</dd>
+          </div>
+        ))}
+      </dl>
+    </section>
+  );
+}
+
 function Search({ genes }: { genes: Genes }) {
   const { summary } = useRun();
   const [query, change] = useQuery();
@@ -95,13 +114,15 @@ function Search({ genes }: { genes: Genes }) {
     key: genes.symbol[i]!,
     show: <><span class="gene">{genes.symbol[i]}</span> {genes.id[i] !== genes.symbol[i] && <span class="small muted">{genes.id[i]}</span>}</>,
   }));
-  const examples = summary.findings.flatMap((finding) => finding.genes.slice(0, 1).map(([g]) => g)).filter((g, i, all) => all.indexOf(g) === i).slice(0, 6);
+  const told = [...summary.stories, ...summary.findings].filter((found) => found.genes.length > 0);
+  const examples = told.flatMap((found) => found.genes.slice(0, 1).map(([g]) => g)).filter((g, i, all) => all.indexOf(g) === i).slice(0, 6);
   return (
     <>
       <Combobox label="Gene symbol or identifier" placeholder={`Search ${count(genes.symbol.length)} genes`} value={text} suggest={suggest} onChoose={choose} onSubmit={choose} testid="gene-search" />
       {!text && examples.length > 0 && (
         <p class="chips"><span class="muted">For example</span>{examples.map((g) => <button type="button" class="chip gene" onClick={() => choose(genes.symbol[g]!)}>{genes.symbol[g]}</button>)}</p>
       )}
+      {!text && told.length > 0 && <Told told={told} genes={genes} />}
       {text && gene === null && (
         <div class="note" role="status">
           {summary.background.min_seen === null ? <p><span class="gene">{text}</span> is a top gene of no feature, or is spelled otherwise; {absence(summary, "n_seen")?.toLowerCase()}</p> : <p>

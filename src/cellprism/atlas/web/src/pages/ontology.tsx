@@ -99,6 +99,26 @@ function Unknown({ text, terms, choose }: { text: string; terms: Terms; choose: 
   );
 }
 
+/** The labels with the smallest q, layer by layer. */
+function Surest({ terms }: { terms: Terms }) {
+  const { id, summary } = useRun();
+  const layers = summary.layers.filter(({ names }) => names?.length);
+  if (!layers.length) return null;
+  return (
+    <section class="panel" aria-labelledby="surest">
+      <div class="section-head"><h2 id="surest">Surest in each layer</h2><p class="muted">the gene sets that name a feature with the smallest q</p></div>
+      <dl class="lines">
+        {layers.map(({ layer, names }) => (
+          <div key={layer}>
+            <dt><a href={`#${paths.layer(id, layer)}`}>Layer {layer}</a></dt>
+            <dd class="chips">{names!.slice(0, 6).map(([term]) => <a class="chip" href={`#${paths.terms(id, termKey(terms, term))}`}><span class="name">{shortTerm(terms.term[term]!)}</span></a>)}</dd>
+          </div>
+        ))}
+      </dl>
+    </section>
+  );
+}
+
 function Search({ terms }: { terms: Terms }) {
   const { summary } = useRun();
   const [query, change] = useQuery();
@@ -115,6 +135,7 @@ function Search({ terms }: { terms: Terms }) {
       {!text && examples.length > 0 && (
         <p class="chips"><span class="muted">For example</span>{examples.map((t) => <button type="button" class="chip" onClick={() => choose(t)}><span class="name">{shortTerm(terms.term[t]!)}</span></button>)}</p>
       )}
+      {!text && <Surest terms={terms} />}
       {text && term === null && <Unknown text={text} terms={terms} choose={choose} />}
       {term !== null && <Term key={term} term={term} terms={terms} />}
     </>
