@@ -31,7 +31,7 @@ export function FeatureTable({ map, layer, words, rows, selected, sort, down, on
         ? <span class="muted">dead, never fires</span>
         : map.label[i] === NONE32 ? <span class="muted">not annotated</span> : <a class="quiet" href={link(i)} title={label(i)}>{mapTerm(label(i))}</a>,
     },
-    { key: "q", title: "q", width: "5.25rem", phone: "5.5rem", numeric: true, help: "false discovery rate of the label", cell: (i) => probability(map.label_q[i]) },
+    { key: "q", title: "q", width: "5.25rem", phone: "5.75rem", numeric: true, help: "false discovery rate of the label", cell: (i) => probability(map.label_q[i]) },
     { key: "terms", title: "Terms", width: "4.5rem", numeric: true, extra: grouped, help: "terms below the q threshold", cell: (i) => map.n_terms[i] },
     { key: "group", title: "Cell group", width: "minmax(5.5rem, 0.65fr)", help: "group with the highest AUROC at q < 0.05", cell: (i) => (map.group[i] === NONE16 ? <span class="muted">{MISSING}</span> : words.groups.value[map.group[i]!]) },
     { key: "auroc", title: "AUROC", width: "3.75rem", numeric: true, help: "of that group against the other cells; 0.5 is chance", cell: (i) => auroc(map.group_auroc[i]) },

@@ -53,7 +53,7 @@ export function HeroMap({ words }: { words: Words }) {
   const { layer } = about;
   const loaded = useLoad(`mini ${id} ${layer}`, () => loadMini(id, layer));
   const mode = words.groups.value.length ? "group" : "module";
-  const names = useMemo(() => (about.names ?? []).map(([term, x, y]): [string, number, number] => [clip(mapTerm(words.terms.term[term] ?? ""), NAME), x, y]), [about, words]);
+  const names = useMemo(() => (about.names ?? []).map(([term, x, y]) => ({ text: clip(mapTerm(words.terms.term[term] ?? ""), NAME), strong: false, x, y })), [about, words]);
   const coloured = useMemo(() => loaded.value && colouring(mode, loaded.value, words, [], theme), [loaded.value, words, theme]);
   const under = pixel(noneColour(theme));
   const link = `#${paths.layer(id, layer)}`;

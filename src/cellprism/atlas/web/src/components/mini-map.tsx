@@ -6,6 +6,14 @@ import { arrange, type Name } from "../map/labels";
 import { splat } from "../map/splat";
 import { extentOf, home, place, scaleOf } from "../map/view";
 
+/** What is written at a place of the map. */
+export interface MapName {
+  text: string;
+  strong: boolean;
+  x: number;
+  y: number;
+}
+
 interface Props {
   map: FeatureMap;
   colour: Uint32Array;
@@ -13,7 +21,7 @@ interface Props {
   /** rows in grey go under the others */
   under: (row: number) => boolean;
   /** what is written on it, the most important first, in the map's coordinates */
-  names?: [text: string, x: number, y: number][];
+  names?: MapName[];
 }
 
 const MARGIN = 10;
@@ -56,19 +64,19 @@ export function MiniMap({ map, colour, background, under, names = [] }: Props) {
     if (!names.length || !size.width) return [];
     const view = home(extent);
     const scale = scaleOf(extent, size, view, margin);
-    const placed = names.map(([text, mapX, mapY]): Name => {
-      const [x, y] = [size.width / 2 + (mapX - view.x) * scale, size.height / 2 - (mapY - view.y) * scale];
-      return { text, strong: false, x, y: y - 9, dot: [x, y] };
+    const placed = names.map(({ text, strong, ...at }): Name => {
+      const [x, y] = [size.width / 2 + (at.x - view.x) * scale, size.height / 2 - (at.y - view.y) * scale];
+      return strong ? { text, strong, x, y } : { text, strong, x, y: y - 9, dot: [x, y] };
     });
-    return arrange(placed, size.width, size.height, size.width < 480 ? 7 : 12, null);
+    return arrange(placed, size.width, size.height, size.width < 480 ? 8 : 14, null);
   }, [names, extent, size, margin]);
   return (
     <span class="mini-map" aria-hidden="true">
       <canvas ref={canvas} />
       {written.length > 0 && (
         <svg class="map-over" width={size.width} height={size.height}>
-          {written.map(({ dot }) => <circle class="ring ring-named" cx={dot![0]} cy={dot![1]} r={radiusOf(map.n, size.width) + 1} />)}
-          {written.map((name) => <text x={name.x} y={name.y} text-anchor="middle">{name.text}</text>)}
+          {written.map(({ dot }) => dot && <circle class="ring ring-named" cx={dot[0]} cy={dot[1]} r={radiusOf(map.n, size.width) + 1} />)}
+          {written.map((name) => <text class={name.strong ? "strong" : ""} x={name.x} y={name.y} text-anchor="middle">{name.text}</text>)}
         </svg>
       )}
     </span>

@@ -58,6 +58,7 @@ function GeneResult({ gene, genes }: { gene: number; genes: Genes }) {
             { key: "lower", title: "Lower bound", width: "7rem", numeric: true, help: "95 % lower bound of the mean activation", cell: (i) => <span {...from("top_genes.lower", { layer: hits[i]![0], n: plural(hits[i]![5] ?? 0, "position") })}>{number(hits[i]![3])}</span> },
             { key: "fired", title: "Fired / seen", width: "8rem", numeric: true, extra: true, help: "positions", cell: (i) => <span {...from("top_genes.fired", { layer: hits[i]![0] })}>{count(hits[i]![4])} / {count(hits[i]![5])}</span> },
           ];
+          const told = columns.filter(({ key }) => !(key === "lower" && hits.every((hit) => hit[3] === null)) && !(key === "fired" && hits.every((hit) => hit[4] === null)));
           return (
             <>
               <p>A top gene of <b class="num">{plural(hits.length, "feature")}</b> in {plural(touched.length, "layer")}.</p>
@@ -73,7 +74,7 @@ function GeneResult({ gene, genes }: { gene: number; genes: Genes }) {
                   <span class="strong">Features</span>
                   <span class="push"><CsvButton name={["gene", symbol]} what="these features" of={{ table: "top_genes", layer: hits[0]![0] }} header={["layer", "feature", "rank", "lower", "fired", "seen", "label_source", "label"]} rows={() => hits.map(([layer, feature, rank, lower, fired, seen, term]) => [layer, feature, rank + 1, lower, fired, seen, term === null ? "" : words.value?.terms.source[term], term === null ? "" : words.value?.terms.term[term]])} /></span>
                 </p>
-                <VirtualTable label={`Features with ${symbol} as a top gene`} columns={columns} rows={hits.map((_, i) => i)} empty="" />
+                <VirtualTable label={`Features with ${symbol} as a top gene`} columns={told} rows={hits.map((_, i) => i)} empty="" />
               </div>
               <PythonCell code={geneCode(summary, gene, symbol)} />
             </>

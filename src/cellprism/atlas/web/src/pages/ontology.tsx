@@ -33,7 +33,7 @@ function Found({ term, terms, genes, record }: { term: number; terms: Terms; gen
     { key: "overlap", title: "Overlap", width: "5rem", numeric: true, help: "shared genes of the feature's top genes", cell: (i) => (at(i)[2] === null ? MISSING : <span {...from("annotations.overlap", { layer: at(i)[0] })}>{at(i)[2]} / {count(at(i)[3])}</span>) },
     { key: "effect", title: "log₂ effect", width: "5rem", numeric: true, help: "log2 of observed over expected overlap; 0 is chance", cell: (i) => <span {...from("annotations.effect", { layer: at(i)[0] })}>{number(at(i)[6])}</span> },
     { key: "p", title: "p", width: "5.75rem", numeric: true, extra: true, cell: (i) => <span {...from("annotations.p", { layer: at(i)[0] })}>{probability(at(i)[7])}</span> },
-    { key: "q", title: "q", width: "5.75rem", phone: "5.25rem", numeric: true, help: "false discovery rate over every feature and gene set of the layer", cell: (i) => <span class={(at(i)[8] ?? 1) < Q ? "strong" : "muted"} {...from("annotations.q", { layer: at(i)[0] })}>{probability(at(i)[8])}</span> },
+    { key: "q", title: "q", width: "5.75rem", phone: "5.75rem", numeric: true, help: "false discovery rate over every feature and gene set of the layer", cell: (i) => <span class={(at(i)[8] ?? 1) < Q ? "strong" : "muted"} {...from("annotations.q", { layer: at(i)[0] })}>{probability(at(i)[8])}</span> },
   ];
   return (
     <section class="stack" aria-labelledby="term">
