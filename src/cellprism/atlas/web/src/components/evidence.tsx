@@ -67,7 +67,7 @@ export function GroupTable({ rows, groups }: { rows: GroupRow[]; groups: Groups 
         <thead>
           <tr>
             <th scope="col">Group</th>
-            <th scope="col" class="wide">AUROC; tick: chance (0.5)</th>
+            <th scope="col" class="wide">tick: 0.5, chance</th>
             <th scope="col" class="num">AUROC</th>
             <th scope="col" class="num narrow-hide" title="log2 of the mean activation in the group over that in the rest; 0 is chance">log₂ ratio</th>
             <th scope="col" class="num narrow-hide">{unit === "donor" ? "Donors" : "Cells"}</th>

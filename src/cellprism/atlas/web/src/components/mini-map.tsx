@@ -4,7 +4,7 @@ import { onMap, type FeatureMap } from "../data/columns";
 import { pixel } from "../lib/palette";
 import { arrange, type Name } from "../map/labels";
 import { splat } from "../map/splat";
-import { extentOf, home, place, scaleOf } from "../map/view";
+import { extentOf, home, place, scaleOf, type Size } from "../map/view";
 
 /** What is written at a place of the map. */
 export interface MapName {
@@ -29,7 +29,7 @@ const MARGIN = 10;
 const NAMED_MARGIN = 28;
 
 /** Of a dot, in CSS pixels. */
-const radiusOf = (n: number, width: number) => Math.max(1.1, Math.min(2.6, 55 / Math.sqrt(n))) * Math.max(1, width / 260) ** 0.7;
+const radiusOf = (n: number, { width, height }: Size) => Math.max(1.1, Math.min(2.6, 55 / Math.sqrt(n))) * Math.max(1, Math.min(width / 260, height / 200)) ** 0.7;
 
 export function MiniMap({ map, colour, background, under, names = [] }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -55,7 +55,7 @@ export function MiniMap({ map, colour, background, under, names = [] }: Props) {
     const at = place(map, view, scaleOf(extent, whole, view, margin * ratio), whole);
     target.width = whole.width;
     target.height = whole.height;
-    const radius = radiusOf(map.n, size.width) * ratio;
+    const radius = radiusOf(map.n, size) * ratio;
     const ring = radius > 1.5 * ratio ? 0.5 * ratio : 0; // around the smallest dots it would leave nothing of their neighbours
     const { image } = splat(whole.width, whole.height, pixel(background), { order: rows, colour, ...at }, radius, ring);
     target.getContext("2d")!.putImageData(image, 0, 0);
@@ -75,7 +75,7 @@ export function MiniMap({ map, colour, background, under, names = [] }: Props) {
       <canvas ref={canvas} />
       {written.length > 0 && (
         <svg class="map-over" width={size.width} height={size.height}>
-          {written.map(({ dot }) => dot && <circle class="ring ring-named" cx={dot[0]} cy={dot[1]} r={radiusOf(map.n, size.width) + 1} />)}
+          {written.map(({ dot }) => dot && <circle class="ring ring-named" cx={dot[0]} cy={dot[1]} r={radiusOf(map.n, size) + 1} />)}
           {written.map((name) => <text class={name.strong ? "strong" : ""} x={name.x} y={name.y} text-anchor="middle">{name.text}</text>)}
         </svg>
       )}

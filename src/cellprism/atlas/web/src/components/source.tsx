@@ -50,7 +50,7 @@ function Facts({ origin, tables, stages }: { origin: Origin; tables: Tables; sta
       <p>{column ? <><code>{column[0]}</code>: {column[2]}.</> : <>Every number of the table <code>{origin.table}</code>.</>}</p>
       <dl class="source-facts">
         {origin.n && <div><dt>n</dt><dd>{origin.n}</dd></div>}
-        {origin.null && <div><dt>null</dt><dd>{origin.null}</dd></div>}
+        {origin.null && <div><dt>null</dt><dd>{origin.null.replace(/^null:? /, "")}</dd></div>}
         <div><dt>table</dt><dd><a href={`download/${id}/${file.file}`} download>{file.file}</a>{file.rows !== undefined && `, ${count(file.rows)} rows`}</dd></div>
         <div><dt>SHA-256</dt><dd><code class="hash">{file.sha256}</code></dd></div>
         {file.stage && <div><dt>stage</dt><dd>{file.stage}{stage && `, ${stage.started.slice(0, 10)}, ${duration(stage.seconds)}`}</dd></div>}

@@ -79,8 +79,10 @@ export default function ModulesPage() {
                       name={["modules", layer]} what="the modules" of={{ table: "modules", layer }} header={["layer", "module", "n_features", "n_edges", "stability", "source", "term", "n_members_with_term", "p", "q", "features"]}
                       rows={() => own.map((m) => [layer, m.module, m.features.length, m.n_edges, m.stability, words.terms.source[m.term ?? -1], words.terms.term[m.term ?? -1], m.n_members_with_term, m.p, m.q, m.features.join(" ")])}
                     />
+                    <div class="modules-beside">
                     <ModuleMap {...{ map, colours, words }} about={summary.layers.find((other) => other.layer === layer)!} />
                     <div class="cards modules">{own.slice(0, 60).map((module) => <ModuleCard key={module.module} {...{ module, layer, words, largest }} colour={hue.get(String(module.module))} />)}</div>
+                    </div>
                     <PythonCell code={modulesCode(summary, layer)} />
                   </div>
                 );
