@@ -75,7 +75,7 @@ export function MiniMap({ map, colour, background, under, names = [] }: Props) {
       <canvas ref={canvas} />
       {written.length > 0 && (
         <svg class="map-over" width={size.width} height={size.height}>
-          {written.map(({ dot }) => dot && <circle class="ring ring-named" cx={dot[0]} cy={dot[1]} r={radiusOf(map.n, size) + 1} />)}
+          {written.map(({ dot }) => dot && <circle class="ring ring-named" cx={dot[0]} cy={dot[1]} r={radiusOf(map.n, size) + 1.5} />)}
           {written.map((name) => <text class={name.strong ? "strong" : ""} x={name.x} y={name.y} text-anchor="middle">{name.text}</text>)}
         </svg>
       )}

@@ -64,7 +64,9 @@ export function nullSpan(rates: (Rate | undefined)[]): string {
   const known = rates.filter((rate): rate is Rate => rate !== undefined && rate.null_mean !== null);
   const first = known[0];
   if (!first) return "no null was published";
-  return known.every(({ null_mean }) => (null_mean ?? 0) < 1e-4) ? nullPhrase(first) : `null ${span(known.map(({ null_mean }) => null_mean))}`;
+  const most = Math.max(...known.map(({ null_mean }) => null_mean ?? 0));
+  if (most < 1e-4) return nullPhrase(first);
+  return most < 1e-3 ? "null below 0.1\u00a0%" : `null ${span(known.map(({ null_mean }) => null_mean))}`;
 }
 
 export const metricTitle = (name: string): string => metrics[name] ?? title(name);

@@ -23,6 +23,8 @@ import { groupColours, noGroup, type Entry } from "../map/colouring";
 
 const CHARTED = ["explained_variance"];
 const FINDINGS = 8;
+/** The kind of model of a run that `cellprism import-atlas` made. */
+const IMPORTED = "published atlas";
 
 const unique = (names: string[]) => [...new Set(names)];
 
@@ -138,16 +140,17 @@ export default function OverviewPage() {
   const words = useWords();
   useTitle(summary.title);
   const { model, layers } = summary;
+  const imported = model.kind === IMPORTED;
   return (
     <>
       <div class="hero">
       <header class="page-head">
         <h1>{summary.title}</h1>
         {summary.absent.length > 0 && (
-          <p class="flag">Imported: the numbers are those of the published atlas, and {plural(summary.absent.length, "part")} of a run are absent. <a href={`#${paths.methods(summary.id)}`}>What is absent, and why</a></p>
+          <p class="flag">{imported ? "Imported: the numbers are those of the published atlas, and" : "This run is not whole:"} {plural(summary.absent.length, "part")} {imported && "of a run "}{summary.absent.length === 1 ? "is" : "are"} absent. <a href={`#${paths.methods(summary.id)}`}>What is absent, and why</a></p>
         )}
         <p class="lede">
-          {summary.absent.length ? "" : `What ${model.kind} “${model.name}” has learnt, taken apart. `}Each feature is a direction that few genes of few cells use at a time; here are the genes, gene sets and cells that it stands for{summary.absent.length ? ", as far as they were published" : ", and beside every rate what chance would give"}.
+          {imported ? "" : `What ${model.kind} “${model.name}” has learnt, taken apart. `}Each feature is a direction that few genes of few cells use at a time; here are the genes, gene sets and cells that it stands for{imported ? ", as far as they were published" : ", and beside every rate what chance would give"}.
         </p>
         <Figures summary={summary} />
         <p class="chips">
