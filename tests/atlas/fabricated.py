@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from cellprism.causal.requests import run_key
+from cellprism.causal.requests import FORMAT, run_key
 from cellprism.runs.config import parse_config
 from cellprism.runs.directory import Run, create
 from cellprism.runs.files import write_array
 from cellprism.runs.manifest import write_manifest
 from cellprism.runs.schemas import TABLES, empty, write_table
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -221,8 +218,9 @@ def _traces(run: Run, rng: np.random.Generator, n: int) -> None:
     ):
         folder = run.file("causal") / name
         folder.mkdir(parents=True)
-        about = {"source": first, "targets": [later], "method": method, "alpha": 0.0, "control": control,
-                 "replicate": 0, "key": run_key(run, LAYERS),
+        about = {"format": FORMAT, "source": first, "targets": [later], "method": method, "alpha": 0.0,
+                 "asked": {"source": first, "method": method, "cells": N_CELLS, "control": control, "seed": 7},
+                 "control": control, "replicate": 0, "key": run_key(run, LAYERS),
                  "features": list(sources), "cells": list(range(N_CELLS))}
         (folder / "trace.json").write_text(json.dumps(about))
         if done:
@@ -235,6 +233,36 @@ def _traces(run: Run, rng: np.random.Generator, n: int) -> None:
             "q": 10 ** rng.uniform(-6, -1.4, len(pairs)), "sign": np.where(g < 0, 1, -1), "published": False,
             "replicated": rng.random(len(pairs)) < 0.5,
         }))
+        _summaries(folder, [s for s, _ in pairs])
+
+
+def _summaries(folder: Path, sources: list[int]) -> None:
+    """The tables that say how sure the edges of a trace are."""
+    first, later = LAYERS
+    own = pd.Series(sources, dtype=int).value_counts().sort_index()
+    _table(folder, "sources", {
+        "source": own.index, "target_layer": later, "n_cells": 30, "live": 60, "edges": own.to_numpy(), "supports": 1,
+        "passing": own.to_numpy(), "null_passing": 0.1, "published": 1, "published_negative": 1,
+    })
+    _table(folder, "fdr", {
+        "rule": ["calibrated", "thresholds"], "g": [0.5, 1.0], "agreement": [0.7, 0.8], "edges": [len(sources), 9],
+        "null_mean": [1.5, 0.5], "null_low": 0.0, "null_high": 3.0, "fdr": [0.01, 0.05], "fdr_low": 0.0,
+        "fdr_high": 0.1, "n_permutations": 100,
+    })
+    _table(folder, "trace_rates", {
+        "rate": ["supports", "found_again"], "target_layer": -1, "value": 0.6, "n": len(sources),
+        "unit": ["edge", "effect"], "null_mean": 0.5, "null_q05": 0.4, "null_q95": 0.6, "p": 0.01,
+        "n_permutations": 100,
+        "null": "signs of cells flipped", "protocol": "calibrated",
+    })
+    _table(folder, "degrees", {
+        "side": "out", "layer": first, "feature": own.index, "degree": own.to_numpy(), "supports": 1,
+        "frequency": 0.01, "n_cells": 30, "expected": 2.5, "residual": 0.1, "z": 0.2, "p": 0.4, "q": 0.9,
+    })
+
+
+def _table(folder: Path, name: str, columns: dict[str, object]) -> None:
+    write_table(folder / f"{name}.parquet", TABLES[name], pd.DataFrame(columns))
 
 
 def _positions(run: Run, rng: np.random.Generator) -> list[int]:

@@ -23,6 +23,10 @@ def write_published(folder: Path) -> Path:
     for layer in (0, 1):
         _write(folder, f"layer_{layer:02d}_features.json", [_feature(i) for i in range(N)])
         _write(folder, f"layer_{layer:02d}_positions.json", [[i, -i] for i in range(N)])
+    _write(folder, "layer_00_celltypes.json", {"features": {"1": {
+        "ct": [{"c": "neutrophil", "p": 3e-25, "or": 8.0, "n": 59}, {"c": "macrophage", "p": 0.01, "or": 2.0, "n": 66}],
+        "ti": [{"t": "immune", "p": 4e-6, "or": 4.0}], "tc": [],
+    }}})
     _write(folder, "cross_layer_tracking.json", {"adjacent_persistence": [
         {"from_layer": 0, "to_layer": 1, "persistence_rate": 0.25, "n_alive_from": N - 1},
     ]})

@@ -61,6 +61,19 @@ def test_densities_are_no_tests_and_rounded_zeros_are_bounds(imported: RunReader
     assert rate["value"] == pytest.approx(2 / (N - 1))
     assert rate["protocol"] == "published"
 
+
+def test_cell_types_are_kept_as_the_odds_that_they_are(imported: RunReader, tmp_path: Path) -> None:
+    table = imported.run.read("published_groups", 0)
+    assert table[["feature", "key", "value"]].to_numpy().tolist() == [
+        [1, "cell_type", "neutrophil"], [1, "tissue", "immune"], [1, "cell_type", "macrophage"]]
+    assert table["log_odds"].tolist() == [3.0, 2.0, 1.0]
+    assert table["n_cells"].fillna(-1).tolist() == [59, -1, 66]
+    assert len(imported.run.read("published_groups", 1)) == 0
+    record = Atlas(export([imported.path], tmp_path / "atlas")).run(imported.path.name).feature(0, 1)
+    assert record["groups"] == []
+    assert record["odds"][0] == {"key": "cell_type", "value": "neutrophil", "n_cells": 59, "log_odds": 3.0, "q": 3e-25}
+
+
 def test_a_layer_without_annotations_keeps_its_labels(imported: RunReader) -> None:
     assert len(imported.annotations(1)) == 0
     assert "does not have the tests of this layer" in (imported.run.absent("annotations", 1) or "")

@@ -128,6 +128,23 @@ def test_other_sites_get_no_permission(client: TestClient) -> None:
     assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
+def test_a_site_that_was_asked_for_may_read(atlas: Path) -> None:
+    client = TestClient(server.create_app(atlas, origins=["https://Lab.example/"]), base_url="http://127.0.0.1")
+    allowed = client.get("/api/runs", headers={"Origin": "https://lab.example"})
+    assert allowed.headers["access-control-allow-origin"] == "https://lab.example"
+    other = client.get("/api/runs", headers={"Origin": "https://evil.example"})
+    assert "access-control-allow-origin" not in other.headers
+    assert client.get("/api/runs", headers={"Host": "lab.example", "Origin": "https://lab.example"}).status_code == 400
+    for site in ("lab.example", "https://lab.example/page", "*"):
+        with pytest.raises(UserError, match="is not a site"):
+            server.create_app(atlas, origins=[site])
+
+
+def test_the_docs_page_is_the_atlas_itself(client: TestClient) -> None:
+    answer = client.get("/docs", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (307, "/#/my-run/data")
+
+
 def test_runs_are_listed(client: TestClient) -> None:
     assert client.get("/api/runs").json() == {
         "total": 1, "offset": 0, "limit": 100,
@@ -239,6 +256,8 @@ def test_groups_name_their_features(client: TestClient, reader: RunReader) -> No
 def test_modules_and_tables_are_listed(client: TestClient, reader: RunReader) -> None:
     modules = client.get("/api/runs/my-run/layers/2/modules").json()
     assert [m["n_features"] for m in modules["items"]] == reader.modules(2)["n_features"].tolist()
+    members = reader.members(2).groupby("module")["feature"].agg(sorted)
+    assert [m["features"] for m in modules["items"]] == [members[m["module"]] for m in modules["items"]]
     assert modules["items"][0]["term"] == {"source": TERMS[0][0], "term": TERMS[0][1]}
     tables = client.get("/api/runs/my-run/tables", params={"limit": 500}).json()["items"]
     assert len(tables) > 20
@@ -271,7 +290,7 @@ def test_what_is_no_number_is_explained(client: TestClient, path: str) -> None:
     assert "integer" in answer.json()["detail"]
 
 
-def test_the_schema_is_there_and_the_online_pages_are_not(client: TestClient) -> None:
+def test_the_schema_is_there_and_the_online_page_is_not(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) == {
         "/api/runs", "/api/runs/{run}/layers/{layer}/features", "/api/runs/{run}/layers/{layer}/features/{feature}",
@@ -279,7 +298,6 @@ def test_the_schema_is_there_and_the_online_pages_are_not(client: TestClient) ->
         "/api/runs/{run}/terms", "/api/runs/{run}/terms/{term}", "/api/runs/{run}/groups",
         "/api/runs/{run}/groups/{group}", "/api/runs/{run}/tables",
     }
-    assert client.get("/docs").status_code == 404
     assert client.get("/redoc").status_code == 404
 
 

@@ -67,10 +67,31 @@ def from_our_server(atlas: Path) -> Iterator[int]:
     listener.close()
 
 
+COUNTING = """
+window.underWay = 0;
+const ask = window.fetch;
+window.fetch = (...given) => {
+  window.underWay += 1;
+  const answer = ask(...given);
+  // What comes with an answer is read, unpacked and drawn after it.
+  answer.catch(() => undefined).then(() => setTimeout(() => { window.underWay -= 1; }, 30));
+  return answer;
+};
+"""
+AT_REST = """() => {
+  const main = document.querySelector("main");
+  const there = main?.querySelector("h1") && window.underWay === 0 && !main.textContent.includes("Loading …");
+  window.framesAtRest = there ? (window.framesAtRest ?? 0) + 1 : 0;
+  return window.framesAtRest > 3;
+}"""
+"""A page has its content, and nothing more was asked for in several frames."""
+
+
 @contextmanager
 def watched(browser: Browser, **options: object) -> Iterator[Page]:
     """A page in a fresh context; at the end nothing may have gone wrong on it or left this machine."""
     context = browser.new_context(**options)
+    context.add_init_script(COUNTING)
     page = context.new_page()
     troubles: list[str] = []
     page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
@@ -87,8 +108,7 @@ def open_page(page: Page, url: str) -> None:
     page.goto("about:blank")
     page.goto(url)
     expect(page.locator("main h1")).to_be_visible()
-    page.wait_for_load_state("networkidle")
-    expect(page.locator("main")).not_to_contain_text("Loading …")
+    page.wait_for_function(AT_REST)
 
 
 def _failed(request: Request) -> bool:

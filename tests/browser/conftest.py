@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from tests.atlas.fabricated import write_run
 from tests.browser.browsing import FLAGS, Site, from_our_server, from_plain_files, watched
 
 import cellprism.atlas
@@ -49,6 +50,15 @@ def site(request: pytest.FixtureRequest, published: Path) -> Iterator[Site]:
     else:
         with from_plain_files(published) as port:
             yield Site(f"http://127.0.0.1:{port}/some/where/")
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Two small runs of random numbers, `run` and `other`, with every table there is."""
+    folder = tmp_path_factory.mktemp("whole")
+    runs = [write_run(folder / "run"), write_run(folder / "other", title="Another", seed=1)]
+    with from_plain_files(export(runs, folder / "atlas")) as port:
+        yield Site(f"http://127.0.0.1:{port}/")
 
 
 @pytest.fixture(scope="session")

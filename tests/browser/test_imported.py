@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,14 +15,18 @@ from cellprism.atlas.published import import_atlas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.browser
 
+REAL = (10, 11)
+"""Layers of the published atlas: one with tests and one without."""
 PAGES = {
     "": "parts of a run are absent",
     "/layer/0": "not an embedding",
     "/layer/1": "no null was published",
     "/feature/0/0": "The published atlas has no atoms to compare.",
+    "/feature/0/1": "neutrophil",
     "/feature/1/0": "does not have the tests of this layer",
     f"/feature/0/{DEAD}": "A dead feature has none.",
     "/genes?gene=GENE3": "does not say how often a gene was seen",
@@ -34,6 +39,10 @@ PAGES = {
     "/compare?a=run.0&b=run.1": "no null was published",
     "/layers": "not an embedding",
     "/methods": "odds ratio",
+    "/ontology": "Ontology",
+    "/cells": "does not list its cells",
+    "/data": "cellprism import-atlas",
+    "/help": "How to read a number",
 }
 """A page, and what it must say."""
 
@@ -44,6 +53,37 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     run = import_atlas(write_published(folder / "published"), folder / "run")
     with from_plain_files(export([run], folder / "atlas")) as port:
         yield Site(f"http://127.0.0.1:{port}/")
+
+
+@pytest.fixture(scope="module")
+def real(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Two layers of the published Geneformer atlas, of which one has no tests."""
+    source, folder = shared / "data" / "published-geneformer-atlas", tmp_path_factory.mktemp("real")
+    if not source.is_dir():
+        pytest.skip(f"no published atlas at {source}")
+    (folder / "published").mkdir()
+    for path in source.glob("*.json"):
+        (folder / "published" / path.name).symlink_to(path)
+    summary = json.loads((source / "global_summary.json").read_text())
+    summary["layers"] = [entry for entry in summary["layers"] if entry["layer"] in REAL]
+    (folder / "published" / "global_summary.json").unlink()
+    (folder / "published" / "global_summary.json").write_text(json.dumps(summary))
+    run = import_atlas(folder / "published", folder / "run")
+    with from_plain_files(export([run], folder / "atlas")) as port:
+        yield Site(f"http://127.0.0.1:{port}/")
+
+
+def test_every_page_of_the_real_atlas_opens(browser: Browser, real: Site) -> None:
+    first, later = REAL
+    with watched(browser) as page:
+        for path in (
+            "", "/layers", f"/layer/{first}", f"/layer/{later}", f"/feature/{first}/7", f"/feature/{later}/7", "/genes",
+            "/genes?gene=RPL10", "/genes?gene=TP53", "/list?genes=IFIT1+IFIT3+ISG15+MX1+OAS1", "/modules", "/flow",
+            "/circuits", f"/compare?a=run.{first}&b=run.{later}", "/ontology", "/cells", "/data", "/methods", "/help",
+        ):
+            open_page(page, real.at("run", path))
+            expect(page.locator("main")).not_to_contain_text("NaN")
+            assert page.evaluate("document.querySelectorAll('*').length") <= 2000, path
 
 
 @pytest.mark.parametrize(("path", "words"), PAGES.items())

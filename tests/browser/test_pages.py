@@ -140,7 +140,6 @@ def test_an_unknown_gene_is_explained(page: Page, site: Site, run_id: str) -> No
     expect(page.get_by_role("status")).to_contain_text("NOSUCHGENE is not among")
 
 
-@one_host
 def test_every_page_is_small(browser: Browser, site: Site, run_id: str, pages: dict[str, str]) -> None:
     """DOM nodes and the JavaScript and CSS that a reader waits for, whatever page is opened first."""
     for name, path in pages.items():
@@ -220,12 +219,16 @@ def test_the_overview_begins_with_a_named_map(page: Page, site: Site, run_id: st
 
 
 @one_host
-def test_the_map_needs_no_webgl(playwright: Playwright, chromium: str, site: Site, run_id: str) -> None:
+def test_no_page_needs_webgl(
+    playwright: Playwright, chromium: str, site: Site, run_id: str, pages: dict[str, str]
+) -> None:
     browser = playwright.chromium.launch(executable_path=chromium, args=[*FLAGS, "--disable-3d-apis"])
     with watched(browser) as page:
         open_map(page, site, run_id, 0)
         assert page.evaluate("document.createElement('canvas').getContext('webgl2')") is None
         assert_drawn(page)
+        for path in pages.values():
+            open_page(page, site.at(run_id, path))
     browser.close()
 
 

@@ -163,6 +163,16 @@ class Highway(BaseModel):
     label: GeneSet | None
 
 
+class Odds(BaseModel):
+    """A group of cells as an imported atlas tests it."""
+
+    key: str
+    value: str
+    n_cells: int | None
+    log_odds: float | None
+    q: float | None
+
+
 class Remark(BaseModel):
     label: str | None
     note: str | None
@@ -203,6 +213,7 @@ class Feature(BaseModel):
     axis: Axis | None = None
     string: Density | None = None
     nearest: Nearest | None = None
+    odds: list[Odds]
     remarks: list[Remark]
 
 

@@ -22,6 +22,7 @@ from cellprism.atlas.geneindex import gene_index, module_list
 from cellprism.atlas.groupindex import group_index
 from cellprism.atlas.highwayfiles import highway_files
 from cellprism.atlas.morecolumns import more_columns
+from cellprism.atlas.nameindex import known_names, name_files, name_index
 from cellprism.atlas.packing import pack_json
 from cellprism.atlas.shards import feature_shards
 from cellprism.atlas.spread import file_name
@@ -107,6 +108,10 @@ def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:
         spread[name] = len(files)
         for i, records in enumerate(files):
             _write(folder / file_name(name, i, len(files)), pack_json(records))
+    names = name_files(name_index(known_names(reader), dictionary))
+    spread["name"] = len(names)
+    for i, records in enumerate(names):
+        _write(folder / file_name("dict/name", i, len(names)), pack_json(records))
     _write(folder / "summary.jz", pack_json({**summary(reader, identifier, dictionary), "files": spread}))
     rows, matrix = group_index(reader, dictionary)
     _write(folder / "groups" / "matrix.jz", pack_json(matrix))

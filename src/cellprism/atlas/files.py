@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellprism.atlas.columns import unpack_columns
+from cellprism.atlas.nameindex import place
 from cellprism.atlas.packing import number, unpack_json
 from cellprism.atlas.shards import SIZE
 from cellprism.atlas.spread import file_name
 from cellprism.errors import UserError
+from cellprism.knowledge.genes import without_version
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -152,6 +154,7 @@ class AtlasRun:
                 for row in record["neighbours"]
             ],
             **{name: _named(columns, record[name]) for name, columns in PARTS.items() if name in record},
+            "odds": [_named(("key", "value", "n_cells", "log_odds", "q"), row) for row in record.get("odds", [])],
             "remarks": [_named(("label", "note", "author", "written"), row) for row in record.get("remarks", [])],
             "highways": [
                 _named(("layer", "feature", "count", "pmi", "q"), row[:-1]) | {"label": self._term(row[-1])}
@@ -161,11 +164,12 @@ class AtlasRun:
         }
 
     def find_genes(self, text: str) -> list[dict[str, Any]]:
-        """The genes whose symbol or identifier contains a text, in any case."""
+        """The genes whose symbol or identifier contains a text, or of which it is another name, in any case."""
         wanted = text.upper()
-        names = zip(self.genes["symbol"], self.genes["id"], self.genes["n_seen"], strict=True)
-        return [{"symbol": symbol, "id": identifier, "n_seen": seen} for symbol, identifier, seen in names
-                if wanted in symbol.upper() or wanted in identifier.upper()]
+        genes = enumerate(zip(self.genes["symbol"], self.genes["id"], self.genes["n_seen"], strict=True))
+        other = {gene for gene, _, _ in self._other_names(wanted)}
+        return [{"symbol": symbol, "id": identifier, "n_seen": seen} for i, (symbol, identifier, seen) in genes
+                if wanted in symbol.upper() or wanted in identifier.upper() or i in other]
 
     def find_terms(self, text: str) -> list[dict[str, Any]]:
         """The gene sets whose name contains every word of a text, in any case, with the number that names each."""
@@ -200,7 +204,9 @@ class AtlasRun:
     def modules(self, layer: int) -> list[dict[str, Any]]:
         """The modules of a layer; raises `Missing`."""
         rows = self._json(f"modules/L{self._known(layer):02d}.jz")
-        return [{**row, "n_features": len(row["features"]), "term": self._term(row["term"])} for row in rows]
+        module = self._columns(layer)["module"]
+        return [{**row, "features": np.flatnonzero(module == row["module"]).tolist(), "term": self._term(row["term"])}
+                for row in rows]
 
     def tables(self) -> list[dict[str, Any]]:
         """The files under ``download/`` with their sizes and hashes."""
@@ -208,18 +214,36 @@ class AtlasRun:
         return [{"address": f"/download/{self.id}/{entry['file']}", **entry} for entry in files]
 
     def gene(self, name: str) -> dict[str, Any]:
-        """The features of which a gene, named by symbol or identifier in any case, is a top gene."""
-        i = self._gene_numbers.get(name.upper())
-        if i is None:
-            msg = (
-                f"The cells of run {self.id!r} have no gene {name!r} that the model knows; "
-                f"{len(self.genes['id'])} genes are searched by symbol and identifier."
-            )
-            raise Missing(msg)
+        """The features of which a gene, named by any of its names in any case, is a top gene; raises `Missing`."""
+        i = self._gene_number(name)
         rows = self._json(file_name("gene", i, self._spread["gene"]))[str(i)]
         names = ("layer", "feature", "rank", "lower", "fired", "seen")
         features = [{**_named(names, row[:-1]), "label": self._term(row[-1])} for row in rows]
         return {**self._gene(i), "n_seen": self.genes["n_seen"][i], "features": features}
+
+    def _gene_number(self, name: str) -> int:
+        i = self._gene_numbers.get(without_version(name).upper())
+        others = [] if i is not None else self._other_names(name.upper())
+        here = [gene for gene, _, _ in others if gene is not None]
+        if i is not None or len(here) == 1:
+            return here[0] if i is None else i
+        if here:
+            msg = f"{name!r} is a name of several genes: ask for {' or '.join(self.genes['symbol'][g] for g in here)}."
+            raise Missing(msg)
+        said = " or ".join(f"{symbol} ({kind})" for _, symbol, kind in others)
+        msg = (
+            f"The cells of run {self.id!r} have no gene {name!r} that the model knows; {len(self.genes['id'])} genes "
+            f"are searched by symbol, identifier and other names{f', and this is a name of {said}' if said else ''}."
+        )
+        raise Missing(msg)
+
+    def _other_names(self, name: str) -> list[tuple[int | None, str, str]]:
+        """What a name, upper-case, may mean that is no symbol or identifier: gene of the run, symbol, kind of name."""
+        n_files = self._spread.get("name", 0)
+        if not n_files:
+            return []
+        records = self._json(file_name("dict/name", place(name, n_files), n_files)).get(name, [])
+        return [(gene, symbol, kind) for gene, symbol, kind in records]
 
     def _term(self, i: int | None) -> dict[str, str] | None:
         return None if i is None else self._terms[i]

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from cellprism.atlas.dictionaries import Dictionaries
     from cellprism.reader import RunReader
 
+MEMBERS = 50
+"""Members of a module that its record lists; a layer's map has the module of every feature."""
+
 
 def gene_index(reader: RunReader, dictionary: Dictionaries) -> list[dict[str, Any]]:
     """Content of the files: gene (as text) to ``[layer, feature, rank, lower, fired, seen, term]``; see `spread`.
@@ -43,14 +46,15 @@ def module_terms(reader: RunReader, layer: int, dictionary: Dictionaries) -> dic
 
 
 def module_list(reader: RunReader, layer: int, dictionary: Dictionaries) -> list[dict[str, Any]]:
-    """Content of ``modules/LNN.jz``: the modules of a layer with their members."""
+    """Content of ``modules/LNN.jz``: the modules of a layer with the first of their members."""
     members = reader.members(layer).sort_values("feature").groupby("module")["feature"].agg(list)
     rows = []
     for row in reader.modules(layer).sort_values("module").to_dict("records"):
         named = isinstance(row["term"], str)
         rows.append({
             "module": int(row["module"]),
-            "features": [int(feature) for feature in members.get(row["module"], [])],
+            "n_features": len(members.get(row["module"], [])),
+            "features": [int(feature) for feature in members.get(row["module"], [])[:MEMBERS]],
             "n_edges": whole(row["n_edges"]),
             "stability": number(row["stability"]),
             "term": dictionary.terms[row["source"], row["term"]] if named else None,

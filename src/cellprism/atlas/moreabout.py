@@ -20,7 +20,8 @@ def more_about(reader: RunReader, layer: int) -> dict[str, Values]:
 
     ``variance``: ``[gene, cell, rest, static]``. ``axis``: ``[axis, cosine]``. ``string``: ``[n_in_network, edges,
     expected, effect, p, q]``. ``nearest``: of a feature without a label ``[feature, cosine, reliability]``.
-    ``remarks``: ``[[label, note, author, written]]``.
+    ``odds``: of an imported atlas ``[[key, value, n_cells, log_odds, q]]``. ``remarks``: ``[[label, note, author,
+    written]]``.
     """
     rounded = {
         "variance": ("variance", [], ["gene", "cell", "rest"]), "axis": ("alignment", ["axis"], ["cosine"]),
@@ -32,13 +33,21 @@ def more_about(reader: RunReader, layer: int) -> dict[str, Values]:
     static = optional(reader, "variance", layer)
     for feature, flag in zip(static["feature"].tolist(), static["static"].tolist(), strict=True):
         parts["variance"][feature].append(flag)
-    return {**parts, "remarks": _remarks(reader, layer)}
+    return {**parts, "odds": _odds(reader, layer), "remarks": _remarks(reader, layer)}
 
 
 def _values(table: pd.DataFrame, exact: list[str], floats: list[str]) -> Values:
     columns: list[list[Any]] = [[whole(value) for value in table[name].tolist()] for name in exact]
     columns += [[number(value) for value in table[name].tolist()] for name in floats]
     return {feature: list(row) for feature, *row in zip(table["feature"].tolist(), *columns, strict=True)}
+
+
+def _odds(reader: RunReader, layer: int) -> Values:
+    found: Values = {}
+    for row in optional(reader, "published_groups", layer).to_dict("records"):
+        own = [row["key"], row["value"], whole(row["n_cells"]), number(row["log_odds"]), number(row["q"])]
+        found.setdefault(row["feature"], []).append(own)
+    return found
 
 
 def _remarks(reader: RunReader, layer: int) -> Values:

@@ -40,13 +40,18 @@ NOTES = (
     "that was published as 0 stands as 5e-7, below which it was rounded. The effect is log2 of the odds ratio.",
     "A feature's mean activation is the published mean over all positions divided by its frequency.",
     "Rows called pairwise_enrichment are left out: what was printed as their p is the density of a network.",
+    "Cell types and tissues are those of other cells than the autoencoders were trained on: one-sided Fisher tests of "
+    "the tenth of the cells in which a feature is strongest, cells as units whatever their donor.",
     PART,
 )
 ABSENT = {
     "cells": "the published atlas does not list its cells",
     "cell_labels": "the published atlas does not list its cells",
     "histograms": "the published atlas does not have the distribution of activations",
-    "celltypes": "the published atlas tests cell types by odds ratios of top cells, which are no AUROC",
+    "celltypes": "the published atlas tests cell types by the odds of being among a feature's strongest cells, which "
+    "are no AUROC; they stand on the features' pages",
+    "patching": "the published file of 50 patched features does not say of which layer they are",
+    "perturbation": "the published file of responses to perturbations does not say of which layer its features are",
     "neighbours": "the published atlas has no atoms to compare",
     "edges": "the published atlas has no edges between features",
     "cofiring": "the published atlas does not have the pairs behind its modules",
@@ -100,6 +105,7 @@ def import_atlas(source: Path, out: Path, *, progress: Progress | None = None) -
             if annotated is None:
                 without.append(layer)
             _write_layer(run, layer, features[layer], annotated, genes)
+            _write_groups(run, layer, _optional(source, f"layer_{layer:02d}_celltypes.json"))
             _write_modules(run, layer, [module for module in modules if module["layer"] == layer])
             _write_map(run, layer, features[layer], _json(source, f"layer_{layer:02d}_positions.json"))
             _write_numbers(run, entry, features[layer])
@@ -183,6 +189,18 @@ def _tests(annotated: dict[str, Any]) -> pd.DataFrame:
             for a in record["anns"] if not a["o"].endswith(EDGES)
         ]
     return pd.DataFrame(rows, columns=list(TABLES["annotations"].columns))
+
+
+def _write_groups(run: Run, layer: int, published: dict[str, Any] | None) -> None:
+    """Cell types and tissues of the cells in which a feature is strongest."""
+    rows = [
+        (int(feature), key, test[name], test.get("n"), np.log2(test["or"]) if test["or"] else np.nan, test["p"])
+        for feature, record in (published or {"features": {}})["features"].items()
+        for key, tests, name in (("cell_type", record["ct"], "c"), ("tissue", record["ti"], "t")) for test in tests
+    ]
+    table = pd.DataFrame(rows, columns=list(TABLES["published_groups"].columns))
+    table = table.astype({"n_cells": "Int32"}).sort_values(["feature", "q"], kind="stable")
+    run.write("published_groups", table, layer)
 
 
 def _write_modules(run: Run, layer: int, modules: list[dict[str, Any]]) -> None:

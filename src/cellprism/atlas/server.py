@@ -10,12 +10,14 @@ import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
 from cellprism._version import __version__
@@ -23,6 +25,7 @@ from cellprism.atlas.api import routes
 from cellprism.atlas.export import STATIC, export
 from cellprism.atlas.files import FORMAT, Atlas, Missing, is_atlas
 from cellprism.atlas.guard import Guard, is_wildcard
+from cellprism.atlas.nameindex import names_key
 from cellprism.errors import UserError
 from cellprism.runs.files import sha256, write_text
 
@@ -42,7 +45,7 @@ PORTS = range(8642, 8692)
 """Ports that are tried, in this order, when none is asked for."""
 
 
-def create_app(path: Path, *, host: str = "127.0.0.1") -> FastAPI:
+def create_app(path: Path, *, host: str = "127.0.0.1", origins: Sequence[str] = ()) -> FastAPI:
     """The application that serves one exported atlas, read-only.
 
     Parameters
@@ -51,6 +54,8 @@ def create_app(path: Path, *, host: str = "127.0.0.1") -> FastAPI:
         An atlas directory.
     host
         Address that the server will be bound to.
+    origins
+        Sites whose pages may read the answers, such as ``https://lab.example``; none unless asked.
 
     Raises
     ------
@@ -72,10 +77,17 @@ def create_app(path: Path, *, host: str = "127.0.0.1") -> FastAPI:
         known = request.headers.get("if-none-match") == tag
         return Response(b"" if known else index, 304 if known else 200, {"ETag": tag}, TYPES[".json"])
 
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> Response:
+        """The questions are described on the page "Data", which asks no other host for anything."""
+        return RedirectResponse(f"/#/{quote(atlas.runs[0].id)}/data" if atlas.runs else "/")
+
     app.mount("/", _Files(directory=atlas.path, html=True))
     app.add_exception_handler(Missing, _missing)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
+    if origins:
+        app.add_middleware(CORSMiddleware, allow_origins=[_origin(site) for site in origins], allow_methods=["GET"])
     app.add_middleware(Guard, host=host)
     return app
 
@@ -85,6 +97,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int | None = None,
+    origins: Sequence[str] = (),
     on_ready: Callable[[str], None] = lambda _url: None,
 ) -> None:
     """Serve runs or one exported atlas until interrupted.
@@ -97,6 +110,8 @@ def serve(
         Address to bind to.
     port
         Port to listen on; default: the first free one of `PORTS`.
+    origins
+        Sites whose pages may read the answers.
     on_ready
         Called with the URL once the server answers.
 
@@ -109,10 +124,19 @@ def serve(
         name = socket.gethostname() if is_wildcard(host) else host
         shown = f"[{name}]" if ":" in name else name
         url = f"http://{shown}:{listener.getsockname()[1]}/"
-        app = create_app(atlas, host=host)
+        app = create_app(atlas, host=host, origins=origins)
         config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", server_header=False)
         with suppress(KeyboardInterrupt):
             _Server(config, lambda: on_ready(url)).run(sockets=[listener])
+
+
+def _origin(site: str) -> str:
+    """A site as browsers name it: scheme, host and port, nothing after."""
+    parts = urlsplit(site)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.strip("/") or parts.query:
+        msg = f"{site!r} is not a site: give scheme and host, such as https://lab.example, and nothing after."
+        raise UserError(msg)
+    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 @contextmanager
@@ -140,7 +164,7 @@ def _kept(run: Path) -> Path | None:
         return None
     parts = [__version__, str(FORMAT), sha256(STATIC), sha256(manifest), sha256(run / "run.yaml")]
     remarks = run / "remarks.parquet"
-    parts += [sha256(remarks)] if remarks.exists() else []
+    parts += [names_key(), *([sha256(remarks)] if remarks.exists() else [])]
     key = "\n".join(parts) + "\n"
     try:
         if not (is_atlas(cache / "atlas") and (cache / "atlas.key").read_text(encoding="utf-8") == key):

@@ -19,8 +19,15 @@ if TYPE_CHECKING:
 
     from cellprism.reader import RunReader
 
-NAMES = {"rates": "rate", "metrics": "metric"}
+NAMES = {"rates": "rate", "metrics": "metric", "trace_rates": "rate"}
 """Tables of which a layer has several files, and the column by which a number is found in one of them."""
+OPTIONS = {
+    "source": None, "targets": None, "features": "all", "cells": 200, "method": "ablation", "target_features": "all",
+    "alpha": 0.0, "seed": 0,
+}
+"""Options of `cellprism trace` and what they are if left out."""
+INTERVENTIONS = {"patching": "patch", "interactions": "interact", "damage": "damage"}
+"""Beginning of the name of a file beside the traces, and the command that writes it."""
 
 
 def copy_tables(reader: RunReader, folder: Path) -> dict[str, Any]:
@@ -32,7 +39,7 @@ def copy_tables(reader: RunReader, folder: Path) -> dict[str, Any]:
     -------
     dict
         Content of ``tables.jz``: seed, command, the meaning of every column, and every file with its size, SHA-256,
-        stage and notes.
+        stage and notes; where another command than the run's wrote it, that command and its seed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     plain = {
@@ -49,7 +56,7 @@ def copy_tables(reader: RunReader, folder: Path) -> dict[str, Any]:
         name = path.relative_to(reader.path).as_posix()
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, folder / name)
-        files.append(_entry(path, name, stages.get(name)))
+        files.append(_entry(path, name, stages.get(name)) | _intervention(path, name))
     for path in sorted(reader.path.glob("causal/*/*.json")):
         name = path.relative_to(reader.path).as_posix()
         plain[name] = json.dumps(public(json.loads(path.read_text(encoding="utf-8"))))
@@ -83,6 +90,27 @@ def command(reader: RunReader) -> str:
     if reader.run.model["kind"] == "published atlas":
         return f"cellprism import-atlas {public(reader.config.model.path)} --out RUN"
     return "cellprism run run.yaml"
+
+
+def _intervention(path: Path, name: str) -> dict[str, Any]:
+    """Command and seed of a file that another command than the run's has written."""
+    if not name.startswith("causal/"):
+        return {}
+    about = path.with_name("trace.json")
+    if not about.exists():
+        stem = path.stem.removeprefix("rates_")
+        found = [command for start, command in INTERVENTIONS.items() if stem.startswith(start)]
+        return {"command": f"cellprism {found[0]} RUN"} if found else {}
+    asked = json.loads(about.read_text(encoding="utf-8")).get("asked", {})
+    options = {name: asked[name] for name in OPTIONS if asked.get(name) is not None and asked[name] != OPTIONS[name]}
+    words = [f"--{name.replace('_', '-')} {_option(value)}" for name, value in options.items()]
+    control = asked.get("control", "none") != "none"
+    return {"command": " ".join(["cellprism trace RUN", *words, *(["--controls 1"] if control else [])]),
+            "seed": asked.get("seed", 0)}
+
+
+def _option(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(public(value))
 
 
 def _entry(path: Path, name: str, stage: str | None) -> dict[str, Any]:

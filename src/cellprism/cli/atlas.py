@@ -22,12 +22,15 @@ def register(app: typer.Typer) -> None:
 def serve(
     runs: Annotated[list[Path], typer.Argument(help="run directories, or one exported atlas", metavar="RUN...")],
     port: Annotated[int | None, typer.Option(help="port; default: 8642 or the next free one")] = None,
+    allow_origin: Annotated[
+        list[str] | None, typer.Option(help="site whose pages may read the answers (CORS); default: none"),
+    ] = None,
 ) -> None:
     """Serve the atlas of one or more runs on this machine.
 
     Example: `cellprism serve runs/demo`
     """
-    serve_until_interrupted(runs, port=port)
+    serve_until_interrupted(runs, port=port, origins=allow_origin or [])
 
 
 def export(
@@ -63,10 +66,10 @@ def merge_notes(
     typer.echo(f"{run} has {merge_remarks(run, files)} notes now: serve or export it again to show them.")
 
 
-def serve_until_interrupted(paths: Sequence[Path], *, port: int | None) -> None:
+def serve_until_interrupted(paths: Sequence[Path], *, port: int | None, origins: Sequence[str] = ()) -> None:
     from cellprism.atlas.server import serve as serve_paths
 
     serve_paths(
-        paths, host="127.0.0.1", port=port,
+        paths, host="127.0.0.1", port=port, origins=origins,
         on_ready=lambda address: typer.echo(f"The atlas is at {address} (Ctrl-C ends it)."),
     )

@@ -107,6 +107,21 @@ def load_names(name: str) -> GeneNames:
     return read_names(locate(name, "gene names"))
 
 
+def common_names() -> GeneNames:
+    """Names that laboratories use for genes, such as p53 and CD20; shipped, one gene per line."""
+    from cellprism.knowledge.genes import GeneNames as Names
+
+    path = Path(str(resources.files("cellprism.knowledge") / "data")) / "common_names.tsv"
+    symbols: dict[str, tuple[str, ...]] = {}
+    aliases: dict[str, tuple[str, ...]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        symbol, names = line.split("\t")
+        symbols[symbol] = (symbol,)
+        for name in names.split():
+            aliases[name] = (*aliases.get(name, ()), symbol)
+    return Names([{}, symbols, {}, aliases])
+
+
 def _shipped() -> list[Path]:
     folder = Path(str(resources.files("cellprism.knowledge") / "data"))
     return sorted(folder.glob("*.gmt"))

@@ -132,6 +132,14 @@ CELLTYPES = Table("celltypes", 1, {
     "log_ratio": (F64, "log2 of the ratio of mean activations, each plus 1 % of the feature's overall mean"),
     **_TEST,
 })
+PUBLISHED_GROUPS = Table("published_groups", 1, {
+    **FEATURE,
+    "key": (STR, "cell_type or tissue"),
+    "value": (STR, "its value"),
+    "n_cells": (I32, "cells of it among the tenth of the cells in which the feature is strongest; missing for tissues"),
+    "log_odds": (F64, "log2 of the odds ratio of being among those cells"),
+    "q": (F64, "one-sided Fisher test, Benjamini-Hochberg within the feature, as published; at most ten of a feature"),
+})
 TOP_CELLS = Table("top_cells", 1, {
     **FEATURE,
     "rank": (I32, "0 is the cell with the largest mean"),
@@ -269,9 +277,9 @@ CONTROLS = Table("controls", 1, {
 
 TABLES = {table.name: table for table in (
     CELLS, CELL_LABELS, GENES, TRAINING, METRICS, FEATURES, TOP_GENES, HISTOGRAMS, ANNOTATIONS, RANK_ANNOTATIONS,
-    LABELS, COFIRING, MODULES, MEMBERS, CELLTYPES, TOP_CELLS, MAP, NEIGHBOURS, STRING_DENSITY, EXPLAINED,
-    ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, STABILITY, UNLABELLED, GENE_CLUSTERS, REMARKS, RATES,
-    CONTROLS, *CAUSAL, *ABLATION,
+    LABELS, COFIRING, MODULES, MEMBERS, CELLTYPES, PUBLISHED_GROUPS, TOP_CELLS, MAP, NEIGHBOURS, STRING_DENSITY,
+    EXPLAINED, ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, STABILITY, UNLABELLED, GENE_CLUSTERS, REMARKS,
+    RATES, CONTROLS, *CAUSAL, *ABLATION,
 )}
 
 

@@ -6,7 +6,7 @@ import gzip
 import os
 import shutil
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -39,17 +39,24 @@ window.cellprismReady = new Promise((resolve) => {
   };
   requestAnimationFrame(look);
 });
+window.cellprismBlocked = 0;
+new PerformanceObserver((list) => {
+  for (const { duration } of list.getEntries()) window.cellprismBlocked += Math.max(0, duration - 50);
+}).observe({ type: "longtask", buffered: true });
 """
-"""Resolves when a page has its content: neither empty nor waiting for a file."""
+"""Resolves when a page has its content: neither empty nor waiting for a file. Also what tasks took beyond 50 ms."""
 
 
 @dataclass(frozen=True)
 class View:
-    """A page opened in a fresh profile: seconds until it is there, bytes over the wire, bytes of code, nodes, requests
-    to other hosts, serious findings of axe (None: axe is not installed)."""
+    """A page opened in a fresh profile: seconds until it is there, milliseconds for which tasks of more than 50 ms kept
+    it from answering until it is at rest, bytes over the wire, those of maps and of code, nodes, requests to other
+    hosts, serious findings of axe (None: axe is not installed)."""
 
     ready: float
+    blocked: float
     bytes: int
+    maps: int
     code: int
     nodes: int
     outside: int
@@ -66,8 +73,6 @@ class Measured:
     address
         Where the atlas is.
     """
-
-    FRAMES = 40
 
     def __init__(self, browser: Any, address: str) -> None:
         self.browser = browser
@@ -90,35 +95,14 @@ class Measured:
         page.goto(self.address + path)
         ready = page.evaluate("window.cellprismReady") / 1e3
         page.wait_for_load_state("networkidle")
+        blocked = page.evaluate("window.cellprismBlocked")
         nodes = page.evaluate("document.querySelectorAll('*').length")
         axe = None if slow or not AXE.exists() else _axe(page)
         context.close()
         code = sum(size for i, size in sizes.items() if urlsplit(addresses[i]).path.endswith((".js", ".css")))
+        maps = sum(size for i, size in sizes.items() if "/map/" in urlsplit(addresses[i]).path)
         outside = sum(1 for url in addresses.values() if urlsplit(url).hostname not in {"127.0.0.1", None, ""})
-        return View(ready, sum(sizes.values()), code, nodes, outside, axe)
-
-    def frame(self, path: str) -> tuple[float, int]:
-        """Milliseconds of the page's thread for each frame while the map is dragged, and the dots on it."""
-        page = self.browser.new_page(viewport={"width": 1280, "height": 900})
-        page.goto(self.address + path)
-        canvas = page.locator("canvas[data-points]").first
-        canvas.wait_for()
-        page.wait_for_load_state("networkidle")
-        box = canvas.bounding_box()
-        session = page.context.new_cdp_session(page)
-        session.send("Performance.enable", {"timeDomain": "threadTicks"})
-        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-        page.mouse.move(x, y)
-        page.mouse.down()
-        before = _busy(session)
-        for step in range(self.FRAMES):
-            page.mouse.move(x + 3 * step, y + step)
-            page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
-        spent = _busy(session) - before
-        page.mouse.up()
-        points = int(canvas.get_attribute("data-points"))
-        page.close()
-        return 1e3 * spent / self.FRAMES, points
+        return View(ready, blocked, sum(sizes.values()), maps, code, nodes, outside, axe)
 
 
 @contextmanager
@@ -178,14 +162,12 @@ class _Gzipping(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
 
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # a page that is left drops what it still asked for
+            super().handle()
+
 
 def _axe(page: Any) -> int:
     page.evaluate(AXE.read_text(encoding="utf-8"))
     violations = page.evaluate("axe.run().then((result) => result.violations)")
     return sum(len(found["nodes"]) for found in violations if found["impact"] in {"serious", "critical"})
-
-
-def _busy(session: Any) -> float:
-    """Seconds that the page's thread has worked."""
-    metrics = {entry["name"]: entry["value"] for entry in session.send("Performance.getMetrics")["metrics"]}
-    return float(metrics["TaskDuration"])

@@ -7,6 +7,7 @@ import { count, number, percent, plural, probability, shortTerm } from "../lib/f
 import { Load, useLoad } from "../lib/load";
 import { paths } from "../lib/route";
 import { useRun, type Words } from "../lib/run";
+import { from } from "../lib/source";
 import { enriched, geneMarks, groupMarks, labelMarks, type Mark, type Marks } from "../map/apart";
 import { isDead, strongGroup, TELLS_APART } from "../map/colouring";
 import { CsvButton } from "./take";
@@ -22,10 +23,14 @@ interface Props {
   passes: Uint8Array;
 }
 
-function MarkTable({ title, what, marks, name }: { title: string; what: string; marks: Marks; name: (mark: Mark) => preact.ComponentChildren }) {
+function MarkTable({ title, what, marks, name, of }: { title: string; what: string; of: string; marks: Marks; name: (mark: Mark) => preact.ComponentChildren }) {
   const sure = marks.marks.filter((mark) => mark.q < Q);
   const shown = (sure.length ? sure : marks.marks).slice(0, FEW);
   const top = Math.max(...shown.map((mark) => mark.chosen), 1);
+  const source = from(of, {
+    how: `one-sided hypergeometric tests over the features of this layer, Benjamini-Hochberg over ${plural(marks.family, what)}`,
+    n: `${plural(marks.chosen, "chosen feature")} of ${count(marks.population)}`, null: "as many features drawn from the layer",
+  });
   return (
     <div>
       <h3>{title}</h3>
@@ -37,8 +42,8 @@ function MarkTable({ title, what, marks, name }: { title: string; what: string; 
             <tr class={mark.q < Q ? "" : "unsure"}>
               <th scope="row">{name(mark)}</th>
               <td class="wide"><span class="bar" aria-hidden="true"><i style={{ width: `${(100 * mark.chosen) / top}%` }} /><b style={{ left: `${Math.min(100, (100 * mark.all * marks.chosen) / marks.population / top)}%` }} /></span></td>
-              <td class="num" title={`log2 of observed over expected: ${number(mark.effect)}`}>{count(mark.chosen)} / {count(mark.all)}</td>
-              <td class="num">{probability(mark.q)}</td>
+              <td class="num" {...source} title={`log2 of observed over expected: ${number(mark.effect)}`}>{count(mark.chosen)} / {count(mark.all)}</td>
+              <td class="num" {...source}>{probability(mark.q)}</td>
             </tr>
           ))}
         </tbody>
@@ -60,11 +65,11 @@ function Beside({ map, passes }: Pick<Props, "map" | "passes">) {
       own.length ? percent(middle(own.map((i) => map.frequency[i]!)), 2) : "—", number(own.length ? middle(own.map((i) => map.max_value[i]!)) : null),
     ];
   });
-  const names = ["Live features", "Annotated", `Tell a cell group apart at AUROC ≥ ${TELLS_APART}`, "Firing frequency, median", "Largest activation, median"];
+  const names = [["Live features", "features.dead"], ["Annotated", "labels.term"], [`Tell a cell group apart at AUROC ≥ ${TELLS_APART}`, "celltypes.auroc"], ["Firing frequency, median", "features.frequency"], ["Largest activation, median", "features.max_value"]] as const;
   return (
     <table class="beside">
       <thead><tr><th scope="col">Number</th><th scope="col" class="num">These</th><th scope="col" class="num">The others</th></tr></thead>
-      <tbody>{names.map((name, i) => <tr><th scope="row">{name}</th><td class="num strong">{facts[0]![i]}</td><td class="num">{facts[1]![i]}</td></tr>)}</tbody>
+      <tbody>{names.map(([name, of], i) => <tr><th scope="row">{name}</th><td class="num strong" {...from(of)}>{facts[0]![i]}</td><td class="num" {...from(of)}>{facts[1]![i]}</td></tr>)}</tbody>
     </table>
   );
 }
@@ -87,10 +92,10 @@ function Tests({ map, layer, words, passes, top, genes }: Props & { top: TopGene
   ];
   return (
     <>
-      <div class="apart" data-testid="apart">
-        <MarkTable title="Genes" what="top gene" marks={found.genes} name={({ key }) => <a class="gene" href={`#${paths.genes(id, genes.symbol[key])}`}>{genes.symbol[key]}</a>} />
-        <MarkTable title="Labels" what="label" marks={found.labels} name={({ key }) => <span title={terms.source[key]}>{shortTerm(terms.term[key] ?? "")}</span>} />
-        {groups.value.length > 0 && <MarkTable title="Cell groups" what="group" marks={found.groups} name={({ key }) => groups.value[key]} />}
+      <div class="apart" data-testid="apart" data-layer={layer}>
+        <MarkTable title="Genes" of="top_genes.gene" what="top gene" marks={found.genes} name={({ key }) => <a class="gene" href={`#${paths.genes(id, genes.symbol[key])}`}>{genes.symbol[key]}</a>} />
+        <MarkTable title="Labels" of="labels.term" what="label" marks={found.labels} name={({ key }) => <span title={terms.source[key]}>{shortTerm(terms.term[key] ?? "")}</span>} />
+        {groups.value.length > 0 && <MarkTable title="Cell groups" of="celltypes.auroc" what="group" marks={found.groups} name={({ key }) => groups.value[key]} />}
         <div><h3>In numbers</h3><p class="small muted">against the other live features of the layer</p><Beside map={map} passes={passes} /></div>
       </div>
       <p class="chips">

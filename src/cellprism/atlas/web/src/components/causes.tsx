@@ -31,9 +31,9 @@ export function Causes({ layer, feature, words }: { layer: number; feature: numb
           return (
             <div class="halves">
               {sources
-                ? <FewEdges title="It changes" edges={out} words={words} />
+                ? <FewEdges title="It changes" edges={out} way="out" layer={layer} traces={graph.traces} words={words} />
                 : <div><h3>It changes</h3><p class="empty">The features of layer {layer} were not edited in any trace of this run.</p></div>}
-              <FewEdges title="Changed by" edges={into} words={words} />
+              <FewEdges title="Changed by" edges={into} way="in" layer={layer} traces={graph.traces} words={words} />
             </div>
           );
         }}

@@ -1,10 +1,11 @@
 // Features that last over several layers: how many, and which.
-import { useState } from "preact/hooks";
 import { count, fixed, percent, plural, shortTerm } from "../lib/format";
 import { loadChains, type Chain, type Flow } from "../lib/flow";
 import { Load, useLoad } from "../lib/load";
-import { paths } from "../lib/route";
+import { paths, useWhole } from "../lib/route";
 import { absence, useRun, type Words } from "../lib/run";
+import { from } from "../lib/source";
+import { From } from "./source";
 import { CsvButton } from "./take";
 
 const FEW = 8;
@@ -31,10 +32,10 @@ export function Lasting({ flow }: { flow: Flow }) {
             {layers.slice(0, -1).map((layer, i) => (
               <tr>
                 <th scope="row">{layer}</th>
-                <td class="num">{count(lasting.born[i])}<span class="muted"> of {count(lasting.reach[i]![i])}</span></td>
+                <td class="num" {...from("chains.first_layer")}>{count(lasting.born[i])}<span class="muted"> of {count(lasting.reach[i]![i])}</span></td>
                 {layers.slice(1).map((_, j) => {
                   const n = lasting.reach[i]![j + 1]!;
-                  return j < i ? <td /> : <td class="num" style={{ background: shade(n) }}>{count(n)}</td>;
+                  return j < i ? <td /> : <td class="num" {...from("chain_members.")} style={{ background: shade(n) }}>{count(n)}</td>;
                 })}
               </tr>
             ))}
@@ -61,7 +62,7 @@ function Links({ chain, words, layer: own }: ChainProps & { layer?: number }) {
     <p class="chain">
       {features.map((feature, i) => (
         <>
-          {i > 0 && <span class="link small num" title="absolute cosine of the atoms">{fixed(cosines[i - 1])}</span>}
+          {i > 0 && <span class="link small num" title="absolute cosine of the atoms" {...from("chain_members.cosine")}>{fixed(cosines[i - 1])}</span>}
           <a class="chip num" aria-current={layers[i] === own ? "true" : undefined} href={`#${paths.feature(id, layers[i]!, feature)}`} title={nameOf(words)(terms[i])}>{layers[i]}·{feature}</a>
         </>
       ))}
@@ -95,7 +96,7 @@ export function GoesOn({ chain, words, layer }: ChainProps & { layer: number }) 
 
 export function Chains({ flow, words }: { flow: Flow; words: Words }) {
   const { id, summary } = useRun();
-  const [all, setAll] = useState(false);
+  const [all, showAll] = useWhole("chains");
   const chains = useLoad(`chains ${id}`, () => (flow.n_files ? loadChains(id, 0) : Promise.resolve([])));
   const layers = summary.layers.map(({ layer }) => layer);
   const head = (
@@ -114,14 +115,14 @@ export function Chains({ flow, words }: { flow: Flow; words: Words }) {
         {(rows) => (
           <div class="panel">
             <p class="table-title">
-              <span><b class="num">{plural(flow.n_chains, "chain")}</b> over two layers or more<span class="muted">, {percent(flow.n_chains / Math.max(1, (flow.lasting?.born ?? []).reduce((a, b) => a + b, 0)))} of all features as they first appear</span></span>
+              <span><From of="chains.n_layers">{plural(flow.n_chains, "chain")}</From> over two layers or more<span class="muted">, {percent(flow.n_chains / Math.max(1, (flow.lasting?.born ?? []).reduce((a, b) => a + b, 0)))} of all features as they first appear</span></span>
               <span class="push"><CsvButton
-                name={["chains"]} what="the chains" header={["chain", "layer", "feature", "cosine_with_previous", "label_source", "label"]}
+                name={["chains"]} what="the chains" of={{ table: "chain_members" }} header={["chain", "layer", "feature", "cosine_with_previous", "label_source", "label"]}
                 rows={() => rows.flatMap(([first, features, cosines, terms], chain) => features.map((feature, i) => [chain, layers[layers.indexOf(first) + i], feature, cosines[i - 1], words.terms.source[terms[i] ?? -1], words.terms.term[terms[i] ?? -1]]))}
               /></span>
             </p>
             <ol class="chains">{rows.slice(0, all ? MOST : FEW).map((chain) => <Row chain={chain} words={words} />)}</ol>
-            {!all && rows.length > FEW && <button type="button" class="button more" onClick={() => setAll(true)}>Show {count(Math.min(MOST, rows.length))}</button>}
+            {!all && rows.length > FEW && <button type="button" class="button more" onClick={showAll}>Show {count(Math.min(MOST, rows.length))}</button>}
           </div>
         )}
       </Load>

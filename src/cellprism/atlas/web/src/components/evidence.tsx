@@ -1,23 +1,22 @@
 // The tests behind a feature's name: gene sets and cell groups.
-import { useState } from "preact/hooks";
-import type { AnnotationRow, GeneNames, GroupRow, Groups, Terms } from "../data/types";
-import { auroc, count, fixed, number, probability, shortTerm } from "../lib/format";
-import { paths } from "../lib/route";
+import type { AnnotationRow, GeneNames, GroupRow, Groups, OddsRow, Terms } from "../data/types";
+import { auroc, count, fixed, number, probability, shortTerm, title } from "../lib/format";
+import { paths, useWhole } from "../lib/route";
 import { useRun } from "../lib/run";
 import { from } from "../lib/source";
 
-/** The first rows and a button for the rest. */
-function useFew<T>(rows: T[], few: number): [T[], preact.JSX.Element | null] {
-  const [all, setAll] = useState(false);
+/** The first rows and a button for the rest; `name` stands in the address for the table that is shown whole. */
+function useFew<T>(rows: T[], few: number, name: string): [T[], preact.JSX.Element | null] {
+  const [all, showAll] = useWhole(name);
   const more = !all && rows.length > few
-    ? <button type="button" class="button more" onClick={() => setAll(true)}>Show all {count(rows.length)}</button>
+    ? <button type="button" class="button more" onClick={showAll}>Show all {count(rows.length)}</button>
     : null;
   return [all ? rows.slice(0, 80) : rows.slice(0, few), more];
 }
 
 export function AnnotationTable({ rows, genes, terms }: { rows: AnnotationRow[]; genes: GeneNames; terms: Terms }) {
   const { id } = useRun();
-  const [shown, more] = useFew(rows, 10);
+  const [shown, more] = useFew(rows, 10, "sets");
   const sized = rows.some((row) => row[3] !== null);
   const tested = rows.some((row) => row[6] !== null);
   return (
@@ -58,7 +57,7 @@ export function AnnotationTable({ rows, genes, terms }: { rows: AnnotationRow[];
 }
 
 export function GroupTable({ rows, groups }: { rows: GroupRow[]; groups: Groups }) {
-  const [shown, more] = useFew(rows, 8);
+  const [shown, more] = useFew(rows, 8, "groups");
   const keys = new Set(rows.map((row) => groups.key[row[0]]));
   const unit = rows[0]?.[2] ?? "cell";
   return (
@@ -83,6 +82,37 @@ export function GroupTable({ rows, groups }: { rows: GroupRow[]; groups: Groups 
               <td class="num narrow-hide" {...from("celltypes.log_ratio")}>{fixed(ratio)}</td>
               <td class="num narrow-hide" {...from("celltypes.n_units")}>{count(n)}</td>
               <td class="num" {...from("celltypes.q")}>{probability(q)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {more}
+    </>
+  );
+}
+
+/** Groups of cells as an imported atlas tests them. */
+export function OddsTable({ rows }: { rows: OddsRow[] }) {
+  const [shown, more] = useFew(rows, 8, "odds");
+  return (
+    <>
+      <p class="small muted">As published: groups that the strongest tenth of the cells has more of than the rest. Cells as units, one-sided Fisher test, corrected within the feature; no null was published.</p>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Group</th>
+            <th scope="col" class="num" title="cells of the group among the strongest">Cells</th>
+            <th scope="col" class="num" title="log2 of the odds ratio; 0 is chance">log₂ odds</th>
+            <th scope="col" class="num">q</th>
+          </tr>
+        </thead>
+        <tbody>
+          {shown.map(([key, value, n, odds, q]) => (
+            <tr key={`${key} ${value}`}>
+              <th scope="row">{value} <span class="small muted">{title(key.replace("_", " "))}</span></th>
+              <td class="num" {...from("published_groups.n_cells")}>{count(n)}</td>
+              <td class="num" {...from("published_groups.log_odds")}>{fixed(odds)}</td>
+              <td class="num" {...from("published_groups.q")}>{probability(q)}</td>
             </tr>
           ))}
         </tbody>

@@ -13,7 +13,7 @@ import { mapBackground, useTheme } from "../lib/theme";
 import { colouring, colouringBy, isDead, isKind, isRare, kinds, type Kind, type Legend } from "../map/colouring";
 import { decodeOutline, decodeRanges, encodeOutline, encodeRanges, failures, inside, rangeFilters } from "../map/filter";
 import { columnsOf, valuesOf, type NumberColumn, type Values } from "../map/numbers";
-import { matches, naming, sorted, type SortKey } from "../map/select";
+import { labelled, matches, naming, sorted, type SortKey } from "../map/select";
 import { decodeView, encodeView } from "../map/view";
 import { Apart } from "./apart";
 import { Crossfilter, FIRST } from "./crossfilter";
@@ -21,6 +21,7 @@ import { FeatureTable } from "./feature-table";
 import { Icon } from "./icon";
 import { LegendView } from "./legend";
 import { MapCanvas } from "./map-canvas";
+import { From } from "./source";
 import { CsvButton, PythonCell } from "./take";
 
 export interface LayerData {
@@ -96,10 +97,16 @@ export function Explorer({ about, data, words }: Props) {
     if (outline) tests.push(["around", inside(map, outline)]);
     return { names: tests.map(([name]) => name), failed: failures(map.n, tests.map(([, test]) => test)) };
   }, [map, words, ranges, values, text, pick, colours.keys, outline]);
-  const passes = useMemo(() => Uint8Array.from(failed, (f) => (f === 0 ? 1 : 0)), [failed]);
+  const passes = useMemo(() => {
+    const found = new Uint8Array(failed.length);
+    for (let row = 0; row < found.length; row++) if (failed[row] === 0) found[row] = 1;
+    return found;
+  }, [failed]);
   const passing = (row: number) => passes[row] === 1;
-  const rows = useMemo(() => sorted(map, words, passing, sort, down), [map, words, passes, sort, down]);
-  const names = useMemo(() => naming(map, words, modules, mode, passing), [data, words, mode, passes]);
+  const order = useMemo(() => sorted(map, words, sort, down), [map, words, sort, down]);
+  const byQ = useMemo(() => labelled(map, sort === "q" && !down ? order : sorted(map, words, "q", false)), [map, words, sort === "q" && !down]);
+  const rows = useMemo(() => order.filter(passing), [order, passes]);
+  const names = useMemo(() => naming(map, words, modules, mode, byQ, passing), [data, words, mode, byQ, passes]);
   const alive = useMemo(() => (row: number) => !isDead(map, row), [map]);
   const select = (row: number) => change({ feature: String(map.feature[row]) });
   const filtered = filters.length > 0;
@@ -150,7 +157,7 @@ export function Explorer({ about, data, words }: Props) {
             onRange={(key, range) => change({ only: encodeRanges({ ...decodeRanges(new URLSearchParams(location.hash.split("?")[1]).get("only") ?? ""), [key]: range }) })}
           />
           <p class="table-title">
-            <span><b class="num">{count(rows.length)}</b> of {count(map.n)} features</span>
+            <span><From of="features." layer={layer}>{count(rows.length)}</From> of {count(map.n)} features</span>
             {filtered && <button type="button" class="plain" onClick={() => change({ filter: "", pick: "", only: "", around: "" })}><Icon name="close" /> Clear the filter</button>}
             <span class="push chips">
               {filtered && rows.length > 0 && <button type="button" class="take" aria-expanded={apart} onClick={() => change({ apart: apart ? "" : "1" })}>What sets them apart</button>}

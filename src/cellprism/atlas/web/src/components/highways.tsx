@@ -7,12 +7,14 @@ import { loadHighways, loadPair, NOWHERE, OTHERS, type Flow, type FlowPair, type
 import { Load, useLoad } from "../lib/load";
 import { nullPhrase } from "../lib/names";
 import { categories, noneColour, otherColour } from "../lib/palette";
-import { highwayCode } from "../lib/python";
+import { flowCode, highwayCode } from "../lib/python";
 import { paths, useQuery } from "../lib/route";
 import { absence, useRun, type Words } from "../lib/run";
+import { from as source } from "../lib/source";
 import { useTheme, type Theme } from "../lib/theme";
 import { moduleName } from "../map/colouring";
 import { Sankey, type Block } from "./sankey";
+import { From } from "./source";
 import { CsvButton, PythonCell, SvgButton } from "./take";
 import { VirtualTable, type Column } from "./virtual-table";
 
@@ -27,7 +29,7 @@ const blockName = (key: number, modules: Module[], words: Words) =>
 
 function blocks(keys: number[], modules: Module[], words: Words, theme: Theme): Block[] {
   const hues = categories(theme);
-  const largest = [...modules].sort((a, b) => b.features.length - a.features.length).map(({ module }) => module);
+  const largest = [...modules].sort((a, b) => b.n_features - a.n_features).map(({ module }) => module);
   return [...new Set(keys)].map((key) => ({
     key, name: blockName(key, modules, words),
     colour: key === NOWHERE ? noneColour(theme) : hues[largest.indexOf(key)] ?? otherColour(theme),
@@ -46,16 +48,16 @@ function Rows({ pair, rows, words, title }: { pair: FlowPair; rows: Highway[]; w
     { key: "label", title: "Label", width: "minmax(6rem, 1fr)", cell: (i) => cell(from, at(i)[0], at(i)[5]) },
     { key: "partner", title: "Partner", width: "4.25rem", phone: "4.25rem", cell: (i) => link(to, at(i)[1]) },
     { key: "plabel", title: "Its label", width: "minmax(6rem, 1fr)", phone: "minmax(0, 1fr)", cell: (i) => cell(to, at(i)[1], at(i)[6]) },
-    { key: "count", title: "Positions", width: "5rem", numeric: true, extra: true, help: "positions at which both fire", cell: (i) => count(at(i)[2]) },
-    { key: "pmi", title: "PMI", width: "3.5rem", phone: "3rem", numeric: true, help: "pointwise mutual information: log2 of observed over expected positions", cell: (i) => number(at(i)[3]) },
-    { key: "q", title: "q", width: "5.5rem", numeric: true, extra: true, help: "false discovery rate over all pairs of live features of the two layers", cell: (i) => probability(at(i)[4]) },
+    { key: "count", title: "Positions", width: "5rem", numeric: true, extra: true, help: "positions at which both fire", cell: (i) => <span {...source("highways.count", { layer: from })}>{count(at(i)[2])}</span> },
+    { key: "pmi", title: "PMI", width: "3.5rem", phone: "3rem", numeric: true, help: "pointwise mutual information: log2 of observed over expected positions", cell: (i) => <span {...source("highways.pmi", { layer: from })}>{number(at(i)[3])}</span> },
+    { key: "q", title: "q", width: "5.5rem", numeric: true, extra: true, help: "false discovery rate over all pairs of live features of the two layers", cell: (i) => <span {...source("highways.q", { layer: from, null: "firing independently at each position" })}>{probability(at(i)[4])}</span> },
   ];
   return (
     <div class="panel table-panel flow-rows" data-testid="highways">
       <p class="table-title">
         <span>{title}</span>
         <span class="push"><CsvButton
-          name={["highways", from, to]} what="these pairs" header={["layer", "feature", "label", "partner_layer", "partner", "partner_label", "n_positions", "pmi", "q"]}
+          name={["highways", from, to]} what="these pairs" of={{ table: "highways", layer: from }} header={["layer", "feature", "label", "partner_layer", "partner", "partner_label", "n_positions", "pmi", "q"]}
           rows={() => rows.map(([feature, partner, n, pmi, q, term, other]) => [from, feature, name(term), to, partner, name(other), n, pmi, q])}
         /></span>
       </p>
@@ -74,8 +76,8 @@ function Chosen({ pair, data, words, chosen }: { pair: FlowPair; data: Data; wor
   const start = links.slice(0, Math.max(0, i)).reduce((sum, [, , n]) => sum + n, 0);
   const rows = useLoad(`highways ${id} ${pair.from} ${pair.to} ${link ? chosen : ""}`, () => (link ? loadHighways(id, pair, start, link[2]) : Promise.resolve(strongest)));
   const title = link
-    ? <><b class="num">{plural(link[2], "pair")}</b> from {blockName(link[0], data.before, words)} to {blockName(link[1], data.after, words)} <button type="button" class="plain" onClick={() => change({ link: "" })}>Show the strongest of all</button></>
-    : <>The <b class="num">{count(strongest.length)}</b> strongest of {plural(pair.n, "pair")} <span class="muted">by PMI; a ribbon shows its own</span></>;
+    ? <><From of="highways." layer={pair.from}>{plural(link[2], "pair")}</From> from {blockName(link[0], data.before, words)} to {blockName(link[1], data.after, words)} <button type="button" class="plain" onClick={() => change({ link: "" })}>Show the strongest of all</button></>
+    : <>The {count(strongest.length)} strongest of <From of="highways." layer={pair.from}>{plural(pair.n, "pair")}</From> <span class="muted">by PMI; a ribbon shows its own</span></>;
   return <Load of={rows}>{(rows) => <Rows pair={pair} rows={rows} words={words} title={title} />}</Load>;
 }
 
@@ -104,7 +106,7 @@ function Pair({ pair, words }: { pair: FlowPair; words: Words }) {
         <div class="explorer flow-pair">
           <figure class="panel">
             <figcaption class="with-take">
-              <p><b class="num">{count(pair.n)}</b> stored pairs: {plural(pair.n_features, "feature")} of layer {from} with {plural(pair.n_partners, "partner")} in layer {to}</p>
+              <p><From of="highways." layer={from}>{count(pair.n)}</From> stored pairs: {plural(pair.n_features, "feature")} of layer {from} with {plural(pair.n_partners, "partner")} in layer {to}</p>
               <SvgButton name={["flow", from, to]} what="the flow" caption={caption} />
             </figcaption>
             {picture && <Sankey {...picture} titles={[`layer ${from}`, `layer ${to}`]} label={caption} />}
@@ -145,8 +147,8 @@ export function Highways({ flow, words }: { flow: Flow; words: Words }) {
       </div>
       <div class="toolbar">{select("from", from, layers.slice(0, -1))}{select("to", to, layers.filter((layer) => layer > from))}</div>
       <p class="facts">
-        {rate && <span><b class="num">{percent(rate.value)}</b> of {plural(rate.n ?? 0, "feature")} of layer {from} have a highway to layer {to} <span class="muted">({nullPhrase(rate)})</span></span>}
-        {reach !== undefined && <span><b class="num">{count(reach)}</b> of layer {from} are matched step by step as far as layer {to} <span class="muted">({share(reach / Math.max(1, flow.lasting!.reach[layers.indexOf(from)]![layers.indexOf(from)]!))})</span></span>}
+        {rate && <span><From of="rates.value" layer={from} name={rate.rate} n={plural(rate.n ?? 0, "feature")} null={rate.null}>{percent(rate.value)}</From> of {plural(rate.n ?? 0, "feature")} of layer {from} have a highway to layer {to} <span class="muted">({nullPhrase(rate)})</span></span>}
+        {reach !== undefined && <span><From of="chain_members.">{count(reach)}</From> of layer {from} are matched step by step as far as layer {to} <span class="muted">({share(reach / Math.max(1, flow.lasting!.reach[layers.indexOf(from)]![layers.indexOf(from)]!))})</span></span>}
       </p>
       {rate && rate.null_mean !== null && rate.value !== null && rate.value - rate.null_mean < 0.05 && (
         <p class="flag flow-flag">Nearly as many have one by chance: {rate.null}.</p>
@@ -159,7 +161,7 @@ export function Highways({ flow, words }: { flow: Flow; words: Words }) {
             {flow.pairs.length > 0 && <> This run has them from {flow.pairs.slice(0, 24).map(({ from: a, to: b }, i) => <>{i > 0 && ", "}<a href={`#${paths.flow(id, { from: String(a), to: String(b) })}`}>{a} to {b}</a></>)}.</>}
           </p>
         )}
-      {pair && <PythonCell code={highwayCode(summary, from, to)} />}
+      <PythonCell code={pair ? highwayCode(summary, from, to) : flowCode(summary)} />
     </section>
   );
 }

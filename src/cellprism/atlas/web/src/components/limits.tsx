@@ -2,6 +2,7 @@
 import { AGREEMENT, falseShare, G, Q, type Limits, type TraceEntry } from "../lib/circuits";
 import { count, number, percent, probability, share } from "../lib/format";
 import type { Query } from "../lib/route";
+import { From } from "./source";
 
 interface Props {
   limits: Limits;
@@ -37,11 +38,11 @@ export function LimitControls({ limits, traces, shown, all, change }: Props) {
       </label>
       <label class="inline"><input type="checkbox" checked={limits.replicated} onChange={(event) => change({ replicated: event.currentTarget.checked ? "1" : "" })} /> in both halves of the cells</label>
       <p class="limits-note">
-        <b class="num">{count(shown)}</b> of {count(all)} edges of this feature.
+        <From of="edges.">{count(shown)}</From> of {count(all)} edges of this feature.
         {chance && (
           <span class="muted">
             {" "}In these traces {count(chance.edges)} effects reach |g| &gt; {chance.g} and agreement {chance.agreement < 1 ? `> ${chance.agreement}` : "of 1"}{chance.rule === "calibrated" ? " at q < 0.05" : ", whatever their q"};
-            flipping the signs of cells gives {number(chance.null_mean)} on average: {chance.fdr === null ? "—" : share(chance.fdr)} of them would be chance.
+            flipping the signs of cells gives <From of="fdr.null_mean">{number(chance.null_mean)}</From> on average: <From of="fdr.fdr">{chance.fdr === null ? "—" : share(chance.fdr)}</From> of them would be chance.
           </span>
         )}
       </p>

@@ -12,13 +12,17 @@ import { useGestures } from "../map/pointer";
 import { Painter } from "../map/painter";
 import type { Scene, Shot } from "../map/scene";
 import type { Picture } from "../map/splat";
-import { extentOf, home, place, scaleOf, zoomAt, type Placed, type Size, type View } from "../map/view";
+import { extentOf, home, place, scaleOf, spotOf, zoomAt, type Placed, type Size, type Spot, type View } from "../map/view";
 import { HoverCard, labelOf } from "./hover-card";
 import { Icon } from "./icon";
 import { SvgButton } from "./take";
 
 const MARGIN = 36;
 const CORNERS = 60;
+/** Rows among which a dot is looked for that tests can point at. */
+const SAMPLED = 5000;
+/** Milliseconds without a new picture after which the map is at rest. */
+const SETTLED = 80;
 
 interface Props {
   map: FeatureMap;
@@ -29,7 +33,7 @@ interface Props {
   background: string;
   /** 1 where a row passes the filter */
   passes: Uint8Array;
-  names: (at: Placed) => Name[];
+  names: (at: Placed, spot: Spot) => Name[];
   selected: number | null;
   /** what the map shows, for its picture */
   caption: string;
@@ -45,7 +49,7 @@ interface Props {
 /** A dot of which every pixel in sight is its own, for tests that point at it. */
 function sample(map: FeatureMap, at: Placed, passes: Uint8Array, size: Size, ratio: number, picture: Picture): string {
   const near = [0, -2, 2].map((d) => Math.round(d * ratio));
-  for (let row = 0; row < map.n; row++) {
+  for (let row = 0; row < Math.min(map.n, SAMPLED); row++) {
     const [x, y] = [at.x[row]!, at.y[row]!];
     if (!passes[row] || x < 60 || y < 60 || x > size.width - 60 || y > size.height - 60) continue;
     const own = near.every((dx) => near.every((dy) =>
@@ -83,27 +87,37 @@ export function MapCanvas(props: Props) {
 
   const ratio = Math.min(2, window.devicePixelRatio || 1);
   const scale = scaleOf(extent, size, view, MARGIN);
-  const at = useMemo(() => {
+  const [at, spot] = useMemo((): [Placed, Spot] => {
     const there = seen ? { width: seen.width / ratio, height: seen.height / ratio } : size;
-    return place(map, seen ?? view, seen ? seen.scale / ratio : scale, there);
+    const where = [seen ?? view, seen ? seen.scale / ratio : scale, there] as const;
+    return [place(map, ...where), spotOf(...where)];
   }, [map, seen, ratio]);
   const grey = pixel(muted);
   const scene = useMemo((): Scene => {
-    const shades = colour.map((value, i) => (passes[i] ? value : grey));
+    const shades = new Uint32Array(map.n);
+    const under = new Uint32Array(map.n);
+    const over: number[] = [];
+    let n = 0;
     // Grey dots go under the others.
-    const rows = Array.from({ length: map.n }, (_, i) => i).filter((i) => onMap(map, i) && !isDead(map, i));
-    const order = Uint32Array.from([...rows.filter((i) => shades[i] === grey), ...rows.filter((i) => shades[i] !== grey)]);
-    return { x: map.x, y: map.y, colour: shades, order, background: pixel(background) };
+    for (let i = 0; i < map.n; i++) {
+      shades[i] = passes[i] ? colour[i]! : grey;
+      if (!onMap(map, i) || isDead(map, i)) continue;
+      if (shades[i] === grey) under[n++] = i;
+      else over.push(i);
+    }
+    under.set(over, n);
+    return { x: map.x, y: map.y, colour: shades, order: under.subarray(0, n + over.length), background: pixel(background) };
   }, [map, colour, passes, grey, background]);
   const { order } = scene;
   const bright = useMemo(() => order.filter((i) => passes[i]), [order, passes]);
   const written = useMemo(
-    () => (seen ? arrange(props.names(at), size.width, size.height, size.width < 520 ? 7 : 16) : []),
+    () => (seen ? arrange(props.names(at, spot), size.width, size.height, size.width < 520 ? 7 : 16) : []),
     [props.names, at, size],
   );
   const radius = Math.min(9, Math.max(1.6, 90 / Math.sqrt(map.n)) * view.zoom ** 0.35) * (size.width < 520 ? 0.8 : 1);
 
   const painter = useRef<Painter | null>(null);
+  const settled = useRef<ReturnType<typeof setTimeout>>();
   const drawn = useRef<(picture: Picture, shot: Shot) => void>(() => undefined);
   drawn.current = (done, shot) => {
     const target = canvas.current!;
@@ -112,13 +126,19 @@ export function MapCanvas(props: Props) {
     target.getContext("2d")!.putImageData(done.image, 0, 0);
     picture.current = done;
     setSeen(shot);
-    const there = { width: shot.width / ratio, height: shot.height / ratio };
     target.dataset["points"] = String(order.length);
-    target.dataset["sample"] = sample(map, place(map, shot, shot.scale / ratio, there), passes, there, ratio, done);
+    clearTimeout(settled.current);
+    settled.current = setTimeout(() => {
+      const there = { width: shot.width / ratio, height: shot.height / ratio };
+      target.dataset["sample"] = sample(map, place(map, shot, shot.scale / ratio, there), passes, there, ratio, done);
+    }, SETTLED);
   };
   useEffect(() => {
     painter.current = new Painter((done, shot) => drawn.current(done, shot));
-    return () => painter.current?.close();
+    return () => {
+      clearTimeout(settled.current);
+      painter.current?.close();
+    };
   }, []);
   useEffect(() => {
     if (!size.width || !size.height) return;

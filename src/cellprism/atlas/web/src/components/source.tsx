@@ -1,20 +1,16 @@
 // The card that says where a number comes from, and the buttons that ask for it.
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { loadTables } from "../data/store";
-import type { Stage, TableFile, Tables } from "../data/types";
+import { loadSummary, loadTables } from "../data/store";
+import type { Summary, TableFile, Tables } from "../data/types";
 import { count, duration } from "../lib/format";
 import { Load, useLoad } from "../lib/load";
 import { useRun } from "../lib/run";
-import { from, originOf, type Origin } from "../lib/source";
+import { from, originOf, type About, type Origin } from "../lib/source";
 import { Icon } from "./icon";
 
-interface FromProps {
+interface FromProps extends About {
   of: string;
-  layer?: number;
-  name?: string;
-  n?: string;
-  null?: string;
   children: ComponentChildren;
 }
 
@@ -26,10 +22,11 @@ export function SourceButton({ table, layer, name, what }: { table: string; laye
   return <button type="button" class="take" aria-label={`Source of ${what}`} {...from(`${table}.`, { layer, name })}><Icon name="source" /> Source</button>;
 }
 
-function fileOf(tables: Tables, { table, layer, name }: Origin): TableFile | undefined {
+function fileOf(tables: Tables, { table, layer, name, within }: Origin): TableFile | undefined {
   const all = tables.files.filter((file) => file.table === table);
   const here = all.filter((file) => layer !== null && file.file.startsWith(`layers/${String(layer).padStart(2, "0")}/`));
-  const own = here.length ? here : all;
+  const there = within ? all.filter(({ file }) => file.startsWith(within)) : [];
+  const own = there.length ? there : here.length ? here : all;
   return own.find((file) => name && file.names?.includes(name)) ?? own[0];
 }
 
@@ -38,25 +35,27 @@ function Notes({ notes }: { notes: Record<string, unknown> }) {
   return <>{shown.map(([key, value]) => <div key={key}><dt>{key.replaceAll("_", " ")}</dt><dd>{String(value)}</dd></div>)}</>;
 }
 
-function Facts({ origin, tables, stages }: { origin: Origin; tables: Tables; stages: Stage[] }) {
-  const { id, summary } = useRun();
+function Facts({ origin, tables, summary }: { origin: Origin; tables: Tables; summary: Summary }) {
+  const { id, provenance: { stages, environment } } = summary;
   const file = fileOf(tables, origin);
   const columns = tables.tables[origin.table]?.columns ?? [];
   const column = columns.find(([name]) => name === origin.column);
   const stage = stages.find((other) => other.name === file?.stage);
+  const command = file?.command ?? tables.command;
   if (!file) return <p>The table {origin.table} is not part of this atlas.</p>;
   return (
     <>
       <p>{column ? <><code>{column[0]}</code>: {column[2]}.</> : <>Every number of the table <code>{origin.table}</code>.</>}</p>
+      {origin.how && <p>Computed in this page from it: {origin.how}.</p>}
       <dl class="source-facts">
         {origin.n && <div><dt>n</dt><dd>{origin.n}</dd></div>}
         {origin.null && <div><dt>null</dt><dd>{origin.null.replace(/^null:? /, "")}</dd></div>}
         <div><dt>table</dt><dd><a href={`download/${id}/${file.file}`} download>{file.file}</a>{file.rows !== undefined && `, ${count(file.rows)} rows`}</dd></div>
         <div><dt>SHA-256</dt><dd><code class="hash">{file.sha256}</code></dd></div>
         {file.stage && <div><dt>stage</dt><dd>{file.stage}{stage && `, ${stage.started.slice(0, 10)}, ${duration(stage.seconds)}`}</dd></div>}
-        <div><dt>command</dt><dd><code>{tables.command}</code>{tables.command.endsWith("run.yaml") && <> with <a href={`download/${id}/run.yaml`} download>run.yaml</a></>}</dd></div>
-        <div><dt>seed</dt><dd>{tables.seed}</dd></div>
-        <div><dt>by</dt><dd>cellprism {String(summary.provenance.environment["cellprism"] ?? "")}</dd></div>
+        <div><dt>command</dt><dd><code>{command}</code>{command.endsWith("run.yaml") && <> with <a href={`download/${id}/run.yaml`} download>run.yaml</a></>}</dd></div>
+        <div><dt>seed</dt><dd>{file.seed ?? tables.seed}</dd></div>
+        <div><dt>by</dt><dd>cellprism {String(environment["cellprism"] ?? "")}</dd></div>
         {file.notes && <Notes notes={file.notes} />}
       </dl>
       {!column && <dl class="source-columns">{columns.map(([name, type, meaning]) => <div key={name}><dt><code>{name}</code> <span class="muted">{type}</span></dt><dd>{meaning}</dd></div>)}</dl>}
@@ -75,10 +74,11 @@ function placed({ left, bottom, top }: DOMRect, height: number): { left: number;
 }
 
 function Card({ origin, onClose }: { origin: Origin; onClose: () => void }) {
-  const { id, summary } = useRun();
+  const { id } = useRun();
+  const run = origin.run || id;
   const card = useRef<HTMLDivElement>(null);
   const [place, setPlace] = useState({ left: EDGE, top: EDGE });
-  const tables = useLoad(`tables ${id}`, () => loadTables(id));
+  const about = useLoad(`source ${run}`, () => Promise.all([loadTables(run), loadSummary(run)]));
   useEffect(() => {
     const element = card.current!;
     const before = document.activeElement as HTMLElement | null;
@@ -100,7 +100,7 @@ function Card({ origin, onClose }: { origin: Origin; onClose: () => void }) {
   return (
     <div class="source-card" role="dialog" aria-label="Where this number comes from" tabIndex={-1} ref={card} style={{ left: `${place.left}px`, top: `${place.top}px` }} data-testid="source">
       <div class="panel-head"><h2>Where this comes from</h2><button type="button" class="round" aria-label="Close" onClick={onClose}><Icon name="close" /></button></div>
-      <Load of={tables}>{(tables) => <Facts origin={origin} tables={tables} stages={summary.provenance.stages} />}</Load>
+      <Load of={about}>{([tables, summary]) => <Facts {...{ origin, tables, summary }} />}</Load>
     </div>
   );
 }
@@ -123,5 +123,5 @@ export function Sources({ children }: { children: ComponentChildren }) {
       removeEventListener("hashchange", leave);
     };
   }, []);
-  return <>{children}{origin && <Card key={`${origin.table}.${origin.column} ${origin.layer} ${origin.name}`} origin={origin} onClose={() => setOrigin(null)} />}</>;
+  return <>{children}{origin && <Card key={Object.values(origin).slice(0, -1).join(" ")} origin={origin} onClose={() => setOrigin(null)} />}</>;
 }

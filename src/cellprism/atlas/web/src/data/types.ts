@@ -83,7 +83,7 @@ export interface Summary {
   /** names of the genes of findings and stories */
   genes: NamedGenes;
   /** files over which the records of genes and of terms are spread */
-  files: { gene: number; term: number };
+  files: { gene: number; term: number; name?: number };
   provenance: { environment: Record<string, unknown>; config: unknown; stages: Stage[] };
 }
 
@@ -155,6 +155,7 @@ export interface Feature {
   axis?: [axis: Maybe, cosine: Maybe];
   string?: [nInNetwork: Maybe, edges: Maybe, expected: Maybe, effect: Maybe, p: Maybe, q: Maybe];
   nearest?: [feature: Maybe, cosine: Maybe, reliability: Maybe];
+  odds?: OddsRow[];
   remarks?: [label: string | null, note: string | null, author: string | null, written: string | null][];
 }
 
@@ -187,6 +188,9 @@ export interface TableFile {
   bytes: number;
   sha256: string;
   stage?: string | null;
+  /** where another command than the run's has written it */
+  command?: string;
+  seed?: number;
   notes?: Record<string, unknown>;
 }
 
@@ -210,8 +214,13 @@ export interface Story {
 
 export type GeneHit = [layer: number, feature: number, rank: number, lower: Maybe, fired: Maybe, seen: Maybe, term: Maybe];
 
+/** A group of cells as an imported atlas tests it. */
+export type OddsRow = [key: string, value: string, n_cells: number | null, log_odds: number | null, q: number | null];
+
 export interface Module {
   module: number;
+  n_features: number;
+  /** the first of them */
   features: number[];
   n_edges: number | null;
   stability: number | null;

@@ -1,6 +1,7 @@
 // A pasted gene list: which genes it names, and which features have more of them among their top genes than chance.
 import type { TopGenes } from "../data/columns";
 import type { Genes } from "../data/types";
+import { withoutVersion } from "./gene-search";
 import { logFactorials, upperTails } from "./hypergeometric";
 
 /** The names in a text, whatever separates them, each once. */
@@ -15,6 +16,8 @@ export function namesIn(text: string): string[] {
 export interface Matched {
   /** genes of the list within the background */
   genes: number[];
+  /** names that are another name of a gene of the run, and its symbol */
+  read: [name: string, symbol: string][];
   /** names of genes that were seen too seldom to be in the background */
   seldom: string[];
   unknown: string[];
@@ -22,18 +25,20 @@ export interface Matched {
   background: number;
 }
 
-/** Look names up by symbol or identifier in any case; a symbol of several genes means the first. */
-export function matchGenes(names: string[], genes: Genes, minSeen: number | null): Matched {
+/** Look names up by symbol or identifier in any case, then among `others`; a symbol of several genes means the first. */
+export function matchGenes(names: string[], genes: Genes, minSeen: number | null, others: Map<string, number>): Matched {
   const known = new Map<string, number>();
   for (const column of [genes.id, genes.symbol]) {
     column.forEach((name, gene) => known.has(name.toUpperCase()) || known.set(name.toUpperCase(), gene));
   }
   const enough = (gene: number) => minSeen === null || (genes.n_seen[gene] ?? 0) >= minSeen;
   const found = new Set<number>();
-  const matched: Matched = { genes: [], seldom: [], unknown: [], background: genes.n_seen.filter((_, gene) => enough(gene)).length };
+  const matched: Matched = { genes: [], read: [], seldom: [], unknown: [], background: genes.n_seen.filter((_, gene) => enough(gene)).length };
   for (const name of names) {
     const upper = name.toUpperCase();
-    const gene = known.get(upper) ?? (/^ENS/.test(upper) ? known.get(upper.replace(/\.\d+$/, "")) : undefined);
+    const own = known.get(upper) ?? known.get(withoutVersion(upper));
+    const gene = own ?? others.get(upper);
+    if (own === undefined && gene !== undefined) matched.read.push([name, genes.symbol[gene]!]);
     if (gene === undefined) matched.unknown.push(name);
     else if (!enough(gene)) matched.seldom.push(name);
     else found.add(gene);

@@ -1,21 +1,38 @@
 // Finding a gene by symbol or identifier: exact, then beginning, then anywhere.
 import type { Genes } from "../data/types";
 
-export function searchGenes(genes: Genes, text: string, most: number): number[] {
-  const wanted = text.toLowerCase();
-  const ranked: [rank: number, gene: number][] = [];
-  genes.symbol.forEach((symbol, gene) => {
-    const name = symbol.toLowerCase();
-    const id = (genes.id[gene] ?? "").toLowerCase();
-    const rank = name === wanted || id === wanted ? 0 : name.startsWith(wanted) ? 1 : id.startsWith(wanted) ? 2 : name.includes(wanted) || id.includes(wanted) ? 3 : -1;
-    if (rank >= 0) ranked.push([rank, gene]);
-  });
-  ranked.sort((a, b) => a[0] - b[0] || genes.symbol[a[1]]!.length - genes.symbol[b[1]]!.length || a[1] - b[1]);
-  return ranked.slice(0, most).map(([, gene]) => gene);
+const lowered = new WeakMap<Genes, [symbols: string[], ids: string[]]>();
+
+/** Symbols and identifiers in small letters, made once. */
+function small(genes: Genes): [string[], string[]] {
+  let found = lowered.get(genes);
+  if (!found) lowered.set(genes, (found = [genes.symbol.map((name) => name.toLowerCase()), genes.id.map((name) => name.toLowerCase())]));
+  return found;
 }
 
-export function findGene(genes: Genes, text: string): number | null {
+export function searchGenes(genes: Genes, text: string, most: number): number[] {
   const wanted = text.toLowerCase();
-  const found = genes.symbol.findIndex((symbol, i) => symbol.toLowerCase() === wanted || genes.id[i]?.toLowerCase() === wanted);
+  const [symbols, ids] = small(genes);
+  const ranks: number[][] = [[], [], [], []];
+  for (let gene = 0; gene < symbols.length; gene++) {
+    const [name, id] = [symbols[gene]!, ids[gene]!];
+    const rank = name === wanted || id === wanted ? 0 : name.startsWith(wanted) ? 1 : id.startsWith(wanted) ? 2 : name.includes(wanted) || id.includes(wanted) ? 3 : -1;
+    if (rank >= 0) ranks[rank]!.push(gene);
+  }
+  const found: number[] = [];
+  for (const own of ranks) {
+    if (found.length >= most) break;
+    found.push(...own.sort((a, b) => symbols[a]!.length - symbols[b]!.length || a - b).slice(0, most - found.length));
+  }
+  return found;
+}
+
+/** An Ensembl id without its version; any other name as it is. */
+export const withoutVersion = (name: string): string => (/^ENS/i.test(name) ? name.replace(/\.\d+$/, "") : name);
+
+export function findGene(genes: Genes, text: string): number | null {
+  const wanted = withoutVersion(text).toLowerCase();
+  const [symbols, ids] = small(genes);
+  const found = symbols.findIndex((symbol, i) => symbol === wanted || ids[i] === wanted);
   return found < 0 ? null : found;
 }

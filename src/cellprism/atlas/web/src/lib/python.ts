@@ -120,6 +120,43 @@ export function overviewCode(summary: Summary): string {
   ].join("\n");
 }
 
+/** The ranking of all features by a gene list, with scipy. */
+export function listCode(summary: Summary, symbols: string[]): string {
+  const least = summary.background.min_seen;
+  return [
+    "import cellprism as cp", "import pandas as pd", "from scipy.stats import false_discovery_control, hypergeom", "",
+    `run = ${opened(summary)}`,
+    `listed = {${symbols.map(quoted).join(", ")}}`,
+    "tops = pd.concat([run.top_genes(layer).assign(layer=layer) for layer in run.layers])",
+    least === null ? 'background = set(tops["symbol"])' : `background = set(run.genes().query("n_seen >= ${least}")["symbol"])`,
+    'tops["shared"] = tops["symbol"].isin(listed & background)',
+    'ranked = tops.groupby(["layer", "feature"])["shared"].agg(overlap="sum", n_genes="size").reset_index()',
+    'ranked["p"] = hypergeom.sf(ranked["overlap"] - 1, len(background), len(listed & background), ranked["n_genes"])',
+    'ranked["q"] = false_discovery_control(ranked["p"].clip(upper=1))',
+    'ranked = ranked[ranked["overlap"] > 0].sort_values(["p", "overlap", "layer", "feature"], ascending=[True, False, True, True])',
+    "",
+  ].join("\n");
+}
+
+/** The layers side by side: their metrics and rates, and the places of their features. */
+export function layersCode(summary: Summary): string {
+  return [
+    "import pandas as pd", ...opening(summary),
+    "features = pd.concat([run.features(layer).assign(layer=layer) for layer in run.layers], ignore_index=True)",
+    "rates = run.rates()", "",
+  ].join("\n");
+}
+
+/** Rates with their nulls, and what every stage of the run has written. */
+export function methodsCode(summary: Summary): string {
+  return [...opening(summary), "rates = run.rates()", "controls = run.controls()", ""].join("\n");
+}
+
+/** What lasts from layer to layer. */
+export function flowCode(summary: Summary): string {
+  return [...opening(summary), 'chains = run.chains().merge(run.chain_members(), on="chain")', "rates = run.rates().query(\"rate in ('goes_on', 'highway')\")", ""].join("\n");
+}
+
 /** Everything that the client can be asked, for the page about it. */
 export function clientCode(summary: Summary): string {
   const layer = summary.layers[0]?.layer ?? 0;

@@ -40,6 +40,13 @@ export function useQuery(): [Query, (change: Query) => void] {
   return [query, change];
 }
 
+/** Whether a list is shown whole, which the address says by its name, and a function that shows it whole. */
+export function useWhole(name: string): [boolean, () => void] {
+  const [query, change] = useQuery();
+  const whole = (query["all"] ?? "").split(" ").filter(Boolean);
+  return [whole.includes(name), () => change({ all: [...whole, name].join(" ") })];
+}
+
 const address = (run: string, page: string, query: Query = {}) => `/${encodeURIComponent(run)}${page}${encode(query)}`;
 
 export const paths = {

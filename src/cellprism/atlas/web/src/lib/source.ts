@@ -9,32 +9,45 @@ export interface Origin {
   name: string;
   n: string;
   null: string;
+  /** what the page itself computed from the table */
+  how: string;
+  /** where the file is, where the table has several */
+  within: string;
+  /** the run, where it is not that of the page */
+  run: string;
   /** where on the page */
   anchor: DOMRect;
 }
 
-interface About {
+export interface About {
   layer?: number | undefined;
   name?: string | undefined;
   n?: string | undefined;
   null?: string | undefined;
+  how?: string | undefined;
+  within?: string | undefined;
+  run?: string | undefined;
 }
 
 /** Attributes of an element that shows a number of `table.column`. */
-export const from = (column: string, { layer, name, n, null: none }: About = {}) => ({
+export const from = (column: string, about: About = {}) => ({
   "data-from": column,
-  ...(layer === undefined ? {} : { "data-layer": layer }),
-  ...(name === undefined ? {} : { "data-name": name }),
-  ...(n === undefined ? {} : { "data-n": n }),
-  ...(none === undefined ? {} : { "data-null": none }),
+  ...Object.fromEntries(Object.entries(about).filter(([, value]) => value !== undefined && value !== "").map(([key, value]) => [`data-${key}`, value])),
 });
+
+/** Where the tables of a trace are. */
+export const ofTrace = (name: string) => `causal/${name}/`;
 
 /** What an element, or the nearest around it, says of its number. */
 export function originOf(element: Element): Origin | null {
   const found = element.closest<HTMLElement>("[data-from]");
   if (!found) return null;
-  const { from: path = "", layer, name = "", n = "", null: none = "" } = found.dataset;
+  const { from: path = "", layer, name = "", n = "", null: none = "", how = "" } = found.dataset;
   const [table = "", column = ""] = path.split(".");
-  const within = layer ?? found.closest<HTMLElement>("[data-layer]")?.dataset["layer"];
-  return { table, column, layer: within === undefined ? null : Number(within), name, n, null: none, anchor: found.getBoundingClientRect() };
+  const around = (key: string) => found.closest<HTMLElement>(`[data-${key}]`)?.dataset[key];
+  const at = layer ?? around("layer");
+  return {
+    table, column, layer: at === undefined ? null : Number(at), name, n, null: none, how, within: around("within") ?? "", run: around("run") ?? "",
+    anchor: found.getBoundingClientRect(),
+  };
 }

@@ -66,15 +66,21 @@ export function groupColours(groups: Groups, theme: Theme): string[] {
 }
 
 function categorical(map: FeatureMap, theme: Theme, { key, name, none, hue }: Categories): Colouring {
-  const keys = Array.from({ length: map.n }, (_, i) => key(i));
+  const keys: string[] = [];
   const counts = new Map<string, number>();
-  keys.forEach((k, i) => (map.flags[i]! & DEAD) || counts.set(k, (counts.get(k) ?? 0) + 1));
+  for (let i = 0; i < map.n; i++) {
+    const k = key(i);
+    keys.push(k);
+    if (!(map.flags[i]! & DEAD)) counts.set(k, (counts.get(k) ?? 0) + 1);
+  }
   const ranked = [...counts].filter(([k]) => k !== NONE).sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
   const hues = categories(theme);
   const entries: Entry[] = ranked.map(([k, n], i) => ({ key: k, name: name(k), n, colour: (hue ? hue(k) : hues[i]) ?? otherColour(theme) }));
   if (counts.has(NONE)) entries.push({ key: NONE, name: none, n: counts.get(NONE)!, colour: noneColour(theme) });
   const colours = new Map(entries.map((entry) => [entry.key, pixel(entry.colour)]));
-  const colour = Uint32Array.from(keys, (k) => colours.get(k) ?? pixel(noneColour(theme)));
+  const blank = pixel(noneColour(theme));
+  const colour = new Uint32Array(map.n);
+  for (let i = 0; i < map.n; i++) colour[i] = colours.get(keys[i]!) ?? blank;
   return { colour, legend: { kind: "categories", entries }, keys };
 }
 

@@ -66,15 +66,11 @@ const within = (value: number, [least, largest]: Range) => (least === null || va
 
 /** 0 where a row passes, else 1 + the place of the only filter that it fails, or -1 where it fails several. */
 export function failures(n: number, filters: ((row: number) => boolean)[]): Int8Array {
-  return Int8Array.from({ length: n }, (_, row) => {
-    let failed = 0;
-    for (let i = 0; i < filters.length; i++) {
-      if (filters[i]!(row)) continue;
-      if (failed) return -1;
-      failed = i + 1;
-    }
-    return failed;
+  const failed = new Int8Array(n);
+  filters.forEach((passes, i) => {
+    for (let row = 0; row < n; row++) if (!passes(row)) failed[row] = failed[row] === 0 ? i + 1 : -1;
   });
+  return failed;
 }
 
 export const rangeFilters = (ranges: Ranges, values: Values): [key: string, test: (row: number) => boolean][] =>

@@ -5,7 +5,7 @@ import { clip, mapTerm, shortTerm } from "../lib/format";
 import type { Words } from "../lib/run";
 import { isDead, moduleName } from "./colouring";
 import { median, type Name } from "./labels";
-import type { Placed } from "./view";
+import type { Placed, Spot } from "./view";
 
 /** Whether a row's label or cell group contains `text`, or its number is that text. */
 export function matches(map: FeatureMap, words: Words, text: string): (row: number) => boolean {
@@ -20,6 +20,9 @@ export type SortKey = "feature" | "label" | "q" | "terms" | "group" | "auroc" | 
 
 /** Names that are tried at a place on the map, at most. */
 const SUREST = 600;
+
+/** Members of a module whose middle is where its name stands; rows are in random order, so that the first are a sample. */
+const MIDDLE = 500;
 
 type Value = number | string;
 
@@ -37,36 +40,60 @@ function reader(key: SortKey, map: FeatureMap, { terms, groups }: Words): (row: 
   }
 }
 
-/** Rows that pass, sorted; those without a value come last in both directions, ties by feature. */
-export function sorted(map: FeatureMap, words: Words, passes: (row: number) => boolean, key: SortKey, down: boolean): number[] {
+/** All rows, sorted; those without a value come last in both directions, ties by feature. */
+export function sorted(map: FeatureMap, words: Words, key: SortKey, down: boolean): number[] {
   const value = reader(key, map, words);
-  const rows = Array.from({ length: map.n }, (_, i) => i).filter(passes);
-  const values = new Map(rows.map((i) => [i, value(i)]));
+  const ranks = ranked(map.n, value);
+  const rows = Array.from({ length: map.n }, (_, i) => i);
   return rows.sort((a, b) => {
-    const [x, y] = [values.get(a)!, values.get(b)!];
-    const [noX, noY] = [Number.isNaN(x), Number.isNaN(y)];
-    if (noX !== noY) return noX ? 1 : -1;
-    const order = noX || x === y ? 0 : x < y ? -1 : 1;
-    return (down ? -order : order) || map.feature[a]! - map.feature[b]!;
+    const [x, y] = [ranks[a]!, ranks[b]!];
+    if (x !== y && x !== LAST && y !== LAST) return down ? y - x : x - y;
+    return x - y || map.feature[a]! - map.feature[b]!;
   });
 }
 
+const LAST = Infinity;
+
+/** Numbers that sort as the values do: numbers themselves, texts their place among the texts; what has no value comes last. */
+function ranked(n: number, value: (row: number) => Value): Float64Array {
+  const ranks = new Float64Array(n);
+  const texts = new Map<string, number[]>();
+  for (let row = 0; row < n; row++) {
+    const found = value(row);
+    if (typeof found === "number") ranks[row] = Number.isNaN(found) ? LAST : found;
+    else if (texts.has(found)) texts.get(found)!.push(row);
+    else texts.set(found, [row]);
+  }
+  [...texts].sort(([a], [b]) => (a < b ? -1 : 1)).forEach(([, rows], place) => rows.forEach((row) => (ranks[row] = place)));
+  return ranks;
+}
+
+/** Of rows by q, those of live features with a label. */
+export const labelled = (map: FeatureMap, byQ: number[]): number[] => byQ.filter((i) => map.label[i] !== NONE32 && !isDead(map, i));
+
+function first(rows: number[], passes: (row: number) => boolean, most: number): number[] {
+  const found: number[] = [];
+  for (let i = 0; i < rows.length && found.length < most; i++) if (passes(rows[i]!)) found.push(rows[i]!);
+  return found;
+}
+
 /** The names of the modules in the middle of their members, where modules are looked at, then the labels of the surest features. */
-export function naming(map: FeatureMap, words: Words, modules: Module[], kind: string, passes: (row: number) => boolean) {
+export function naming(map: FeatureMap, words: Words, modules: Module[], kind: string, byQ: number[], passes: (row: number) => boolean) {
   const largest: [name: string, rows: number[]][] = [];
   if (kind === "module") {
-    const members = new Map<number, number[]>();
+    const members = new Map<number, { n: number; some: number[] }>();
     for (let i = 0; i < map.n; i++) {
       if (!passes(i) || isDead(map, i) || map.module[i] === NONE16) continue;
       const own = members.get(map.module[i]!);
-      if (own) own.push(i);
-      else members.set(map.module[i]!, [i]);
+      if (!own) members.set(map.module[i]!, { n: 1, some: [i] });
+      else if (own.n++ < MIDDLE) own.some.push(i);
     }
-    largest.push(...[...members].sort((a, b) => b[1].length - a[1].length).map(([module, rows]): [string, number[]] => [clip(moduleName(module, modules, words), 34), rows]));
+    largest.push(...[...members].sort((a, b) => b[1].n - a[1].n).map(([module, { some }]): [string, number[]] => [clip(moduleName(module, modules, words), 34), some]));
   }
-  const surest = sorted(map, words, passes, "q", false).filter((i) => map.label[i] !== NONE32 && !isDead(map, i)).slice(0, SUREST);
-  return (at: Placed): Name[] => [
-    ...largest.map(([text, rows]) => ({ text, strong: true, x: median(rows.map((i) => at.x[i]!)), y: median(rows.map((i) => at.y[i]!)) })),
+  const surest = first(byQ, passes, SUREST);
+  const middles = largest.map(([text, rows]) => ({ text, x: median(rows.map((i) => map.x[i]!)), y: median(rows.map((i) => map.y[i]!)) }));
+  return (at: Placed, spot: Spot): Name[] => [
+    ...middles.map(({ text, x, y }) => ({ text, strong: true, ...spot(x, y) })),
     ...surest.map((i) => ({ text: clip(mapTerm(words.terms.term[map.label[i]!] ?? ""), 34), strong: false, x: at.x[i]!, y: at.y[i]! - 10, dot: [at.x[i]!, at.y[i]!] })),
   ];
 }

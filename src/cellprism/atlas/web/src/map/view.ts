@@ -50,6 +50,12 @@ export interface Placed {
   y: Float32Array;
 }
 
+/** Where a point of the map is in pixels. */
+export type Spot = (x: number, y: number) => { x: number; y: number };
+
+export const spotOf = (view: Pick<View, "x" | "y">, scale: number, size: Size): Spot => (x, y) =>
+  ({ x: size.width / 2 + (x - view.x) * scale, y: size.height / 2 - (y - view.y) * scale });
+
 /** Places of all rows in pixels; the map's y axis points up. */
 export function place(map: FeatureMap, view: Pick<View, "x" | "y">, scale: number, size: Size): Placed {
   const x = new Float32Array(map.n);

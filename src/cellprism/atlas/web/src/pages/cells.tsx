@@ -40,7 +40,7 @@ function Matrix({ matrix, shown, groups, chosen, link }: MatrixProps) {
           {shown.map((group) => (
             <tr key={group} class={group === chosen ? "chosen" : ""}>
               <th scope="row"><a href={link(group)} aria-current={group === chosen ? "true" : undefined}>{groups.value[group]}</a></th>
-              <td class="num muted narrow-hide">{count(groups.n_cells[group])}</td>
+              <td class="num muted narrow-hide" {...from("cell_labels.value")}>{count(groups.n_cells[group])}</td>
               {(matrix[group] ?? []).map(([n, area, best], i) => {
                 const t = shade(area);
                 const layer = layers[i]!;

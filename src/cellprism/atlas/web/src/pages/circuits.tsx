@@ -3,21 +3,23 @@ import { useMemo, useState } from "preact/hooks";
 import { EdgeList } from "../components/edge-list";
 import { Ego, type EgoNode } from "../components/ego";
 import { LimitControls } from "../components/limits";
+import { From } from "../components/source";
 import { CsvButton, PythonCell, SvgButton } from "../components/take";
-import { loadFeature, loadGenes } from "../data/store";
-import type { Feature, Genes } from "../data/types";
+import { loadFeature, loadFeatureGenes } from "../data/store";
+import type { Feature, GeneNames } from "../data/types";
 import { limitsOf, loadEdges, loadGraphs, noCircuits, paths as pathsBetween, placeOf, TRIED, within, type Edge, type Graph, type Hub, type Path, type Place, type Way } from "../lib/circuits";
 import { count, fixed, number, percent, plural, share, shortTerm, title } from "../lib/format";
 import { Load, useLoad } from "../lib/load";
 import { circuitCode } from "../lib/python";
 import { open, paths, useQuery } from "../lib/route";
 import { useRun, useTitle, useWords, type Words } from "../lib/run";
+import { from, ofTrace } from "../lib/source";
 
 const MOST = 22;
 
 interface Around {
   feature: Feature;
-  genes: Genes;
+  genes: GeneNames;
   out: Edge[];
   into: Edge[];
 }
@@ -47,11 +49,11 @@ function Traces({ graph }: { graph: Graph }) {
         </thead>
         <tbody>
           {rows.map(({ trace, calibrated, supports, again }) => (
-            <tr>
-              <th scope="row">{trace.source}</th><td>{trace.targets.join(", ")}</td><td class="num">{count(trace.n_sources)}</td><td class="num">{count(trace.n_cells)}</td><td class="num strong">{count(trace.n_edges)}</td>
-              <td class="num">{calibrated ? <>{share(calibrated.fdr)} <span class="muted">{share(calibrated.fdr_low)} to {share(calibrated.fdr_high)}</span></> : "—"}</td>
-              <td class="num">{percent(supports?.value)} <span class="muted">null {percent(supports?.null_mean)}</span></td>
-              <td class="num">{percent(again?.value)} <span class="muted">null {share(again?.null_mean)}</span></td>
+            <tr data-within={ofTrace(trace.name)}>
+              <th scope="row">{trace.source}</th><td>{trace.targets.join(", ")}</td><td class="num" {...from("sources.source")}>{count(trace.n_sources)}</td><td class="num" {...from("sources.n_cells")}>{count(trace.n_cells)}</td><td class="num strong" {...from("edges.", { n: `${count(trace.n_sources)} features edited in ${count(trace.n_cells)} cells` })}>{count(trace.n_edges)}</td>
+              <td class="num" {...from("fdr.fdr", { n: calibrated ? `${count(calibrated.edges)} edges` : "", null: calibrated ? `signs of cells flipped ${count(calibrated.n_permutations)} times: ${number(calibrated.null_mean)} edges on average` : "" })}>{calibrated ? <>{share(calibrated.fdr)} <span class="muted">{share(calibrated.fdr_low)} to {share(calibrated.fdr_high)}</span></> : "—"}</td>
+              <td class="num" {...from("trace_rates.value", { name: "supports", n: supports ? plural(supports.n ?? 0, supports.unit) : "", null: supports?.null })}>{percent(supports?.value)} <span class="muted">null {percent(supports?.null_mean)}</span></td>
+              <td class="num" {...from("trace_rates.value", { name: "found_again", n: again ? plural(again.n ?? 0, again.unit) : "", null: again?.null })}>{percent(again?.value)} <span class="muted">null {share(again?.null_mean)}</span></td>
             </tr>
           ))}
         </tbody>
@@ -62,7 +64,8 @@ function Traces({ graph }: { graph: Graph }) {
 
 function Hubs({ graph, words, query }: { graph: Graph; words: Words; query: Record<string, string> }) {
   const { id } = useRun();
-  const list = (heading: string, hubs: Hub[]) => {
+  const edges = (layer: number, way: Way) => from("edges.", { within: way === "out" ? ofTrace(graph.traces.find(({ source }) => source === layer)?.name ?? "") : "" });
+  const list = (heading: string, hubs: Hub[], way: Way) => {
     const top = Math.max(...hubs.map((hub) => hub[2]), 1);
     const known = hubs.some((hub) => hub[3] !== null);
     return (
@@ -75,7 +78,7 @@ function Hubs({ graph, words, query }: { graph: Graph; words: Words; query: Reco
               <tr>
                 <th scope="row"><a href={`#${paths.circuits(id, { ...query, feature: `${layer}.${feature}`, to: "" })}`}><span class="num">{layer}·{feature}</span> {termName(words, term) ?? <span class="muted">not annotated</span>}</a></th>
                 <td class="wide"><span class="bar" aria-hidden="true"><i style={{ width: `${(100 * n) / top}%` }} />{expected !== null && <b style={{ left: `${Math.min(100, (100 * expected) / top)}%` }} />}</span></td>
-                <td class="num">{count(n)}</td>{known && <td class="num">{count(expected)}</td>}
+                <td class="num" {...edges(layer, way)}>{count(n)}</td>{known && <td class="num" {...from("degrees.expected")}>{count(expected)}</td>}
               </tr>
             ))}
           </tbody>
@@ -86,7 +89,7 @@ function Hubs({ graph, words, query }: { graph: Graph; words: Words; query: Reco
   return (
     <section aria-labelledby="hubs">
       <div class="section-head"><h2 id="hubs">Features with most edges</h2><p class="muted">a feature that fires often has more edges by that alone{[...graph.hubs.out, ...graph.hubs.in].some((hub) => hub[3] !== null) && "; tick: expected from its firing"}</p></div>
-      <div class="halves">{list("They change most", graph.hubs.out)}{list("Changed by most", graph.hubs.in)}</div>
+      <div class="halves">{list("They change most", graph.hubs.out, "out")}{list("Changed by most", graph.hubs.in, "in")}</div>
     </section>
   );
 }
@@ -116,13 +119,13 @@ function PathList({ graph, number: g, place, around, words, passes }: { graph: G
           list.length
             ? (
               <>
-                <p class="table-note"><b class="num">{plural(list.length, "path")}</b> of at most three edges within the limits above, least resistance (sum of 1 / |g|) first</p>
+                <p class="table-note"><b class="num" {...from("edges.", { how: "paths along edges of these limits" })}>{plural(list.length, "path")}</b> of at most three edges within the limits above, least resistance (sum of 1 / |g|) first</p>
                 <ol class="chains" data-testid="paths">
                   {list.slice(0, 12).map((path) => (
                     <li>
                       <p class="chain">
                         {chip(place[0], place[1], around.feature.label?.term ?? null)}
-                        {path.nodes.map(({ layer, feature, term }, i) => <><span class={path.edges[i]!.supports ? "link small num" : "link opposing small num"} title={path.edges[i]!.supports ? "supports" : "opposes"}>{path.edges[i]!.supports ? "+" : "−"}{Math.abs(path.edges[i]!.g).toFixed(2)}</span>{chip(layer, feature, term)}</>)}
+                        {path.nodes.map(({ layer, feature, term }, i) => <><span class={path.edges[i]!.supports ? "link small num" : "link opposing small num"} title={path.edges[i]!.supports ? "supports" : "opposes"} {...from("edges.g", { within: ofTrace(graph.traces.find(({ source }) => source === (path.nodes[i - 1]?.layer ?? place[0]))?.name ?? "") })}>{path.edges[i]!.supports ? "+" : "−"}{Math.abs(path.edges[i]!.g).toFixed(2)}</span>{chip(layer, feature, term)}</>)}
                         <span class="small muted">together {path.edges.filter(({ supports }) => !supports).length % 2 ? "opposes" : "supports"}; resistance {fixed(path.resistance)}</span>
                       </p>
                     </li>
@@ -149,7 +152,7 @@ function Explore({ graph, number: g, place, words }: { graph: Graph; number: num
   const passes = within(limits);
   const data = useLoad(`around ${id} ${g} ${layer} ${feature}`, async (): Promise<Around> => {
     const [found, genes, out, into] = await Promise.all([
-      loadFeature(id, layer, feature), loadGenes(id), loadEdges(id, g, graph, "out", layer, feature), loadEdges(id, g, graph, "in", layer, feature),
+      loadFeature(id, layer, feature), loadFeatureGenes(id, layer, feature), loadEdges(id, g, graph, "out", layer, feature), loadEdges(id, g, graph, "in", layer, feature),
     ]);
     return { feature: found, genes, out, into };
   });
@@ -166,10 +169,10 @@ function Explore({ graph, number: g, place, words }: { graph: Graph; number: num
   const side = (way: Way, all: Edge[], edges: Edge[], heading: string) => (
     <section class="panel table-panel edges-panel" aria-label={heading} data-testid={`edges-${way}`}>
       <p class="table-title">
-        <span><b>{heading}</b> <span class="muted num">{count(edges.length)} of {count(all.length)}</span></span>
+        <span><b>{heading}</b> <span class="muted num" {...from("edges.")}>{count(edges.length)} of {count(all.length)}</span></span>
         <span class="push"><CsvButton name={["edges", layer, feature, way]} what={way === "out" ? "the edges out" : "the edges in"} header={header} rows={() => rows(edges, way)} /></span>
       </p>
-      <EdgeList edges={edges} way={way} words={words} href={href} />
+      <EdgeList edges={edges} way={way} words={words} href={href} layer={layer} traces={graph.traces} />
     </section>
   );
   return (
@@ -246,7 +249,7 @@ function Body({ graphs, words }: { graphs: Graph[]; words: Words }) {
         </label>
       )}
       <section class="panel" aria-labelledby="traces">
-        <div class="section-head"><h2 id="traces"><span class="num">{count(edges)}</span> edges</h2><p class="muted">effects with q &lt; 0.05, |g| above 0.5 and agreement above 0.7 in ten cells or more; {graph.method}{graph.alpha ? `, activation times ${number(graph.alpha)}` : ""}</p></div>
+        <div class="section-head"><h2 id="traces"><From of="edges.">{count(edges)}</From> edges</h2><p class="muted">effects with q &lt; 0.05, |g| above 0.5 and agreement above 0.7 in ten cells or more; {graph.method}{graph.alpha ? `, activation times ${number(graph.alpha)}` : ""}</p></div>
         <Traces graph={graph} />
       </section>
       {place && <Choose graph={graph} place={place} />}

@@ -13,6 +13,7 @@ import { common, matching, nullMatches, SHUFFLES, type Common, type Matching } f
 import { compareCode } from "../lib/python";
 import { paths, useQuery } from "../lib/route";
 import { useRun, useTitle } from "../lib/run";
+import { from } from "../lib/source";
 import { isDead } from "../map/colouring";
 
 export interface Half {
@@ -41,6 +42,11 @@ async function loadHalf({ entry, layer }: Choice): Promise<Half> {
 const sideOf = ({ top, genes, summary }: Half) => ({ top, genes, minSeen: summary.background.min_seen });
 const labelOf = ({ top, terms }: Half, feature: number) => (top.label[feature] === NONE32 ? "" : terms.term[top.label[feature]!] ?? "");
 const sourceOf = ({ top, terms }: Half, feature: number) => terms.source[top.label[feature]!] ?? "";
+
+/** Attributes of a number that this page computes from the top genes of both sides. */
+const computed = (none = "") => from("top_genes.gene", {
+  how: "one-sided hypergeometric tests of all pairs of features by the top genes that they share, Benjamini-Hochberg over all pairs; matched are those that are each the other's best", null: none,
+});
 
 /** Which run and layer a side shows: as the address says, or else a sensible start. */
 function chosen(text: string | undefined, runs: RunEntry[], start: Choice): Choice {
@@ -85,12 +91,13 @@ function Headline({ found, counts, pairs }: { found: Matching; counts: number[] 
   const sorted = counts && [...counts].sort((x, y) => x - y);
   const mean = sorted && sorted.reduce((sum, n) => sum + n, 0) / sorted.length;
   const high = sorted?.[Math.ceil(0.95 * sorted.length) - 1];
+  const source = computed(`genes shuffled between the features of the right side, ${SHUFFLES} times; keeps how common each gene is`);
   return (
     <dl class="tiles">
-      <div><dt>Matched features</dt><dd class="num">{count(matches.length)}</dd><dd class="small muted">{mean === null ? "null …" : `null ${mean < 10 ? mean.toFixed(1) : count(mean)}, 95 % of ${SHUFFLES} shuffles at most ${count(high)}`}</dd></div>
-      <div><dt>Of the left side</dt><dd class="num">{percent(matches.length / Math.max(1, nA))}</dd><dd class="small muted">of {plural(nA, "feature")} with top genes{mean !== null && `; null ${share(mean / Math.max(1, nA))}`}</dd></div>
-      <div><dt>Of the right side</dt><dd class="num">{percent(matches.length / Math.max(1, nB))}</dd><dd class="small muted">of {plural(nB, "feature")} with top genes{mean !== null && `; null ${share(mean / Math.max(1, nB))}`}</dd></div>
-      <div><dt>Genes compared</dt><dd class="num">{count(pairs.background)}</dd><dd class="small muted">that could be a top gene on both sides</dd></div>
+      <div><dt>Matched features</dt><dd class="num" {...source}>{count(matches.length)}</dd><dd class="small muted">{mean === null ? "null …" : `null ${mean < 10 ? mean.toFixed(1) : count(mean)}, 95 % of ${SHUFFLES} shuffles at most ${count(high)}`}</dd></div>
+      <div><dt>Of the left side</dt><dd class="num" {...source}>{percent(matches.length / Math.max(1, nA))}</dd><dd class="small muted">of {plural(nA, "feature")} with top genes{mean !== null && `; null ${share(mean / Math.max(1, nA))}`}</dd></div>
+      <div><dt>Of the right side</dt><dd class="num" {...source}>{percent(matches.length / Math.max(1, nB))}</dd><dd class="small muted">of {plural(nB, "feature")} with top genes{mean !== null && `; null ${share(mean / Math.max(1, nB))}`}</dd></div>
+      <div><dt>Genes compared</dt><dd class="num" {...from("genes.n_seen")}>{count(pairs.background)}</dd><dd class="small muted">that could be a top gene on both sides</dd></div>
     </dl>
   );
 }
@@ -111,13 +118,13 @@ function Matched({ a, b, found, pairs }: { a: Half; b: Half; found: Matching; pa
     { key: "b", title: "Right", width: "4.25rem", phone: "4rem", cell: (i) => number(b, at(i).b) },
     { key: "lb", title: "Label", width: "minmax(7rem, 1fr)", cell: (i) => name(b, at(i).b) },
     { key: "genes", title: "Genes shared", width: "minmax(8rem, 1.2fr)", phone: "minmax(0, 1fr)", cell: (i) => <i title={shared(i)}>{shared(i)}</i> },
-    { key: "n", title: "Shared", width: "4.5rem", numeric: true, extra: true, help: "shared genes of the shorter list", cell: (i) => `${at(i).overlap} / ${Math.min(pairs.a[at(i).a]!.length, pairs.b[at(i).b]!.length)}` },
-    { key: "q", title: "q", width: "5.5rem", phone: "5.75rem", numeric: true, help: "false discovery rate over all pairs of features", cell: (i) => probability(at(i).q) },
+    { key: "n", title: "Shared", width: "4.5rem", numeric: true, extra: true, help: "shared genes of the shorter list", cell: (i) => <span {...computed()}>{at(i).overlap} / {Math.min(pairs.a[at(i).a]!.length, pairs.b[at(i).b]!.length)}</span> },
+    { key: "q", title: "q", width: "5.5rem", phone: "5.75rem", numeric: true, help: "false discovery rate over all pairs of features", cell: (i) => <span {...computed()}>{probability(at(i).q)}</span> },
   ];
   return (
-    <div class="panel table-panel gene-hits" data-testid="matched">
+    <div class="panel table-panel gene-hits" data-testid="matched" data-run={a.entry.id} data-layer={a.about.layer}>
       <p class="table-title">
-        <span><b class="num">{count(matches.length)}</b> matched features<span class="muted">, surest first</span></span>
+        <span><b class="num" {...computed()}>{count(matches.length)}</b> matched features<span class="muted">, surest first</span></span>
         <span class="push"><CsvButton
           name={["compare"]} what="the matched features" header={["run_a", "layer_a", "feature_a", "label_a", "run_b", "layer_b", "feature_b", "label_b", "overlap", "n_genes_a", "n_genes_b", "p", "q", "genes"]}
           rows={() => matches.map(({ a: i, b: j, overlap, p, q }, k) => [a.entry.id, a.about.layer, i, labelOf(a, i), b.entry.id, b.about.layer, j, labelOf(b, j), overlap, pairs.a[i]!.length, pairs.b[j]!.length, p, q, shared(k)])}
@@ -145,7 +152,7 @@ function Alone({ half, taken, name }: { half: Half; taken: Set<number>; name: st
       {rows.length === 0 && <p class="empty">Every annotated feature has a match.</p>}
       <ul class="alone">
         {rows.slice(0, FEW).map((i) => (
-          <li><a href={`#${paths.feature(entry.id, about.layer, map.feature[i]!)}`}><span class="num">{about.layer}·{map.feature[i]}</span> {shortTerm(labelOf(half, map.feature[i]!))}</a> <span class="num small muted">q {probability(map.label_q[i])}</span></li>
+          <li><a href={`#${paths.feature(entry.id, about.layer, map.feature[i]!)}`}><span class="num">{about.layer}·{map.feature[i]}</span> {shortTerm(labelOf(half, map.feature[i]!))}</a> <span class="num small muted" {...from("labels.q", { run: entry.id, layer: about.layer })}>q {probability(map.label_q[i])}</span></li>
         ))}
       </ul>
       {rows.length > FEW && <p class="small muted">and {count(rows.length - FEW)} more annotated features without a match</p>}
@@ -176,9 +183,9 @@ function Labels({ a, b }: { a: Half; b: Half }) {
       <div class="three">
         {lists.map(([title, names, n]) => (
           <div class="panel">
-            <h3>{title} <span class="muted num">{count(names.length)}</span></h3>
+            <h3>{title} <span class="muted num" {...from("labels.term", { layer: a.about.layer })}>{count(names.length)}</span></h3>
             {names.length === 0 && <p class="empty">None. Runs that were annotated with different libraries have no label in common.</p>}
-            <ul class="alone">{names.sort((x, y) => n(y) - n(x) || (x < y ? -1 : 1)).slice(0, FEW).map((label) => <li><span title={label}>{shortTerm(label)}</span> <span class="num small muted">{count(n(label))}</span></li>)}</ul>
+            <ul class="alone">{names.sort((x, y) => n(y) - n(x) || (x < y ? -1 : 1)).slice(0, FEW).map((label) => <li><span title={label}>{shortTerm(label)}</span> <span class="num small muted" {...from("labels.term", { layer: a.about.layer })}>{count(n(label))}</span></li>)}</ul>
             {names.length > FEW && <p class="small muted">and {count(names.length - FEW)} more</p>}
           </div>
         ))}

@@ -2,12 +2,13 @@
 import { useEffect } from "preact/hooks";
 import { Causes } from "../components/causes";
 import { GoesOn } from "../components/chains";
-import { AnnotationTable, GroupTable } from "../components/evidence";
+import { AnnotationTable, GroupTable, OddsTable } from "../components/evidence";
 import { flags, MoreAbout } from "../components/feature-more";
 import { GeneTable } from "../components/gene-bars";
 import { Histogram } from "../components/histogram";
 import { Icon } from "../components/icon";
 import { Neighbours } from "../components/neighbours";
+import { OtherRuns } from "../components/other-runs";
 import { OwnLabel, Remarks } from "../components/remarks";
 import { From } from "../components/source";
 import { CsvButton, PythonCell, SvgButton } from "../components/take";
@@ -107,6 +108,7 @@ function Body({ data, about, words }: { data: Data; about: LayerSummary; words: 
               {feature.groups.length > 0 && <CsvButton name={[...called, "groups"]} what="the cell groups" of={{ table: "celltypes", layer }} header={["key", "group", "n_units", "unit", "auroc", "log_ratio", "p", "q"]} rows={() => feature.groups.map(([group, ...row]) => [words.groups.key[group], words.groups.value[group], ...row])} />}
             </div>
             {feature.groups.length ? <GroupTable rows={feature.groups} groups={words.groups} /> : <p class="empty">{why || lacks("celltypes") || "These cells have no labels to compare by, or the feature fires in too few of them."}</p>}
+            {feature.odds && <OddsTable rows={feature.odds} />}
           </section>
           <section class="panel" aria-labelledby="histogram">
             <div class="panel-head">
@@ -145,6 +147,7 @@ function Body({ data, about, words }: { data: Data; about: LayerSummary; words: 
         {near.length
           ? <Neighbours rows={near} layer={layer} words={words} />
           : <p class="empty">{why || lacks("neighbours") || "No neighbour was stored for this feature."}</p>}
+        {feature.genes.length > 0 && <OtherRuns symbols={feature.genes.map(([gene]) => genes.symbol[gene] ?? "")} />}
       </section>
       {!feature.dead && <Causes layer={layer} feature={feature.feature} words={words} />}
       <MoreAbout feature={feature} layer={layer} />

@@ -1,15 +1,19 @@
 // Paste genes: the features of every run of this atlas that have more of them among their top genes than chance.
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { CsvButton } from "../components/take";
+import { From } from "../components/source";
+import { CsvButton, PythonCell } from "../components/take";
 import { VirtualTable, type Column } from "../components/virtual-table";
 import { NONE16, NONE32, type TopGenes } from "../data/columns";
 import { loadGenes, loadGroups, loadSummary, loadTerms, loadTopGenes } from "../data/store";
 import type { Genes, Groups, RunEntry, Summary, Terms } from "../data/types";
 import { count, MISSING, number, plural, probability, shortTerm } from "../lib/format";
+import { otherGenes } from "../lib/gene-names";
 import { matchGenes, namesIn, rankFeatures, type Hit, type Matched } from "../lib/gene-list";
 import { Load, useLoad } from "../lib/load";
+import { listCode } from "../lib/python";
 import { paths, useQuery } from "../lib/route";
 import { absence, useRun, useTitle } from "../lib/run";
+import { from } from "../lib/source";
 
 const Q = 0.05;
 /** Genes that type I interferon switches on in most human cells, to try the page with. */
@@ -32,14 +36,15 @@ async function loadData({ id, layers }: RunEntry): Promise<Data> {
 }
 
 function Names({ matched, asked, summary }: { matched: Matched; asked: number; summary: Summary }) {
-  const { seldom, unknown, genes } = matched;
+  const { seldom, unknown, genes, read } = matched;
   const least = summary.background.min_seen;
   return (
     <div class="stack-tight">
       <p>
-        <b class="num">{count(genes.length)}</b> of {plural(asked, "gene")} could be a top gene here: {count(matched.background)} genes {least === null ? "are a top gene of some feature." : `were seen at ${least} positions or more.`}
+        <From of="genes.n_seen">{count(genes.length)}</From> of {plural(asked, "gene")} could be a top gene here: {count(matched.background)} genes {least === null ? "are a top gene of some feature." : `were seen at ${least} positions or more.`}
         {least === null && <span class="muted"> {absence(summary, "n_seen")} So the background is smaller than it should be.</span>}
       </p>
+      {read.length > 0 && <p class="small muted">Read as: <span class="gene">{read.map(([name, symbol]) => `${name} as ${symbol}`).join(", ")}</span></p>}
       {seldom.length > 0 && <p class="small muted">Seen at fewer than {least} positions: <span class="gene">{seldom.join(", ")}</span></p>}
       {unknown.length > 0 && (
         <p class="small muted" data-testid="unknown-genes">
@@ -50,27 +55,31 @@ function Names({ matched, asked, summary }: { matched: Matched; asked: number; s
   );
 }
 
-function Ranked({ entry, data, names }: { entry: RunEntry; data: Data; names: string[] }) {
+function Ranked({ entry, data, names, others }: { entry: RunEntry; data: Data; names: string[]; others: Map<string, number> }) {
   const { summary, genes, terms, groups, tops } = data;
   const { matched, hits, shared: sharedBy, family } = useMemo(() => {
-    const matched = matchGenes(names, genes, summary.background.min_seen);
+    const matched = matchGenes(names, genes, summary.background.min_seen, others);
     return { matched, ...rankFeatures(tops, matched, genes.symbol.length) };
-  }, [data, names.join(" ")]);
+  }, [data, others]);
   const sure = hits.filter((hit) => hit.q < Q).length;
   const label = (hit: Hit) => (hit.label === NONE32 ? "" : terms.term[hit.label] ?? "");
   const group = (hit: Hit) => (hit.group === NONE16 ? "" : groups.value[hit.group] ?? "");
   const shared = (hit: Hit) => sharedBy(hit).map((gene) => genes.symbol[gene]).join(" ");
   const link = (hit: Hit) => `#${paths.feature(entry.id, hit.layer, hit.feature)}`;
   const at = (i: number) => hits[i]!;
+  const source = (i: number) => from("top_genes.gene", {
+    layer: at(i).layer, how: `one-sided hypergeometric test of ${matched.genes.length} listed genes, Benjamini-Hochberg over ${count(family)} features of all layers`,
+    n: `${plural(at(i).n, "top gene")} of the feature`, null: `as many genes drawn from the ${count(matched.background)} that could be a top gene`,
+  });
   const columns: Column[] = [
     { key: "feature", title: "Feature", width: "4.5rem", phone: "4.25rem", help: "layer and feature", cell: (i) => <a class="num" href={link(at(i))}>{at(i).layer}·{at(i).feature}</a> },
     { key: "label", title: "Label of the feature", width: "minmax(8rem, 1fr)", phone: "minmax(0, 1fr)", cell: (i) => (label(at(i)) ? <a class="quiet" href={link(at(i))} title={label(at(i))}>{shortTerm(label(at(i)))}</a> : <span class="muted">not annotated</span>) },
     { key: "group", title: "Cell group", width: "minmax(6rem, 0.6fr)", extra: true, help: "group with the highest AUROC at q < 0.05", cell: (i) => group(at(i)) || <span class="muted">{MISSING}</span> },
     { key: "genes", title: "Genes shared", width: "minmax(8rem, 1.2fr)", help: "in order of their rank in the feature", cell: (i) => <i title={shared(at(i))}>{shared(at(i))}</i> },
-    { key: "overlap", title: "Overlap", width: "4.5rem", numeric: true, help: "shared genes of the feature's top genes", cell: (i) => `${at(i).overlap} / ${at(i).n}` },
-    { key: "effect", title: "log₂ effect", width: "5rem", numeric: true, extra: true, help: "log2 of observed over expected overlap; 0 is chance", cell: (i) => number(at(i).effect) },
-    { key: "p", title: "p", width: "5.75rem", numeric: true, extra: true, cell: (i) => probability(at(i).p) },
-    { key: "q", title: "q", width: "5.75rem", phone: "5.75rem", numeric: true, help: "false discovery rate over all features of this run", cell: (i) => <span class={at(i).q < Q ? "strong" : "muted"}>{probability(at(i).q)}</span> },
+    { key: "overlap", title: "Overlap", width: "4.5rem", numeric: true, help: "shared genes of the feature's top genes", cell: (i) => <span {...source(i)}>{at(i).overlap} / {at(i).n}</span> },
+    { key: "effect", title: "log₂ effect", width: "5rem", numeric: true, extra: true, help: "log2 of observed over expected overlap; 0 is chance", cell: (i) => <span {...source(i)}>{number(at(i).effect)}</span> },
+    { key: "p", title: "p", width: "5.75rem", numeric: true, extra: true, cell: (i) => <span {...source(i)}>{probability(at(i).p)}</span> },
+    { key: "q", title: "q", width: "5.75rem", phone: "5.75rem", numeric: true, help: "false discovery rate over all features of this run", cell: (i) => <span class={at(i).q < Q ? "strong" : "muted"} {...source(i)}>{probability(at(i).q)}</span> },
   ];
   const header = ["run", "layer", "feature", "label_source", "label", "group_key", "group", "overlap", "n_genes", "list", "background", "family", "effect", "p", "q", "genes"];
   const cells = () => hits.map((hit) => [
@@ -85,7 +94,7 @@ function Ranked({ entry, data, names }: { entry: RunEntry; data: Data; names: st
         : (
           <div class="panel table-panel gene-hits" data-testid="ranked">
             <p class="table-title">
-              <span><b class="num">{count(sure)}</b> of {plural(family, "feature")} at q &lt; {Q}<span class="muted">; {count(hits.length)} share a gene</span></span>
+              <span><b class="num" {...source(0)}>{count(sure)}</b> of {plural(family, "feature")} at q &lt; {Q}<span class="muted">; {count(hits.length)} share a gene</span></span>
               <span class="push"><CsvButton name={["gene-list"]} what="the ranked features" header={header} rows={cells} /></span>
             </p>
             <VirtualTable label={`Features of ${entry.title}, ranked by the gene list`} columns={columns} rows={hits.map((_, i) => i)} empty="" />
@@ -95,16 +104,21 @@ function Ranked({ entry, data, names }: { entry: RunEntry; data: Data; names: st
             </p>
           </div>
         )}
+      {matched.genes.length > 0 && <PythonCell code={listCode(summary, matched.genes.map((gene) => genes.symbol[gene]!))} />}
     </>
   );
 }
 
 function RunRanking({ entry, names, alone }: { entry: RunEntry; names: string[]; alone: boolean }) {
   const data = useLoad(`top genes ${entry.id}`, () => loadData(entry));
+  const others = useLoad(`other names ${entry.id} ${names.join(" ")}`, async () => {
+    const genes = await loadGenes(entry.id);
+    return otherGenes(entry.id, matchGenes(names, genes, null, new Map()).unknown);
+  });
   return (
-    <section class="stack" aria-label={`Ranked features of ${entry.title}`}>
+    <section class="stack" aria-label={`Ranked features of ${entry.title}`} data-run={entry.id}>
       {!alone && <h2>{entry.title}</h2>}
-      <Load of={data}>{(data) => <Ranked entry={entry} data={data} names={names} />}</Load>
+      <Load of={data}>{(data) => <Load of={others}>{(others) => <Ranked {...{ entry, data, names, others }} />}</Load>}</Load>
     </section>
   );
 }

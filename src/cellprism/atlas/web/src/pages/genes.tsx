@@ -7,6 +7,7 @@ import { VirtualTable, type Column } from "../components/virtual-table";
 import { loadGeneHits, loadGenes } from "../data/store";
 import type { Genes } from "../data/types";
 import { count, number, plural, shortTerm } from "../lib/format";
+import { otherNames } from "../lib/gene-names";
 import { findGene, searchGenes } from "../lib/gene-search";
 import { Load, useLoad } from "../lib/load";
 import { geneCode } from "../lib/python";
@@ -61,7 +62,7 @@ function GeneResult({ gene, genes }: { gene: number; genes: Genes }) {
           const told = columns.filter(({ key }) => !(key === "lower" && hits.every((hit) => hit[3] === null)) && !(key === "fired" && hits.every((hit) => hit[4] === null)));
           return (
             <>
-              <p>A top gene of <b class="num">{plural(hits.length, "feature")}</b> in {plural(touched.length, "layer")}.</p>
+              <p>A top gene of <From of="top_genes.">{plural(hits.length, "feature")}</From> in {plural(touched.length, "layer")}.</p>
               <figure class="panel">
                 <figcaption>
                   <h3>Rank in each layer</h3><p class="small muted">a dot is a feature; larger dots have a higher lower bound of the mean activation</p>
@@ -105,12 +106,16 @@ function Told({ told, genes }: { told: { layer: number; feature: number | null; 
 }
 
 function Search({ genes }: { genes: Genes }) {
-  const { summary } = useRun();
+  const { id, summary } = useRun();
   const [query, change] = useQuery();
   const text = query["gene"] ?? "";
   const gene = text ? findGene(genes, text) : null;
   const near = text && gene === null ? searchGenes(genes, text, 6) : [];
   const choose = (symbol: string) => change({ gene: symbol });
+  const others = useLoad(`names ${id} ${gene === null ? text : ""}`, async () => (text && gene === null ? otherNames(id, text) : [])).value ?? [];
+  const here = others.flatMap(([other]) => (other === null ? [] : [other]));
+  const only = here.length === 1 ? here[0]! : null;
+  const meaning = others.map(([, symbol, kind], i) => <>{i > 0 && " or "}<span class="gene">{symbol}</span> ({kind})</>);
   const suggest = (typed: string) => searchGenes(genes, typed, SUGGESTIONS).map((i) => ({
     key: genes.symbol[i]!,
     show: <><span class="gene">{genes.symbol[i]}</span> {genes.id[i] !== genes.symbol[i] && <span class="small muted">{genes.id[i]}</span>}</>,
@@ -119,16 +124,25 @@ function Search({ genes }: { genes: Genes }) {
   const examples = told.flatMap((found) => found.genes.slice(0, 1).map(([g]) => g)).filter((g, i, all) => all.indexOf(g) === i).slice(0, 6);
   return (
     <>
-      <Combobox label="Gene symbol or identifier" placeholder={`Search ${count(genes.symbol.length)} genes`} value={text} suggest={suggest} onChoose={choose} onSubmit={choose} testid="gene-search" />
+      <Combobox label="Gene: symbol, identifier or another name" placeholder={`Search ${count(genes.symbol.length)} genes`} value={text} suggest={suggest} onChoose={choose} onSubmit={choose} testid="gene-search" />
       {!text && examples.length > 0 && (
         <p class="chips"><span class="muted">For example</span>{examples.map((g) => <button type="button" class="chip gene" onClick={() => choose(genes.symbol[g]!)}>{genes.symbol[g]}</button>)}</p>
       )}
       {!text && told.length > 0 && <Told told={told} genes={genes} />}
-      {text && gene === null && (
+      {only !== null && <p role="status"><span class="gene">{text}</span> means <span class="gene">{genes.symbol[only]}</span>: {others.find(([other]) => other === only)![2]}.</p>}
+      {only !== null && <GeneResult key={only} gene={only} genes={genes} />}
+      {here.length > 1 && (
         <div class="note" role="status">
+          <p><span class="gene">{text}</span> is a name of several genes of these cells.</p>
+          <p class="chips">{here.map((other) => <button type="button" class="chip gene" onClick={() => choose(genes.symbol[other]!)}>{genes.symbol[other]}</button>)}</p>
+        </div>
+      )}
+      {text && gene === null && here.length === 0 && (
+        <div class="note" role="status">
+          {others.length > 0 && <p><span class="gene">{text}</span> is {others.some(([, symbol]) => symbol.toUpperCase() === text.toUpperCase()) ? "the symbol of a gene" : <>a name of {meaning}</>}.</p>}
           {summary.background.min_seen === null ? <p><span class="gene">{text}</span> is a top gene of no feature, or is spelled otherwise; {absence(summary, "n_seen")?.toLowerCase()}</p> : <p>
             <span class="gene">{text}</span> is not among the {count(genes.symbol.length)} genes that the model was given in these cells, so no feature can be a feature of it.
-            Either no cell shows it strongly enough to be read, or the model calls it by another name; symbols and identifiers are searched.
+            Either no cell shows it strongly enough to be read, or the model does not know it; symbols, identifiers{summary.files.name ? " and other names" : ""} are searched.
           </p>}
           {near.length > 0 && <p class="chips"><span class="muted">Similar names</span>{near.map((g) => <button type="button" class="chip gene" onClick={() => choose(genes.symbol[g]!)}>{genes.symbol[g]}</button>)}</p>}
         </div>

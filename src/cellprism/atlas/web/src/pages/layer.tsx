@@ -2,6 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { Explorer, type LayerData } from "../components/explorer";
 import { LayerTabs } from "../components/layer-tabs";
+import { From } from "../components/source";
 import { loadMap, loadModules } from "../data/store";
 import type { LayerSummary } from "../data/types";
 import { count, percent } from "../lib/format";
@@ -14,11 +15,11 @@ function LayerFacts({ about }: { about: LayerSummary }) {
   const annotated = about.rates.find((rate) => rate.rate === "annotated");
   return (
     <div class="facts">
-      <span><b class="num">{count(about.n_alive)}</b> of {count(about.n_features)} features alive{about.n_rare !== null && <>, {count(about.n_rare)} rare</>}</span>
+      <span><From of="features.dead" layer={about.layer}>{count(about.n_alive)}</From> of {count(about.n_features)} features alive{about.n_rare !== null && <>, {count(about.n_rare)} rare</>}</span>
       {annotated && (
-        <span><b class="num">{percent(annotated.value)}</b> annotated <span class="muted">({nullPhrase(annotated)})</span></span>
+        <span><From of="rates.value" layer={about.layer} name="annotated" n={`${count(annotated.n)} features`} null={annotated.null}>{percent(annotated.value)}</From> annotated <span class="muted">({nullPhrase(annotated)})</span></span>
       )}
-      <span><b class="num">{count(about.n_modules)}</b> modules</span>
+      <span><From of="modules." layer={about.layer}>{count(about.n_modules)}</From> modules</span>
     </div>
   );
 }
@@ -38,7 +39,7 @@ function Layer({ about }: { about: LayerSummary }) {
   useEffect(() => {
     if (!data.value) return;
     for (const near of [layer - 1, layer + 1]) {
-      if (summary.layers.some((other) => other.layer === near)) void loadMap(id, near).catch(() => undefined);
+      if (summary.layers.some((other) => other.layer === near)) void Promise.all([loadMap(id, near), loadModules(id, near)]).catch(() => undefined);
     }
   }, [data.value]);
   // What is chosen on one layer stays chosen on the next, but for what means something else there.

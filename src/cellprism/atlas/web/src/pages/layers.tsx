@@ -2,6 +2,7 @@
 import { useMemo } from "preact/hooks";
 import { LegendView } from "../components/legend";
 import { MiniMap } from "../components/mini-map";
+import { PythonCell } from "../components/take";
 import type { FeatureMap } from "../data/columns";
 import { loadMap, loadModules, loadNumbers } from "../data/store";
 import type { LayerSummary, Module } from "../data/types";
@@ -9,6 +10,7 @@ import { count, title } from "../lib/format";
 import { Load, useLoad } from "../lib/load";
 import { useNear } from "../lib/near";
 import { noneColour, pixel } from "../lib/palette";
+import { layersCode } from "../lib/python";
 import { paths, useQuery } from "../lib/route";
 import { absence, useRun, useTitle, useWords, type Words } from "../lib/run";
 import { mapBackground, useTheme } from "../lib/theme";
@@ -111,6 +113,7 @@ function Body({ words }: { words: Words }) {
       {!column && kind === "source" && <p class="small muted">Colour: the library of the label, the commonest of each layer first ({[...new Set(terms.source)].map(title).join(", ")}).</p>}
       {!column && kind === "annotated" && <p class="small muted">Coloured dots have a label at q below the threshold, grey ones none.</p>}
       {column && <p class="small muted">All layers share one scale of {said}.</p>}
+      <PythonCell code={layersCode(summary)} />
     </>
   );
 }

@@ -1,10 +1,11 @@
 // Where the numbers come from: definitions, nulls, versions, stages, files.
 import { useState } from "preact/hooks";
-import { CsvButton } from "../components/take";
+import { CsvButton, PythonCell } from "../components/take";
 import { Definitions } from "../components/definitions";
 import type { Stage, Summary } from "../data/types";
 import { count, duration, plural } from "../lib/format";
 import { rateTitle } from "../lib/names";
+import { methodsCode } from "../lib/python";
 import { useRun, useTitle } from "../lib/run";
 
 const STAGES = 80;
@@ -92,6 +93,7 @@ export default function MethodsPage() {
         <h2 id="environment">Environment</h2>
         <dl class="pairs">{Object.entries(provenance.environment).map(([name, value]) => <div><dt>{name}</dt><dd>{typeof value === "string" ? value : JSON.stringify(value)}</dd></div>)}</dl>
       </section>
+      <PythonCell code={methodsCode(summary)} />
       <details class="panel fold"><summary>Configuration</summary><pre tabIndex={0}>{JSON.stringify(provenance.config, null, 2)}</pre></details>
     </div>
   );

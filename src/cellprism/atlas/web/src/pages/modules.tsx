@@ -14,10 +14,11 @@ import { useTheme } from "../lib/theme";
 import { colouring } from "../map/colouring";
 
 const MEMBERS = 14;
+const CARDS = 60;
 
 function ModuleCard({ module, layer, words, largest, colour }: { module: Module; layer: number; words: Words; largest: number; colour: string | undefined }) {
   const { id, summary } = useRun();
-  const { features, term } = module;
+  const { features, n_features, term } = module;
   const untested = absence(summary, "module_terms");
   const map = paths.layer(id, layer, { colour: "module", pick: String(module.module) });
   return (
@@ -27,17 +28,17 @@ function ModuleCard({ module, layer, words, largest, colour }: { module: Module;
       <p class="small muted">
         {term === null
           ? untested ?? "among its members, against the other features of the layer"
-          : <>{words.terms.source[term]}, {count(module.n_members_with_term)} of {plural(features.length, "member")}, q <From of="modules.q">{probability(module.q)}</From></>}
+          : <>{words.terms.source[term]}, {count(module.n_members_with_term)} of {plural(n_features, "member")}, q <From of="modules.q">{probability(module.q)}</From></>}
       </p>
-      <span class="bar" aria-hidden="true"><i style={{ width: `${(100 * features.length) / largest}%`, background: colour }} /></span>
+      <span class="bar" aria-hidden="true"><i style={{ width: `${(100 * n_features) / largest}%`, background: colour }} /></span>
       <p class="facts small">
-        <span><From of="modules.n_features">{count(features.length)}</From> features</span>
+        <span><From of="modules.n_features">{count(n_features)}</From> features</span>
         {module.n_edges !== null && <span><From of="modules.n_edges">{count(module.n_edges)}</From> pairs inside</span>}
         {module.stability !== null && <span>stability <From of="modules.stability">{fixed(module.stability)}</From></span>}
       </p>
       <p class="chips">
         {features.slice(0, MEMBERS).map((feature) => <a class="chip num" href={`#${paths.feature(id, layer, feature)}`}>{feature}</a>)}
-        <a class="chip" href={`#${map}`}>{features.length > MEMBERS ? `all ${count(features.length)} on the map` : "on the map"}</a>
+        <a class="chip" href={`#${map}`}>{n_features > MEMBERS ? `all ${count(n_features)} on the map` : "on the map"}</a>
       </p>
     </article>
   );
@@ -69,20 +70,21 @@ export default function ModulesPage() {
             {({ all, map }) => {
               const colours = colouring("module", map, words, all, theme);
               const hue = new Map(colours.legend.kind === "categories" ? colours.legend.entries.map(({ key, colour }) => [key, colour]) : []);
-              const own = [...all].sort((a, b) => b.features.length - a.features.length);
-              const largest = own[0]?.features.length ?? 1;
+              const own = [...all].sort((a, b) => b.n_features - a.n_features);
+              const largest = own[0]?.n_features ?? 1;
               return own.length === 0
                 ? <p class="note">No pair of features of layer {layer} fires together often enough to form a module.</p>
                 : (
                   <div class="stack" data-layer={layer}>
                     <CsvButton
-                      name={["modules", layer]} what="the modules" of={{ table: "modules", layer }} header={["layer", "module", "n_features", "n_edges", "stability", "source", "term", "n_members_with_term", "p", "q", "features"]}
-                      rows={() => own.map((m) => [layer, m.module, m.features.length, m.n_edges, m.stability, words.terms.source[m.term ?? -1], words.terms.term[m.term ?? -1], m.n_members_with_term, m.p, m.q, m.features.join(" ")])}
+                      name={["modules", layer]} what="the modules" of={{ table: "modules", layer }} header={["layer", "module", "n_features", "n_edges", "stability", "source", "term", "n_members_with_term", "p", "q"]}
+                      rows={() => own.map((m) => [layer, m.module, m.n_features, m.n_edges, m.stability, words.terms.source[m.term ?? -1], words.terms.term[m.term ?? -1], m.n_members_with_term, m.p, m.q])}
                     />
                     <div class="modules-beside">
                     <ModuleMap {...{ map, colours, words }} about={summary.layers.find((other) => other.layer === layer)!} />
-                    <div class="cards modules">{own.slice(0, 60).map((module) => <ModuleCard key={module.module} {...{ module, layer, words, largest }} colour={hue.get(String(module.module))} />)}</div>
+                    <div class="cards modules">{own.slice(0, CARDS).map((module) => <ModuleCard key={module.module} {...{ module, layer, words, largest }} colour={hue.get(String(module.module))} />)}</div>
                     </div>
+                    {own.length > CARDS && <p class="muted">and {count(own.length - CARDS)} smaller ones, in the table</p>}
                     <PythonCell code={modulesCode(summary, layer)} />
                   </div>
                 );

@@ -1,6 +1,7 @@
 // Which features carry a gene set.
 import { Combobox } from "../components/combobox";
 import { CountBars } from "../components/count-bars";
+import { From } from "../components/source";
 import { CsvButton, PythonCell, SvgButton } from "../components/take";
 import { VirtualTable, type Column } from "../components/virtual-table";
 import { loadGenes, loadTerm } from "../data/store";
@@ -42,7 +43,7 @@ function Found({ term, terms, genes, record }: { term: number; terms: Terms; gen
         <p class="muted">{terms.source[term]}{size !== null && <> · {plural(size, "gene")} that these cells could show</>}</p>
       </div>
       <p>
-        {carried ? <><b class="num">{plural(carried, "feature")}</b> {carried === 1 ? "carries" : "carry"} it at q &lt; {Q}</> : <>No feature carries it at q &lt; {Q}: {record.n ? <>{plural(record.n, "feature")} share genes with it, but no more than chance allows after correction.</> : "no feature has two of its genes among its top genes."}</>}
+        {carried ? <><From of="annotations.q">{plural(carried, "feature")}</From> {carried === 1 ? "carries" : "carry"} it at q &lt; {Q}</> : <>No feature carries it at q &lt; {Q}: {record.n ? <>{plural(record.n, "feature")} share genes with it, but no more than chance allows after correction.</> : "no feature has two of its genes among its top genes."}</>}
         {carried > 0 && <span class="muted">; {plural(record.n, "test")} of features that share genes with it.</span>}
         {untested && <span class="muted"> Of layers {untested.layers!.join(", ")} only labels are known: {untested.reason}.</span>}
       </p>
