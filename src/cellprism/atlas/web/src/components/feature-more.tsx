@@ -49,7 +49,7 @@ export function MoreAbout({ feature, layer }: { feature: Feature; layer: number 
   if (!variance && !axis && !string && !nearest) return null;
   return (
     <section class="panel" aria-label="More about it">
-      <div class="neighbours">
+      <div class="halves">
         {variance && <Variance shares={variance} />}
         {(axis || string || nearest) && <div><h3>Its place</h3><Rest {...{ axis, string, nearest, layer }} /></div>}
       </div>
