@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from cellprism.causal.requests import run_key
+from cellprism.causal.requests import FORMAT, run_key
 from cellprism.runs.config import parse_config
 from cellprism.runs.directory import Run, create
 from cellprism.runs.files import write_array
@@ -222,9 +222,9 @@ def _traces(run: Run, rng: np.random.Generator, n: int) -> None:
     ):
         folder = run.file("causal") / name
         folder.mkdir(parents=True)
-        about = {"source": first, "targets": [later], "method": method, "alpha": 0.0, "control": control,
+        about = {"format": FORMAT, "source": first, "targets": [later], "method": method, "alpha": 0.0,
                  "asked": {"source": first, "method": method, "cells": N_CELLS, "control": control, "seed": 7},
-                 "replicate": 0, "key": run_key(run, LAYERS),
+                 "control": control, "replicate": 0, "key": run_key(run, LAYERS),
                  "features": list(sources), "cells": list(range(N_CELLS))}
         (folder / "trace.json").write_text(json.dumps(about))
         if done:

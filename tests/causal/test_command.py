@@ -27,6 +27,7 @@ def test_the_plan_spends_nothing(
     assert call(monkeypatch, run.path, "--source", 2, "--plan") == 0
     said = capsys.readouterr().out
     assert all(word in said for word in ("passes", "edges", "operations", "time", "disk", "memory"))
+    assert "float32   whatever the run used" in said
     assert not run.file("causal").exists()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellprism.causal.hubs import degree_rates, degree_residuals
+from cellprism.causal.hubs import annotated_rate, degree_rates, degree_residuals
 
 
 def planted(rng: np.random.Generator, n: int = 400) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -73,6 +73,32 @@ def test_rates_say_that_degree_is_firing() -> None:
     by_hand = set(np.argsort(-degree, kind="stable")[:20]) & set(np.argsort(-table["residual"], kind="stable")[:20])
     assert top["value"] == len(by_hand) / 20
     assert abs(top["null_mean"] - 20 / 400) < 0.02
+
+
+def labelled_world(rng: np.random.Generator, *, by_degree: bool) -> tuple[pd.DataFrame, np.ndarray]:
+    """Frequent features have more edges, and more labels; and of those that fire as often the ones with more edges."""
+    frequency = np.sort(np.exp(rng.uniform(np.log(1e-3), np.log(0.2), 400)))
+    more = rng.normal(0, 0.5, 400)
+    table = pd.DataFrame({"frequency": frequency, "degree": np.round(300 * frequency**0.7 * np.exp(more))})
+    return table, rng.random(400) < np.clip(0.1 + 3 * frequency + by_degree * 0.6 * (more > 0.3), 0, 1)
+
+
+def test_labels_of_top_features_are_held_against_features_that_fire_as_often() -> None:
+    rng = np.random.default_rng(4)
+    found = [annotated_rate(*labelled_world(rng, by_degree=False), "out", rng)[0] for _ in range(60)]
+    assert np.mean([row["value"] for row in found]) > 0.3  # a quarter of all features have a label
+    assert sum(row["p"] <= 0.05 for row in found) <= 7  # 5 % of 60 are 3; P(more than 7) < 0.02
+    table, labelled = labelled_world(rng, by_degree=True)
+    [row] = annotated_rate(table, labelled, "in", rng, target_layer=7)
+    assert row["p"] < 0.01
+    assert (row["rate"], row["target_layer"], row["n"]) == ("in_top_annotated", 7, 20)
+    assert row["value"] == labelled[np.argsort(-table["degree"], kind="stable")[:20]].mean()
+    assert row["null_mean"] < row["value"] - 0.2
+
+
+def test_few_features_have_none_that_fire_as_often() -> None:
+    table, labelled = labelled_world(np.random.default_rng(5), by_degree=True)
+    assert annotated_rate(table[:24], labelled[:24], "out", np.random.default_rng(0)) == []
 
 
 def degree_spearman(table: pd.DataFrame) -> float:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from cellprism.causal.intervention import Edits, clean_cell, edited, gather, propagate, scale_features
+from cellprism.causal.intervention import Edits, add_directions, clean_cell, edited, gather, propagate, scale_features
 from cellprism.sae.topk import TopKCodes
 
 if TYPE_CHECKING:
@@ -89,3 +89,15 @@ def test_another_direction_keeps_the_norm_at_every_position(world: World, edits:
     own, control = (edited(residual, e) - residual for e in (edits, edits.along(random)))
     assert torch.allclose(own.norm(dim=-1), control.norm(dim=-1), atol=1e-4)
     assert (torch.nn.functional.cosine_similarity(own, control, dim=-1).abs() < 0.9).all()
+
+
+def test_a_direction_is_added_with_its_norm_at_the_chosen_places(world: World) -> None:
+    cell = clean_cell(world.model, world.tokens, 1, layers=[1])
+    residual, places = cell.residual[1], cell.places[::3]
+    directions = torch.nn.functional.normalize(torch.randn(2, world.model.d_model), dim=1)
+    moved = edited(residual, add_directions(places, directions, norm=2.5)) - residual
+    expected = torch.zeros_like(moved)
+    for row in range(2):
+        for place in places:
+            expected[row, place] = 2.5 * directions[row]
+    assert torch.allclose(moved, expected, atol=1e-5)

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from cellprism.causal.requests import TraceRequest, choose_features, resolve
+from cellprism.causal.requests import READ, TraceRequest, choose_features, read_described, resolve
 from cellprism.errors import UserError
 
 if TYPE_CHECKING:
@@ -82,3 +83,15 @@ def test_a_run_that_has_not_come_so_far_is_refused(run: Run) -> None:
     run.file("sae.safetensors", 2).unlink()
     with pytest.raises(UserError, match="has not come so far"):
         resolve(run, ASKED)
+
+
+def test_what_another_version_wrote_is_refused_in_a_sentence(run: Run, tmp_path: Path) -> None:
+    said = json.loads(json.dumps(resolve(run, ASKED).describe()))
+    path = tmp_path / "trace.json"
+    path.write_text(json.dumps(said))
+    assert read_described(tmp_path) == said
+    older = [{k: v for k, v in said.items() if k != name} for name in sorted(READ)]
+    for other in [json.dumps(one) for one in (*older, {**said, "format": 2}, [])] + ["{"]:
+        path.write_text(other)
+        with pytest.raises(UserError, match=r"trace.json was written by another version of cellprism: delete "):
+            read_described(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,6 +64,7 @@ def test_every_rate_has_a_null(run: Path) -> None:
     rates = open_run(run).trace(NAME).rates()
     assert {"edges_per_source", "edge_rate", "supports", "found_again", "size_kept"} <= set(rates["rate"])
     assert {"in_degree_by_frequency", "in_top_by_residual", "edges_sharing_a_term"} <= set(rates["rate"])
+    assert {"in_top_annotated", "out_top_annotated"} <= set(rates["rate"])
     assert rates[["null_mean", "null_q05", "null_q95", "p"]].notna().all(axis=None)
     assert rates["null"].str.len().min() > 20
     assert (rates["n_permutations"] >= 20).all()
@@ -106,6 +108,10 @@ def test_the_reader_says_what_is_wrong(run: Path, monkeypatch: pytest.MonkeyPatc
         reader.trace("nothing")
     with pytest.raises(UserError, match="is not done"):
         reader.trace("03-begun")
+    write_trace(run, name="04-older", format=0)
+    with pytest.raises(UserError, match=r"04-older/trace.json was written by another version of cellprism: delete "):
+        reader.traces()
+    shutil.rmtree(reader.path / "causal" / "04-older")
     monkeypatch.setattr(requests, "run_key", lambda _run, _layers: "another")
     with pytest.raises(UserError, match="before the run changed"):
         reader.edges()

@@ -23,6 +23,7 @@ from cellprism.causal.requests import TraceRequest, resolve
 from cellprism.causal.tracing import is_stale, trace
 from cellprism.causal.workfiles import read_effects
 from cellprism.errors import UserError
+from cellprism.models.stages import run_model
 from cellprism.runs.directory import Run, open_directory
 from cellprism.runs.files import sha256
 from cellprism.runs.lock import exclusive
@@ -180,6 +181,15 @@ def test_kills_at_random_moments_change_nothing(run: Run, tmp_path: Path) -> Non
     assert tables(folder) == quiet
     assert not list(folder.rglob("*.tmp"))
     assert open_directory(run.path).path == run.path
+
+
+def test_a_control_is_traced_on_the_control(run: Run) -> None:
+    model = run.config.model.model_copy(update={"control": "random_weights"})
+    control = Run(run.path, run.config.model_copy(update={"model": model}))
+    own, other = (Engine(one, resolve(one, ASKED)).state(0) for one in (run, control))
+    expected = dict(run_model(control, dtype="float32").residuals(other.batch))
+    assert torch.equal(other.residual, expected[1][0])
+    assert not torch.allclose(own.residual, other.residual, atol=0.1)
 
 
 @pytest.mark.parametrize(("set_to", "used"), [("bfloat16", torch.float32), ("float32", torch.float32)])

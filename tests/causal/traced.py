@@ -10,6 +10,7 @@ from tests.atlas.fabricated import DEAD, LAYERS, N_FEATURES
 
 from cellprism.causal.calibration import SourceEffects, calibrate
 from cellprism.causal.finish import finish, write_tables
+from cellprism.causal.requests import FORMAT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,8 +30,9 @@ def write_trace(path: Path, *, name: str = NAME, done: bool = True, **asked: obj
     folder = path / "causal" / name
     write_tables(folder, finish(results))
     request = {
-        "source": SOURCE, "targets": [TARGET], "features": list(range(N_FEATURES)), "cells": list(range(16)),
-        "method": "ablation", "alpha": 0.0, "control": "none", "replicate": 0, "key": "k", **asked,
+        "format": FORMAT, "source": SOURCE, "targets": [TARGET], "features": list(range(N_FEATURES)),
+        "cells": list(range(16)), "method": "ablation", "alpha": 0.0, "control": "none", "replicate": 0,
+        "key": "k", **asked,
     }
     (folder / "trace.json").write_text(json.dumps(request))
     if done:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cellprism.features.layout import layout, trustworthiness
+from cellprism.features import layout as room
+from cellprism.features.layout import layout, nearest, trustworthiness
 
 
 def clusters(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -46,3 +47,15 @@ def test_large_dictionaries_are_sampled() -> None:
     trust = trustworthiness(atoms, atoms[:, :2], rng)
     assert trust is not None
     assert 0.5 < trust < 1
+
+
+def test_the_nearest_atoms_equal_sorting_every_distance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "ROWS", 7)
+    atoms, _ = clusters(np.random.default_rng(3), 40)
+    atoms[5] = atoms[2]  # a twin is as near as the atom itself, which still comes first
+    place, distance = nearest(atoms, 6)
+    everything = np.maximum(1 - atoms.astype(np.float64) @ atoms.T, 0)
+    assert (place[:, 0] == np.arange(40)).all()
+    assert all(len(set(row)) == 6 for row in place.tolist())
+    assert np.allclose(distance, np.take_along_axis(everything, place, axis=1), atol=1e-6)
+    assert np.allclose(distance, np.sort(everything, axis=1)[:, :6], atol=1e-6)

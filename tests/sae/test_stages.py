@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,14 +18,15 @@ from cellprism.reader import open_run
 from cellprism.runs.config import Config, parse_config
 from cellprism.runs.directory import Run, create
 from cellprism.runs.files import sha256
-from cellprism.runs.progress import Silent
+from cellprism.runs.progress import Bar, Silent
 from cellprism.runs.stage import run_stages
 from cellprism.sae import fidelity
+from cellprism.sae import stages as module
 from cellprism.sae.fidelity import FIDELITY, measure_fidelity
 from cellprism.sae.stages import RESIDUALS, TRAIN, layer_residuals, sample_residuals, train_all, train_layer
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 
 def config(out: Path, layers: list[int]) -> Config:
@@ -79,6 +82,35 @@ def test_residuals_stay_if_asked(both: Run, tmp_path: Path) -> None:
     run_stages((TOKENIZE, RESIDUALS, TRAIN), target, Silent())
     assert target.file("residuals", 3).is_dir()
     assert target.file("sae.safetensors", 3).stat().st_mtime_ns == before
+
+
+class Held(Silent):
+    """Listens for how much of mapped files this process holds in memory, in bytes, whenever a chunk is done."""
+
+    def __init__(self) -> None:
+        self.heard: list[int] = []
+
+    @contextmanager
+    def bar(self, label: str, total: int, unit: str) -> Iterator[Bar]:
+        yield Bar(lambda _n: self.heard.append(mapped()), lambda _text: None)
+
+
+def mapped() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("RssFile", "RssShmem")))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells what of a file is in memory")
+def test_residuals_that_are_written_do_not_stay_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = config(tmp_path / "many", [0, 1, 2, 3])
+    target = create(many.model_copy(update={"cells": many.cells.model_copy(update={"max_cells": 200})}))
+    run_stages((TOKENIZE,), target, Silent())
+    monkeypatch.setattr(module, "CHUNK", 4000)
+    held = Held()
+    sample_residuals(target, None, held)
+    written = sum(path.stat().st_size for path in target.path.rglob("residuals/*.npy"))
+    assert len(held.heard) > 5
+    assert held.heard[-1] - held.heard[0] < 0.2 * written
 
 
 def test_layers_after_the_last_are_not_run(both: Run, monkeypatch: pytest.MonkeyPatch) -> None:

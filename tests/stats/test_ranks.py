@@ -94,3 +94,16 @@ def test_the_normal_approximation_would_not_be() -> None:
     values = rng.gamma(1, size=(300, 8000)) * (rng.random((300, 8000)) < 0.03)
     summed = rank_sum(ranks(values), (rng.permutation(300) < 10)[:, None])
     assert (2 * norm.sf(np.abs(summed.z)) < 0.001).mean() > 0.005
+
+
+def test_p_above_a_limit_need_not_be_exact() -> None:
+    rng = np.random.default_rng(6)
+    values = rng.gamma(0.3, size=(200, 40)) * (rng.random((200, 40)) < np.geomspace(0.01, 1, 40))
+    member = rng.random((200, 60)) < np.geomspace(0.02, 0.98, 60)
+    summed = rank_sum(ranks(values), member)
+    exact, cut = summed.upper_p(), summed.upper_p(0.05)
+    assert (summed.skew > 3).any()
+    assert (summed.skew < -3).any()
+    assert np.array_equal(cut[exact <= 0.05], exact[exact <= 0.05])
+    assert (cut[exact > 0.05] > 0.05).all()
+    assert (cut != exact).any()

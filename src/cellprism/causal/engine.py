@@ -13,15 +13,13 @@ from cellprism.causal.cost import WORKING_BYTES
 from cellprism.causal.directions import control_directions
 from cellprism.causal.effects import CleanState, cell_effects, clean_state
 from cellprism.causal.intervention import scale_features
+from cellprism.causal.setting import float32_model
 from cellprism.causal.workfiles import CellEffects
-from cellprism.models import configured_model
-from cellprism.models.base import pick_device, pick_dtype
 from cellprism.models.stages import run_tokens
 from cellprism.sae.files import load
 
 if TYPE_CHECKING:
     from cellprism.causal.requests import Trace
-    from cellprism.models.base import CellModel
     from cellprism.runs.directory import Run
 
 
@@ -37,7 +35,7 @@ class Engine:
     """
 
     def __init__(self, run: Run, trace: Trace) -> None:
-        self.model = _model(run, trace.dtype)
+        self.model = float32_model(run)
         self.tokens = run_tokens(run)
         self.trace = trace
         self.source, self.targets = trace.request.source, trace.targets
@@ -95,15 +93,6 @@ class Engine:
         return sum(
             len(f) if wanted is None else int(np.isin(wanted[layer], f.numpy()).sum()) for layer, f in fired.items()
         )
-
-
-def _model(run: Run, dtype: str) -> CellModel:
-    """The model of a run in the number format of traces; a model that does not say its format comes as it is."""
-    facts, config = run.model, run.config.model
-    change = {"revision": facts["commit"]} if facts.get("commit") else {}
-    if "dtype" in facts and pick_dtype(config.dtype, pick_device(config.device)) != getattr(torch, dtype):
-        change["dtype"] = dtype
-    return configured_model(config.model_copy(update=change))
 
 
 def firing_features(state: CleanState, features: np.ndarray) -> np.ndarray:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 TOP = 20
 """Features of largest degree that are compared with those of largest residual."""
 PERMUTATIONS = 200
+LABELS = 1000
+"""Permutations of labels."""
+NEAR = 25
+"""Features of about the same frequency among which labels are permuted."""
 _TIES = 1e-9
 
 
@@ -103,3 +107,40 @@ def degree_rates(
         *rows,
         rate_row(f"{side}_top_by_residual", value, k, "feature", null, sentence, target_layer=target_layer),
     ]
+
+
+def annotated_rate(
+    table: pd.DataFrame, labelled: np.ndarray, side: str, rng: np.random.Generator, *, target_layer: int = -1,
+) -> list[dict[str, object]]:
+    """Share of the features of largest degree that have a label, beside features that fire as often.
+
+    Frequent features have more edges and more labels, so that labels are permuted among features of about the same
+    frequency.
+
+    Parameters
+    ----------
+    table
+        Columns degree and frequency; one row per feature.
+    labelled
+        Which of them have a label, shape ``(features,)``.
+    side, rng, target_layer
+        As in `degree_rates`.
+
+    Returns
+    -------
+    One row of ``trace_rates``; none for fewer than `NEAR` features.
+    """
+    n = len(table)
+    if n < NEAR:
+        return []
+    k = min(TOP, n // 2)
+    top = rankdata(-table["degree"].to_numpy(), method="ordinal") <= k
+    order = np.argsort(table["frequency"].to_numpy(), kind="stable")
+    blocks = [labelled[rows] for rows in np.array_split(order, n // NEAR)]
+    null = [np.concatenate([rng.permutation(b) for b in blocks])[top[order]].mean() for _ in range(LABELS)]
+    sentence = (
+        "labels permuted among features of about the same frequency; keeps the degrees, and how many of the features "
+        "that fire as often have a label"
+    )
+    value = float(labelled[top].mean())
+    return [rate_row(f"{side}_top_annotated", value, k, "feature", np.array(null), sentence, target_layer=target_layer)]

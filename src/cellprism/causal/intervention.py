@@ -114,6 +114,13 @@ def scale_features(
     )
 
 
+def add_directions(places: torch.Tensor, directions: torch.Tensor, *, norm: float) -> Edits:
+    """Add ``norm`` times each of the unit ``directions (B, d_model)`` at all of ``places (n,)``: one edit each."""
+    n, b = len(places), len(directions)
+    row = torch.arange(b, device=places.device).repeat_interleave(n)
+    return Edits(row, places.repeat(b), torch.full((b * n,), norm, device=places.device), directions)
+
+
 def edited(residual: torch.Tensor, edits: Edits) -> torch.Tensor:
     """Residuals ``(B, T, d_model)``: the clean one ``(T, d_model)`` in every row, with the row's edit."""
     rows = residual.expand(len(edits), *residual.shape).clone()

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cellprism.causal.requests import is_current
+from cellprism.causal.requests import is_current, read_described
 from cellprism.errors import UserError
 from cellprism.runs.schemas import TABLES, read_table
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
 
     from cellprism.runs.directory import Run
@@ -33,7 +30,8 @@ class TraceReader:
     Raises
     ------
     UserError
-        There is no such trace, it is not done, or the run has another model, cells or autoencoders by now.
+        There is no such trace, it is not done, another version made it, or the run has another model, cells or
+        autoencoders by now.
     """
 
     def __init__(self, run: Run, name: str) -> None:
@@ -42,7 +40,7 @@ class TraceReader:
             there = ", ".join(trace_names(run)) or "none yet"
             msg = f"{run.path} has no trace {name!r} (there is {there}): make one with `cellprism trace`."
             raise UserError(msg)
-        self.request = _request(self.path)
+        self.request = read_described(self.path)
         if not (self.path / "facts.json").exists():
             msg = f"the trace {name} of {run.path} is not done: give the same command again to go on with it."
             raise UserError(msg)
@@ -127,7 +125,7 @@ def trace_table(run: Run) -> pd.DataFrame:
     rows = []
     for name in trace_names(run):
         path = run.file("causal") / name
-        asked = _request(path)
+        asked = read_described(path)
         rows.append({
             "trace": name, "source_layer": asked["source"], "target_layers": tuple(asked["targets"]),
             "features": len(asked["features"]), "cells": len(asked["cells"]),
@@ -161,8 +159,3 @@ def named_edges(run: Run, name: str) -> pd.DataFrame:
     trace = TraceReader(run, name)
     table = trace.edges().assign(trace=name, source_layer=trace.source_layer)
     return table[["trace", "source_layer", *table.columns.drop(["trace", "source_layer"])]]
-
-
-def _request(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "trace.json").read_text(encoding="utf-8"))
-    return found

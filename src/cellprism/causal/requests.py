@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -112,6 +113,29 @@ class Trace:
             "alpha": asked.alpha, "control": asked.control, "replicate": asked.replicate, "seed": asked.seed,
             "dtype": self.dtype, "key": self.key,
         }
+
+
+READ = frozenset({"source", "targets", "features", "cells", "method", "alpha", "control", "replicate", "key"})
+"""What readers of a trace need of ``trace.json``."""
+
+
+def read_described(folder: Path) -> dict[str, Any]:
+    """What ``trace.json`` in the folder of a trace says, as `Trace.describe` wrote it.
+
+    Raises
+    ------
+    UserError
+        Another version of cellprism wrote it, or nobody did.
+    """
+    path = folder / "trace.json"
+    try:
+        found: Any = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or found.get("format") != FORMAT or READ - found.keys():
+        msg = f"{path} was written by another version of cellprism: delete {folder} and trace again."
+        raise UserError(msg)
+    return found
 
 
 def resolve(run: Run, request: TraceRequest) -> Trace:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from cellprism.causal.requests import PRECISION
 from cellprism.codes.store import CodeStore
 from cellprism.errors import UserError
+from cellprism.models.base import pick_device, pick_dtype
 from cellprism.models.stages import run_model, run_tokens
 from cellprism.sae.files import load
 
@@ -49,8 +51,13 @@ def run_site(run: Run, layer: int) -> Site:
 
 
 def float32_model(run: Run) -> CellModel:
-    """The model of a run, or its control, in float32: effects are small differences of two passes."""
-    return run_model(run, dtype=PRECISION)
+    """The model of a run, or its control, in float32: effects are small differences of two passes.
+
+    A model that does not say its number format comes as it is.
+    """
+    config = run.config.model
+    other = pick_dtype(config.dtype, pick_device(config.device)) != getattr(torch, PRECISION)
+    return run_model(run, dtype=PRECISION if other and "dtype" in run.model else None)
 
 
 def needs_layer(run: Run, layer: int) -> None:

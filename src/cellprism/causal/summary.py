@@ -10,7 +10,7 @@ from cellprism.causal.depth import depth_rates
 from cellprism.causal.domains import domain_graph
 from cellprism.causal.edge_rule import NONZERO
 from cellprism.causal.finish import write_tables
-from cellprism.causal.hubs import degree_rates, degree_residuals
+from cellprism.causal.hubs import annotated_rate, degree_rates, degree_residuals
 from cellprism.causal.sharing import sharing_rates
 from cellprism.causal.tails import LEAST_TAIL, compare, fit_tail, goodness, x_min_grid
 from cellprism.runs.causal_schemas import DEGREES, TAILS, TRACE_RATES
@@ -47,13 +47,15 @@ def describe(run: Run, folder: Path, *, source_layer: int) -> None:
     layers = [int(layer) for layer in sorted(sources["target_layer"].unique())]
     degrees = [_out_degrees(run, sources, source_layer), *(_in_degrees(run, edges, layer) for layer in layers)]
     labels = {layer: _labels(run, layer) for layer in [source_layer, *layers]}
-    domain_edges, domains = domain_graph(edges, labels.pop(source_layer), labels, rng)
+    later = {layer: labels[layer] for layer in layers}
+    domain_edges, domains = domain_graph(edges, labels[source_layer], later, rng)
     rates = [
         *depth_rates(sources, rng),
         *(row for table in degrees for row in _degree_rows(table, rng)),
         *_sharing(run, edges, source_layer, layers, rng),
     ]
     tails = [row for table in degrees for row in tail_rows(table, rng)]
+    rates += [row for table in degrees for row in _annotated_rows(table, labels, rng)]
     write_tables(folder, {
         "degrees": pd.concat(degrees, ignore_index=True)[list(DEGREES.columns)],
         "tails": pd.DataFrame(tails, columns=list(TAILS.columns)),
@@ -119,6 +121,16 @@ def _degree_rows(table: pd.DataFrame, rng: np.random.Generator) -> list[dict[str
         return []
     side, layer = table["side"].iloc[0], int(table["layer"].iloc[0])
     return degree_rates(table, side, rng, target_layer=layer if side == "in" else -1)
+
+
+def _annotated_rows(
+    table: pd.DataFrame, labels: dict[int, pd.Series], rng: np.random.Generator,
+) -> list[dict[str, object]]:
+    if table.empty:
+        return []
+    side, layer = table["side"].iloc[0], int(table["layer"].iloc[0])
+    labelled = table["feature"].isin(labels[layer].index).to_numpy()
+    return annotated_rate(table, labelled, side, rng, target_layer=layer if side == "in" else -1)
 
 
 def _labels(run: Run, layer: int) -> pd.Series:

@@ -14,7 +14,7 @@ from cellprism.causal.calibration import SourceEffects, calibrate
 from cellprism.causal.cost import check_fit, source_blocks, trace_cost
 from cellprism.causal.engine import Engine
 from cellprism.causal.finish import finish, write_tables
-from cellprism.causal.requests import resolve, run_key
+from cellprism.causal.requests import read_described, resolve, run_key
 from cellprism.causal.results import load_results, save_results
 from cellprism.causal.summary import describe
 from cellprism.causal.workfiles import by_source, read_effects, write_effects
@@ -84,10 +84,9 @@ def trace(
 
 def is_stale(run: Run, folder: Path) -> bool:
     """Whether a trace is there and rests on another model, other cells or other autoencoders than the run has."""
-    path = folder / "trace.json"
-    if not path.exists():
+    if not (folder / "trace.json").exists():
         return False
-    there = json.loads(path.read_text(encoding="utf-8"))
+    there = read_described(folder)
     return bool(there["key"] != run_key(run, (there["source"], *there["targets"])))
 
 
@@ -96,7 +95,7 @@ def _begin(folder: Path, asked: Trace, *, keep_effects: bool) -> None:
     remove_leftovers(folder)
     wanted: dict[str, Any] = json.loads(json.dumps({**asked.describe(), "keeps_effects": keep_effects}))
     path = folder / "trace.json"
-    there = json.loads(path.read_text(encoding="utf-8")) if path.exists() else wanted
+    there = read_described(folder) if path.exists() else wanted
     differing = sorted(name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name))
     if "key" in differing:
         msg = f"{folder} was traced before the run changed its model, cells or autoencoders: delete it and trace again."

@@ -52,7 +52,9 @@ def trace(  # noqa: PLR0913
         source=source, targets=_layers(targets), features=features, cells=cells, method=method,  # type: ignore[arg-type]
         target_features=target_features, alpha=alpha, seed=seed,
     )
-    typer.echo(trace_cost(run, resolve(run, request)).describe(shutil.disk_usage(path).free))
+    resolved = resolve(run, request)
+    typer.echo(trace_cost(run, resolved).describe(shutil.disk_usage(path).free))
+    typer.echo(f"precision   {resolved.dtype:>14}   whatever the run used: effects are small differences of two passes")
     if plan:
         return
     folder = trace_circuits(run, request, name=name, keep_effects=keep_effects, progress=Listener())

@@ -43,13 +43,21 @@ class Codes:
         return Codes(self.index[rows], self.value[rows], self.n_features)
 
     def csr(self) -> sparse.csr_matrix:
-        """The same as a ``(N, n_features)`` float32 matrix that stores only firings."""
+        """The same as a ``(N, n_features)`` float32 matrix that stores only firings.
+
+        Where every place fires, an array that has SciPy's type already (float32 values, int32 indices) is not copied;
+        others are converted once. Columns of a row are in the order of ``index``.
+        """
         n, k = self.index.shape
-        indptr = np.arange(0, n * k + 1, k, dtype=np.int64)
-        columns = self.index.ravel().astype(np.int32)
-        matrix = sparse.csr_matrix((self.value.ravel().astype(np.float32), columns, indptr), (n, self.n_features))
-        matrix.eliminate_zeros()
-        return matrix
+        fires = self.value > 0
+        value, index = np.asarray(self.value), np.asarray(self.index)
+        if fires.all():
+            value, index, indptr = value.ravel(), index.ravel(), np.arange(n + 1) * k
+        else:
+            value, index = value[fires], index[fires]
+            indptr = np.concatenate([[0], np.cumsum(fires.sum(axis=1))])
+        data, columns = value.astype(np.float32, copy=False), index.astype(np.int32, copy=False)
+        return sparse.csr_matrix((data, columns, indptr), (n, self.n_features), copy=False)
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,7 @@ class CodeStore:
     def __init__(self, run: Run, layer: int) -> None:
         self.folder = run.file("codes", layer)
         self.positions = run.file("positions")
-        self._indices = sorted(self.folder.glob("index.*.npy"))
+        self._indices = sorted(self.folder.glob("index.*.npy"), key=lambda path: int(path.suffixes[0][1:]))
         if not self._indices:
             msg = f"no codes in {self.folder}: the run has not come so far; see `cellprism status {run.path}`."
             raise UserError(msg)

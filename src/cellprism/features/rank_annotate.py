@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,22 +78,7 @@ def rank_tests(ranking: Ranking, done: Callable[[int], None]) -> RankTests:
     (see `stats.ranks`). The AUROC is ``1/2 + sum_s w_s E_s / sum_s w_s n1_s n2_s`` with ``E`` the rank sum less its
     mean and ``n1``, ``n2`` the genes inside and outside the term. The unit is the gene.
     """
-    rows = [np.flatnonzero(ranking.stratum == s) for s in np.unique(ranking.stratum)]
-    members = [ranking.membership[of] for of in rows]
-    sizes = [len(of) for of in rows]
-    inside = [np.asarray(m.sum(axis=0)).ravel() for m in members]
-    pairs = sum(n1 * (n - n1) / (n + 1) for n1, n in zip(inside, sizes, strict=True))
-    found = []
-    for start in range(0, len(ranking.features), FEATURES):
-        score = ranking.score[:, start : start + FEATURES].toarray()
-        summed = stratified([rank_sum(ranks(score[of]), m) for of, m in zip(rows, members, strict=True)], sizes)
-        p = summed.upper_p()
-        term, feature = np.nonzero(p <= KEPT)
-        area = 0.5 + summed.excess[term, feature] / np.maximum(pairs, 1e-12)[term]
-        found.append((start + feature, term, area, p[term, feature]))
-        done(score.shape[1])
-    feature, term, area, p = (np.concatenate([part[i] for part in found]) for i in range(4))
-    return RankTests(feature, term, area, p, len(ranking.features) * ranking.membership.shape[1])
+    return _tests(ranking, [ranking.membership], done)[0]
 
 
 def rank_table(problem: Problem, ranking: Ranking, tests: RankTests) -> pd.DataFrame:
@@ -111,19 +96,52 @@ def rank_rates(
     done: Callable[[int], None],
 ) -> pd.DataFrame:
     """Share of live features with a term by rank, beside its null (table ``rates``)."""
-    null = []
-    for _ in range(min(permutations, MAX_PERMUTATIONS)):
-        order = np.empty(len(ranking.stratum), np.int64)
-        for stratum in np.unique(ranking.stratum):
-            rows = np.flatnonzero(ranking.stratum == stratum)
-            order[rows] = rng.permutation(rows)
-        null.append(_share(rank_tests(replace(ranking, membership=ranking.membership[order]), done), q, n_alive))
+    shuffled = [ranking.membership[_within_strata(ranking, rng)] for _ in range(min(permutations, MAX_PERMUTATIONS))]
+    null = [_share(under, q, n_alive) for under in _tests(ranking, shuffled, done)]
     return pd.DataFrame([{
         "rate": "annotated_by_rank", "value": _share(tests, q, n_alive), "n": n_alive, "unit": "feature",
         "null_mean": np.mean(null), "null_q95": np.quantile(null, 0.95), "n_permutations": len(null),
         "null": "genes permuted among genes that are seen as often, the same for all features; keeps what features "
         "have in common and what terms have in common", "protocol": "calibrated",
     }])
+
+
+def _tests(
+    ranking: Ranking, memberships: list[sparse.csr_matrix], done: Callable[[int], None],
+) -> list[RankTests]:
+    """`rank_tests` for each of several memberships of the same genes, which are ranked once."""
+    rows = [np.flatnonzero(ranking.stratum == s) for s in np.unique(ranking.stratum)]
+    sizes = [len(of) for of in rows]
+    members = [[membership[of] for of in rows] for membership in memberships]
+    pairs = [sum(_pairs(m, n) for m, n in zip(of_one, sizes, strict=True)) for of_one in members]
+    found: list[list[tuple[np.ndarray, ...]]] = [[] for _ in memberships]
+    for start in range(0, len(ranking.features), FEATURES):
+        score = ranking.score[:, start : start + FEATURES].toarray()
+        ranked = [ranks(score[of]) for of in rows]
+        for i, of_one in enumerate(members):
+            summed = stratified([rank_sum(r, m) for r, m in zip(ranked, of_one, strict=True)], sizes)
+            p = summed.upper_p(KEPT)
+            term, feature = np.nonzero(p <= KEPT)
+            area = 0.5 + summed.excess[term, feature] / np.maximum(pairs[i], 1e-12)[term]
+            found[i].append((start + feature, term, area, p[term, feature]))
+            done(score.shape[1])
+    n_tests = len(ranking.features) * ranking.membership.shape[1]
+    return [RankTests(*(np.concatenate(column) for column in zip(*parts, strict=True)), n_tests) for parts in found]
+
+
+def _pairs(members: sparse.csr_matrix, n: int) -> np.ndarray:
+    """Weighted pairs of a gene inside and one outside of each term, in a stratum of ``n`` genes."""
+    inside = np.asarray(members.sum(axis=0)).ravel()
+    return np.asarray(inside * (n - inside) / (n + 1))
+
+
+def _within_strata(ranking: Ranking, rng: np.random.Generator) -> np.ndarray:
+    """A random order of the genes that leaves each in its stratum."""
+    order = np.empty(len(ranking.stratum), np.int64)
+    for stratum in np.unique(ranking.stratum):
+        rows = np.flatnonzero(ranking.stratum == stratum)
+        order[rows] = rng.permutation(rows)
+    return order
 
 
 def _share(tests: RankTests, q: float, n_alive: int) -> float:

@@ -326,6 +326,7 @@ LAYOUT = Stage(
     inputs=("{layer}/sae.safetensors", "{layer}/features.parquet"),
     outputs=("{layer}/map.parquet",),
     config=("seed",),
+    version=2,
 )
 NEIGHBOURS = Stage(
     "neighbours", neighbours,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cellprism.causal.reading import TraceReader
 
 MOST = 180
-"""Points drawn of a scatter at most, so that the figure stays small."""
+"""Points drawn of a scatter beside the hubs, so that the figure stays small."""
 
 
 def draw_trace(trace: TraceReader, path: Path) -> None:
@@ -84,7 +84,8 @@ def draw_signs(axes: Axes, rates: pd.DataFrame) -> None:
 def draw_degrees(axes: Axes, degrees: pd.DataFrame) -> None:
     """Degree of the sources against how often they fire, with what firing explains and the hubs."""
     rows = degrees[degrees["side"] == "out"].sort_values("frequency")
-    shown = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(MOST, len(rows))).astype(int))]
+    spread = np.linspace(0, len(rows) - 1, min(MOST, len(rows))).astype(int)
+    shown = rows.iloc[np.union1d(spread, np.flatnonzero(rows["q"] < 0.05))]
     hub = shown["q"] < 0.05
     for part, colour, name in ((shown[~hub], FAINT, "source"), (shown[hub], THEIRS, "more than explained, q < 0.05")):
         axes.plot(100 * part["frequency"], 1 + part["degree"], ".", ms=3, color=colour, label=name)

@@ -29,6 +29,13 @@ def free_memory() -> float:
     return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
+def free_device_memory() -> float:
+    """Bytes of the CUDA device's memory that can be had."""
+    import torch
+
+    return float(torch.cuda.mem_get_info()[0])
+
+
 def in_bytes(n: float) -> str:
     """A number of bytes in words, such as ``1.5 GB``."""
     for unit in ("B", "kB", "MB", "GB"):

@@ -86,6 +86,8 @@ def sample_residuals(run: Run, _layer: int | None, progress: Progress) -> dict[s
             for layer in run.layers for part, rows in chosen.items()
         }
         for cells in cell_chunks(tokens):
+            # mapped anew for every chunk: pages written through a map stay in this process's memory while it is open
+            arrays = {key: np.lib.format.open_memmap(path, mode="r+") for key, path in files.items()}
             residuals = layer_residuals(
                 model, tokens, cells, layers=run.layers, token_budget=run.config.model.token_budget,
             )
@@ -94,7 +96,8 @@ def sample_residuals(run: Run, _layer: int | None, progress: Progress) -> dict[s
                 for part, rows in chosen.items():
                     place = np.minimum(np.searchsorted(rows, positions), len(rows) - 1)
                     wanted = rows[place] == positions
-                    files[layer, part][place[wanted]] = bits[wanted]
+                    arrays[layer, part][place[wanted]] = bits[wanted]
+            arrays.clear()
             advance(len(cells))
     return {
         **{part: len(rows) for part, rows in chosen.items()},
@@ -180,14 +183,17 @@ def _note_shares(run: Run, tokens: TokenizedCells, rows: list[np.ndarray], progr
         progress.note(f"{sampled:,} positions are sampled: with more, the sources could not have their shares.")
 
 
-def _create(stack: ExitStack, path: Path, shape: tuple[int, int]) -> np.memmap:
-    """An array on disk whose space is reserved: writing through a map to a full disk would kill the process."""
+def _create(stack: ExitStack, path: Path, shape: tuple[int, int]) -> Path:
+    """An array on disk whose space is reserved: writing through a map to a full disk would kill the process.
+
+    Returns the temporary file, which becomes ``path`` when ``stack`` is closed.
+    """
     temporary = stack.enter_context(atomic_path(path))
-    array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.int16, shape=shape)
+    np.lib.format.open_memmap(temporary, mode="w+", dtype=np.int16, shape=shape)
     if hasattr(os, "posix_fallocate"):  # not on macOS
         with temporary.open("r+b") as handle:
             os.posix_fallocate(handle.fileno(), 0, temporary.stat().st_size)
-    return array
+    return temporary
 
 
 def _read(path: Path) -> torch.Tensor:

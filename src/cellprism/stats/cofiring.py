@@ -137,25 +137,35 @@ def circular_shift(indptr: np.ndarray, indices: np.ndarray, n_features: int, rng
 
 @numba.njit
 def _shift(indptr, indices, offset):  # type: ignore[no-untyped-def]  # pragma: no cover
+    # feature by feature, so that memory is read and written in order
     n = len(indptr) - 1
+    first = np.zeros(len(offset) + 1, np.int64)
+    for x in range(indptr[0], indptr[n]):
+        first[indices[x] + 1] += 1
+    for feature in range(len(offset)):
+        first[feature + 1] += first[feature]
+    rows = np.empty(first[-1], np.int32)
+    end = first[:-1].copy()
     start = np.zeros(n + 1, np.int64)
     for row in range(n):
         for x in range(indptr[row], indptr[row + 1]):
-            start[(row + offset[indices[x]]) % n + 1] += 1
+            feature = indices[x]
+            rows[end[feature]] = row
+            end[feature] += 1
+    for feature in range(len(offset)):
+        for x in range(first[feature], first[feature + 1]):
+            to = rows[x] + offset[feature]
+            to -= n if to >= n else 0
+            rows[x] = to
+            start[to + 1] += 1
     for row in range(n):
         start[row + 1] += start[row]
     moved = np.empty(start[n], np.int32)
-    end = start[:-1].copy()
-    for row in range(n):
-        for x in range(indptr[row], indptr[row + 1]):
-            feature = indices[x]
-            to = (row + offset[feature]) % n
-            place = end[to]
-            while place > start[to] and moved[place - 1] > feature:
-                moved[place] = moved[place - 1]
-                place -= 1
-            moved[place] = feature
-            end[to] += 1
+    place = start[:-1].copy()
+    for feature in range(len(offset)):
+        for x in range(first[feature], first[feature + 1]):
+            moved[place[rows[x]]] = feature
+            place[rows[x]] += 1
     return start, moved
 
 

@@ -61,11 +61,19 @@ class RankSum:
         varies = self.variance > 1e-9
         return np.where(varies, self.third / np.where(varies, self.variance, 1.0) ** 1.5, 0.0)
 
-    def upper_p(self) -> np.ndarray:
-        """One-sided p of a large rank sum, by the same distribution as `p`."""
+    def upper_p(self, largest: float = 1.0) -> np.ndarray:
+        """One-sided p of a large rank sum, by the same distribution as `p`.
+
+        Where p is above ``largest`` of 0.05 or less, it may be given as 1, which saves most of the time.
+        """
         z, skew = self.z, self.skew
         p = np.asarray(ndtr(-z))
         bent = np.abs(skew) > SKEWED
+        if largest <= 0.05:
+            # up to this skewness (shape 1/2) the upper 5 % of the distribution begin above 0.7 standard deviations
+            small = bent & (z < 0.69) & (np.abs(skew) <= np.sqrt(8))
+            p[small] = 1.0
+            bent &= ~small
         shape, to_right = 4 / skew[bent] ** 2, skew[bent] > 0
         x = np.maximum(shape + np.where(to_right, 1, -1) * z[bent] * np.sqrt(shape), 0.0)
         p[bent] = np.where(to_right, gammaincc(shape, x), gammainc(shape, x))
@@ -127,9 +135,10 @@ def auroc(summed: RankSum, member: np.ndarray) -> np.ndarray:
 
 def stratified(parts: Sequence[RankSum], sizes: Sequence[int]) -> RankSum:
     """Sum independent strata with weights ``1 / (n + 1)`` (van Elteren 1960); their central moments add."""
-    weights = [1 / (n + 1) for n in sizes]
-    return RankSum(
-        np.sum([w * part.excess for w, part in zip(weights, parts, strict=True)], axis=0),
-        np.sum([w**2 * part.variance for w, part in zip(weights, parts, strict=True)], axis=0),
-        np.sum([w**3 * part.third for w, part in zip(weights, parts, strict=True)], axis=0),
-    )
+    excess, variance, third = (np.zeros_like(parts[0].excess) for _ in range(3))
+    for part, n in zip(parts, sizes, strict=True):
+        weight = 1 / (n + 1)
+        excess += weight * part.excess
+        variance += weight**2 * part.variance
+        third += weight**3 * part.third
+    return RankSum(excess, variance, third)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from cellprism.causal.requests import FORMAT
 from cellprism.runs.config import parse_config
 from cellprism.runs.directory import create
 from cellprism.runs.manifest import write_manifest
@@ -64,8 +65,10 @@ def _trace(run: Run, layer: int, n_features: int, n: int, rng: np.random.Generat
     folder = run.file("causal") / f"{layer:02d}-ablation"
     folder.mkdir(parents=True)
     sources = np.sort(rng.choice(n_features, min(SOURCES, n_features), replace=False))
-    asked = {"source": layer, "targets": [layer + 1], "features": sources.tolist(), "cells": list(range(200)),
-             "method": "ablation", "alpha": 0.0, "control": "none", "replicate": None, "key": ""}
+    asked = {
+        "format": FORMAT, "source": layer, "targets": [layer + 1], "features": sources.tolist(),
+        "cells": list(range(200)), "method": "ablation", "alpha": 0.0, "control": "none", "replicate": None, "key": "",
+    }
     (folder / "trace.json").write_text(json.dumps(asked))
     (folder / "facts.json").write_text("{}")
     g = rng.normal(0, 1, n) + rng.choice([-1.0, 1.0], n)
