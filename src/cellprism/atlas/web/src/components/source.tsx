@@ -18,8 +18,8 @@ interface FromProps extends About {
 export const From = ({ of, children, ...about }: FromProps) => <button type="button" class="from num" {...from(of, about)}>{children}</button>;
 
 /** For a whole table: the same, with all of its columns. */
-export function SourceButton({ table, layer, name, what }: { table: string; layer?: number | undefined; name?: string; what: string }) {
-  return <button type="button" class="take" aria-label={`Source of ${what}`} {...from(`${table}.`, { layer, name })}><Icon name="source" /> Source</button>;
+export function SourceButton({ table, layer, name, within, what }: { table: string; layer?: number | undefined; name?: string; within?: string | undefined; what: string }) {
+  return <button type="button" class="take" aria-label={`Source of ${what}`} {...from(`${table}.`, { layer, name, within })}><Icon name="source" /> Source</button>;
 }
 
 function fileOf(tables: Tables, { table, layer, name, within }: Origin): TableFile | undefined {

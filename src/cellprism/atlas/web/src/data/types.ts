@@ -155,6 +155,7 @@ export interface Feature {
   axis?: [axis: Maybe, cosine: Maybe];
   string?: [nInNetwork: Maybe, edges: Maybe, expected: Maybe, effect: Maybe, p: Maybe, q: Maybe];
   nearest?: [feature: Maybe, cosine: Maybe, reliability: Maybe];
+  stability?: [n_seeds: Maybe, same_atom: Maybe, jaccard: Maybe, null_jaccard: Maybe];
   odds?: OddsRow[];
   remarks?: [label: string | null, note: string | null, author: string | null, written: string | null][];
 }
