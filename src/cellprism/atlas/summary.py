@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from cellprism.atlas.featuremap import map_names
 from cellprism.atlas.morecolumns import more_columns
 from cellprism.atlas.optional import absences
 from cellprism.atlas.packing import clean, number
@@ -38,7 +39,7 @@ def summary(reader: RunReader, identifier: str, dictionary: Dictionaries, edges:
         "absent": absences(reader),
         "cells": _cells(reader, facts),
         "background": {"min_seen": None if reader.run.absent("n_seen") else config.annotation.min_firings},
-        "layers": [_layer(reader, layer, edges) for layer in reader.layers],
+        "layers": [_layer(reader, layer, dictionary, edges) for layer in reader.layers],
         "findings": findings,
         "stories": told,
         "genes": dictionary.names({gene for row in [*findings, *told] for gene, _ in row["genes"]}),
@@ -58,7 +59,7 @@ def _cells(reader: RunReader, facts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _layer(reader: RunReader, layer: int, edges: Degrees) -> dict[str, Any]:
+def _layer(reader: RunReader, layer: int, dictionary: Dictionaries, edges: Degrees) -> dict[str, Any]:
     features = reader.features(layer)
     rates, controls = reader.rates(layer), reader.controls()
     return {
@@ -73,6 +74,7 @@ def _layer(reader: RunReader, layer: int, edges: Degrees) -> dict[str, Any]:
         "controls": _records(controls[controls["layer"] == layer].drop(columns="layer")),
         "columns": list(more_columns(reader, layer, edges)),
         "map": clean(reader.run.notes("map", layer)),
+        "names": map_names(features, dictionary),
     }
 
 

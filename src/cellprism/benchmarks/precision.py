@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MOST = 1.0
 """Percent of the edges that a format may lose, add or turn round."""
-SMALL, LARGE = (0, 1, 2, 3), (11, 12, 17)
+SMALL, LARGE = (0, 1, 2, 3), (14, 15, 17)
 """Source and targets in the demo's model, and in Geneformer V2 316M's architecture."""
 PAIR = ["source", "target_layer", "target"]
 
@@ -94,7 +94,7 @@ class Traced:
 def rows(quick: bool) -> list[Budget]:
     """The demo's trained model against float64, and random weights of full size against float32; the demo's cells."""
     small = _small_world(*((12, 4, 60) if quick else (40, 12, 300)))
-    large = _large_world(*((12, 2, 20) if quick else (20, 6, 60)))
+    large = _large_world(*((12, 2, 20) if quick else (14, 4, 60)))
     return [
         *_compare(small, "demo", ["float64", "float32", "bfloat16 products, float32 residual", "bfloat16"]),
         *_compare(large, "316M", ["float32", "bfloat16 products, float32 residual", "bfloat16"]),

@@ -54,7 +54,7 @@ export function MoreAbout({ feature, layer }: { feature: Feature; layer: number 
   if (!variance && !axis && !string && !nearest && !stability) return null;
   return (
     <section class="panel" aria-label="More about it">
-      <div class="neighbours">
+      <div class="halves">
         {variance && <Variance shares={variance} />}
         {(axis || string || nearest || stability) && <div><h3>Its place</h3><Rest feature={feature} layer={layer} /></div>}
       </div>

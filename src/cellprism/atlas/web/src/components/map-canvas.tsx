@@ -224,6 +224,7 @@ export function MapCanvas(props: Props) {
         <svg class="map-over" ref={over} width={size.width} height={size.height} aria-hidden="true">
           {props.outline && <polygon class="outline" points={onScreen(props.outline)} />}
           {line.length > 1 && <polygon class="outline" points={line.map((corner) => corner.join(",")).join(" ")} />}
+          {written.map(({ dot }) => dot && <circle class="ring ring-named" cx={dot[0]} cy={dot[1]} r={radius + 1} />)}
           {written.map((name) => <text class={name.strong ? "strong" : ""} x={name.x} y={name.y} text-anchor="middle">{name.text}</text>)}
           {selected !== null && ring(selected, "ring")}
           {hovered !== null && ring(hovered, "ring ring-hover")}

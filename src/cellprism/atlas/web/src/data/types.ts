@@ -46,6 +46,8 @@ export interface LayerSummary {
   /** numbers of its features that are in files of their own */
   columns: string[];
   map: { method: string; metric: string | null; seed: number | null; trustworthiness: number | null } | null;
+  /** the surest labels and where they are on the map; absent from atlases of older versions */
+  names?: [term: number, x: number, y: number][];
 }
 
 export interface Finding {
