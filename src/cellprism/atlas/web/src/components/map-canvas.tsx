@@ -1,5 +1,5 @@
 // The map of a layer: dots, names, the dot under the pointer, and the same by keyboard.
-import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { onMap, type FeatureMap } from "../data/columns";
 import type { Words } from "../lib/run";
 import { framed, overlay } from "../lib/drawing";
@@ -76,9 +76,7 @@ export function MapCanvas(props: Props) {
   const [view, setView] = useState<View>(props.start ?? home(extent));
   /** what the picture on the canvas shows; names and rings follow it, not the view that is still being drawn */
   const [seen, setSeen] = useState<Shot | null>(null);
-  useLayoutEffect(() => {
-    const { clientWidth: width, clientHeight: height } = frame.current!;
-    setSize({ width, height });
+  useEffect(() => {
     const observer = new ResizeObserver(([entry]) => {
       const { width, height } = entry!.contentRect;
       setSize((old) => (old.width === Math.floor(width) && old.height === Math.floor(height) ? old : { width: Math.floor(width), height: Math.floor(height) }));
@@ -135,15 +133,14 @@ export function MapCanvas(props: Props) {
       target.dataset["sample"] = sample(map, place(map, shot, shot.scale / ratio, there), passes, there, ratio, done);
     }, SETTLED);
   };
-  // Before the next frame, so that a picture follows what was chosen at once.
-  useLayoutEffect(() => {
+  useEffect(() => {
     painter.current = new Painter((done, shot) => drawn.current(done, shot));
     return () => {
       clearTimeout(settled.current);
       painter.current?.close();
     };
   }, []);
-  useLayoutEffect(() => {
+  useEffect(() => {
     if (!size.width || !size.height) return;
     painter.current?.draw(scene, {
       width: Math.round(size.width * ratio), height: Math.round(size.height * ratio), x: view.x, y: view.y, scale: scale * ratio,
