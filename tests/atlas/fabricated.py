@@ -138,6 +138,10 @@ def _more(run: Run, layer: int, rng: np.random.Generator, alive: np.ndarray) -> 
         "feature": alive, "n_genes": 8, "n_in_network": 6, "edges": alive % 9, "expected": 2.5, "effect": 0.5,
         "p": 0.01, "q": 0.02,
     }, layer)
+    _write(run, "stability", {
+        "feature": alive, "n_seeds": 3, "cosine": 0.8, "same_atom": (alive % 4) / 3, "jaccard": 0.5,
+        "null_jaccard": 0.1, "stability": (alive % 4) / 6,
+    }, layer)
     bare = alive[alive % 3 == 0]
     _write(run, "unlabelled", {
         "feature": bare, "rank": np.arange(len(bare)), "n_layers": 1 + bare % 2,

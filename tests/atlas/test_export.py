@@ -12,8 +12,9 @@ import pytest
 from tests.atlas.fabricated import BARE, DEAD, GROUPS, LAYERS, N_FEATURES, N_GENES, RARE, write_run
 
 from cellprism.atlas.columns import unpack_columns
+from cellprism.atlas.dictionaries import dictionaries
 from cellprism.atlas.export import STATIC, export, run_identifiers
-from cellprism.atlas.featuremap import mini_columns, quantise
+from cellprism.atlas.featuremap import map_names, mini_columns, quantise
 from cellprism.atlas.packing import unpack_json
 from cellprism.errors import UserError
 from cellprism.runs.schemas import TABLES
@@ -217,6 +218,36 @@ def test_the_small_map_is_the_beginning_of_the_large_one(folder: Path) -> None:
         assert small["group_auroc"].isna().tolist() == (~known).tolist()
         few = mini_columns({name: large[name].to_numpy() for name in large}, 10)
         assert few["group"].tolist() == large["group"].head(10).tolist()
+
+
+def test_the_names_on_the_small_map_are_the_surest_labels(
+    reader: RunReader, folder: Path, terms: list[tuple[str, str]]
+) -> None:
+    for about in jz(folder / "summary.jz")["layers"]:
+        table = reader.features(about["layer"]).set_index("feature")
+        large = pd.DataFrame(unpack_columns((folder / f"map/L{about['layer']:02d}.bin").read_bytes()))
+        places = large.set_index("feature")[["x", "y"]]
+        expected: list[tuple[str, str]] = []
+        for q, feature in sorted((row.label_q, row.Index) for row in table.itertuples() if isinstance(row.label, str)):
+            row = table.loc[feature]
+            name = (row["source"], row["label"])
+            if row["dead"] or name in expected or places.loc[feature, "x"] == 65535:
+                continue
+            found = about["names"][len(expected)]
+            assert terms[found[0]] == name, q
+            assert found[1:] == places.loc[feature].tolist()
+            expected.append(name)
+            if len(expected) == 16:
+                break
+        assert len(about["names"]) == len(expected)
+
+
+def test_at_most_so_many_names_and_none_of_nothing(reader: RunReader) -> None:
+    dictionary = dictionaries(reader)
+    features = reader.features(LAYERS[0])
+    assert len(map_names(features, dictionary, most=1)) == 1
+    assert map_names(features.assign(label=None), dictionary) == []
+    assert map_names(features.assign(x=np.nan), dictionary) == []
 
 
 def best_group(tests: pd.DataFrame, feature: int) -> tuple[str, str] | None:

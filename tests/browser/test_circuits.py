@@ -115,3 +115,14 @@ def test_axe_finds_nothing_serious(
         assert axe(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= 375
         assert page.evaluate("document.querySelectorAll('*').length") <= 2000
+
+
+def test_the_edges_can_be_taken_whole(page: Page, circuits: Site, edges: pd.DataFrame) -> None:
+    open_page(page, circuits.at("run", f"/circuits?feature={FIRST}.{SOURCE}"))
+    link = page.get_by_role("link", name="Download the whole table edges as Parquet")
+    assert link.get_attribute("href") == "download/run/causal/00-ablation/edges.parquet"
+    with page.expect_download() as waiting:
+        link.click()
+    assert len(pd.read_parquet(waiting.value.path())) == len(edges)
+    page.get_by_role("button", name="Source of the edges out").click()
+    expect(page.get_by_test_id("source")).to_contain_text("causal/00-ablation/edges.parquet")

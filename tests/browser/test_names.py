@@ -39,3 +39,12 @@ def test_a_gene_list_is_read_by_other_names_too(page: Page, whole: Site) -> None
     expect(own).to_contain_text("Read as: CD20 as MS4A1, granulysin as GNLY")
     expect(own.get_by_test_id("unknown-genes")).to_contain_text("p53")
     expect(own.get_by_test_id("ranked")).to_be_visible()
+
+
+def test_an_unstable_feature_is_flagged(page: Page, whole: Site) -> None:
+    """Of three other seeds one has feature 5's atom, two have feature 6's."""
+    open_page(page, whole.at("run", "/feature/0/5"))
+    expect(page.locator("main header")).to_contain_text("unstable: another seed finds this atom again in 33 %")
+    open_page(page, whole.at("run", "/feature/0/6"))
+    expect(page.locator("main header")).not_to_contain_text("unstable")
+    expect(page.get_by_role("region", name="More about it")).to_contain_text("the same atom in 67 % of 3")

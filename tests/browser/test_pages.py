@@ -187,6 +187,38 @@ def test_pages_fit_a_phone(browser: Browser, site: Site, run_id: str, pages: dic
 
 
 @one_host
+def test_on_a_phone_the_pages_are_behind_a_button(browser: Browser, site: Site, run_id: str) -> None:
+    with watched(browser, viewport={"width": 390, "height": 844}) as page:
+        open_page(page, site.at(run_id))
+        pages = page.get_by_role("navigation", name="Pages")
+        button = page.get_by_role("button", name="Pages")
+        expect(pages).to_be_hidden()
+        button.click()
+        expect(pages).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(pages).to_be_hidden()
+        button.click()
+        pages.get_by_role("link", name="Genes").click()
+        expect(page).to_have_url(site.at(run_id, "/genes"))
+        expect(pages).to_be_hidden()
+
+
+@one_host
+def test_the_overview_begins_with_a_named_map(page: Page, site: Site, run_id: str, reader: RunReader) -> None:
+    open_page(page, site.at(run_id))
+    hero = page.locator(".hero-map")
+    names = hero.locator(".map-over text")
+    for layer in reader.layers[:2]:
+        hero.get_by_role("button", name=f"Show layer {layer}").click()
+        expect(hero.locator("h2")).to_contain_text(f"Layer {layer}")
+        surest = reader.features(layer).dropna(subset="label").sort_values(["label_q", "feature"])["label"].iloc[0]
+        expect(names.first).to_have_text(surest.split(": ")[-1])
+        assert names.count() >= 4
+    hero.get_by_role("link", name="Explore it").click()
+    expect(page).to_have_url(site.at(run_id, f"/layer/{reader.layers[1]}"))
+
+
+@one_host
 def test_no_page_needs_webgl(
     playwright: Playwright, chromium: str, site: Site, run_id: str, pages: dict[str, str]
 ) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -8,11 +9,14 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from cellprism.cells.expression import Expression
+from cellprism.cells.expression import Expression, read_expression
 from cellprism.cells.rank_tokens import GeneVocabulary, rank_tokens
 from cellprism.errors import UserError
+from cellprism.models.dictionaries import find_vocabulary, read_dictionary
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cellprism.cells.tokens import TokenizedCells
 
 
@@ -88,3 +92,33 @@ def test_keeping_some_cells_keeps_their_positions(small_cells: Expression) -> No
     tokens = rank_tokens(small_cells, vocabulary(), max_genes=30)
     chosen = np.arange(40) % 3 == 0
     assert ids(tokens.keep(chosen)) == [cell for cell, keep in zip(ids(tokens), chosen, strict=True) if keep]
+
+
+@pytest.mark.parametrize("name", ["zheng2017_pbmc_800", "scp1884_gut_1020"])
+@pytest.mark.parametrize(("generation", "size"), [("gc104M", 4094), ("gc30M", 2048)])
+def test_real_cells_read_by_the_real_dictionaries(shared: Path, name: str, generation: str, size: int) -> None:
+    """Geneformer's steps: map every name, sum what has one id, keep ids with a token, normalise, rank."""
+    folder = shared / "data" / "geneformer"
+    cells = read_expression(str(shared / "data" / "cells" / f"{name}.h5ad")).take(np.arange(0, 800, 160))
+    n_tokens = {"gc104M": 20275, "gc30M": 25426}[generation]
+    known = find_vocabulary(folder, n_tokens)
+    parts = {part: next(folder.rglob(f"{part}_{generation}.pkl")) for part in (
+        "token_dictionary", "gene_median_dictionary", "gene_name_id_dict", "ensembl_mapping_dict",
+    )}
+    token, median, by_name, mapping = map(read_dictionary, parts.values())
+    found = ids(rank_tokens(cells, known, max_genes=size, min_share_mapped=0.8))
+    for row, total, cell in zip(cells.counts.toarray(), cells.totals, found, strict=True):
+        summed: dict[str, float] = defaultdict(float)
+        for names, count in zip(cells.genes, row.astype(float), strict=True):
+            upper = [part.split(".")[0].upper() if part.startswith("ENS") else part.upper() for part in names]
+            mapped = [mapping.get(part) or by_name.get(part) for part in upper]
+            first = next((gene for gene in mapped if gene in token and gene in median), None)
+            if first and count:
+                summed[first] += count
+        value = {gene: n / total * 10_000 / median[gene] for gene, n in summed.items()}
+        assert len(cell) == min(size, len(value)) > 200
+        assert set(cell) <= set(value)
+        ranked = np.array([value[gene] for gene in cell])
+        assert (np.diff(ranked) <= 1e-9 * ranked[:-1]).all()
+        left_out = [value[gene] for gene in set(value) - set(cell)]
+        assert max(left_out, default=0) <= ranked[-1] * (1 + 1e-9)

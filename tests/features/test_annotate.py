@@ -197,5 +197,10 @@ def test_the_anchor_of_the_published_layer_5() -> None:
     assert (hits["feature"].nunique(), len(hits)) == (2325, 39_554)
     problem = prepare(lists, sets, background, min_size=5, max_size=500)
     assert (len(lists), problem.n_background, len(problem.term)) == (2383, 6197, 4798)
-    rates = annotation_rates(problem, q=0.05, n_alive=2383, permutations=2, rng=np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    rates = annotation_rates(problem, q=0.05, n_alive=2383, permutations=2, rng=rng)
     assert rates.loc[0, "null_q95"] < 0.002
+    drawn = {i: rng.choice(sorted(background), 20, replace=False).tolist() for i in range(len(lists))}
+    problem = prepare(drawn, sets, background, min_size=5, max_size=500)
+    assert annotated(problem, problem.gene, 0.05)[""] == 0
+    assert abs(annotated(problem, problem.gene, 0.05, "published")[""] / len(drawn) - 0.923) < 0.03

@@ -18,7 +18,7 @@ class Hub(ThreadingHTTPServer):
     """Serves the folder ``files`` as repository ``name`` at `COMMIT`, which is also its branch ``main``.
 
     The next transfer of the file ``cut`` breaks off half way, ``down`` names a file that cannot be had, ``asked`` lists
-    the paths and Range headers of downloads.
+    the paths and Range headers of downloads, ``gated`` lets nobody in.
     """
 
     daemon_threads = True
@@ -28,6 +28,7 @@ class Hub(ThreadingHTTPServer):
         self.files = files
         self.name = name
         self.cut = self.down = ""
+        self.gated = False
         self.asked: list[tuple[str, str]] = []
 
     @property
@@ -45,7 +46,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
         hub = self.server
-        if path in {f"/api/models/{hub.name}", f"/api/models/{hub.name}/revision/main"}:
+        if hub.gated:
+            self._json({"error": "ask first"}, status=403, headers={"X-Error-Code": "GatedRepo"})
+        elif path in {f"/api/models/{hub.name}", f"/api/models/{hub.name}/revision/main"}:
             self._json({"id": hub.name, "sha": COMMIT, "siblings": []})
         elif path == f"/api/models/{hub.name}/tree/{COMMIT}":
             self._json([

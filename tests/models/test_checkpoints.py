@@ -3,14 +3,19 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
+from cellprism.cells.expression import read_expression
 from cellprism.errors import UserError
 from cellprism.models import load_model
 from cellprism.models.checkpoints import find_checkpoint
@@ -90,6 +95,28 @@ def test_a_repository_is_fetched_once_and_serves_without_the_network(hub: Any, a
     assert len(hub.asked) == asked
     assert ask("http://127.0.0.1:9", offline=True) == first
     assert folder == str(Path(root) / PART)
+
+
+def test_weights_of_pytorch_are_fetched_where_there_are_no_others(
+    hub: Any, ask: Callable[..., Any], repository: Path, tmp_path: Path,
+) -> None:
+    shutil.copytree(repository, tmp_path / "old")
+    (tmp_path / "old" / WEIGHTS).unlink()
+    torch.save(load_file(repository / WEIGHTS), tmp_path / "old" / PART / "pytorch_model.bin")
+    hub.files = tmp_path / "old"
+    folder, root, _, _ = ask(hub.address)
+    assert sorted(path.name for path in Path(folder).iterdir()) == ["config.json", "pytorch_model.bin"]
+    ours, theirs = (load_model(str(path), subfolder=PART, device="cpu") for path in (root, repository))
+    assert torch.equal(ours.embed(batch_of(ours)), theirs.embed(batch_of(theirs)))
+
+
+def batch_of(model: Any) -> Any:
+    return model.pad(model.tokenize(read_expression("demo").take(np.arange(2))), np.arange(2))
+
+
+def test_a_repository_that_one_must_ask_for_says_so(hub: Any, ask: Callable[..., Any]) -> None:
+    hub.gated = True
+    assert "lets only accepted users read lab/Toy" in str(ask(hub.address))
 
 
 def test_a_broken_transfer_goes_on_where_it_stopped(hub: Any, ask: Callable[..., Any], repository: Path) -> None:

@@ -14,8 +14,9 @@ from cellprism.cells.tokenised import read_tokenised
 from cellprism.errors import UserError
 from cellprism.models import load_model
 from cellprism.models.base import CellModel
+from cellprism.models.checkpoints import Checkpoint, find_checkpoint
 from cellprism.models.sources import choose_cells
-from cellprism.models.stages import run_tokens, tokenize
+from cellprism.models.stages import run_model, run_tokens, tokenize
 from cellprism.runs.config import parse_config
 from cellprism.runs.directory import create
 from cellprism.runs.progress import Silent
@@ -83,3 +84,21 @@ def test_mixed_cell_lines_stop_a_run_and_the_dictionary_is_in_the_manifest(tmp_p
     facts = read("one", where={"cell_line": "k562"})
     assert (facts["cells"], facts["dictionary"]) == (6, "token_dictionary.pkl")
     assert read("both", labels=["cell_line"])["cells"] == 12
+
+
+def test_a_run_stays_with_the_commit_it_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str | None] = []
+    newest = ["a" * 40]
+
+    def fetch(path: str, *, subfolder: str | None, revision: str | None) -> Checkpoint:
+        asked.append(revision)
+        found = find_checkpoint("demo")
+        return Checkpoint(found.folder, found.root, path, revision or newest[0])
+
+    monkeypatch.setattr("cellprism.models.geneformer.find_checkpoint", fetch)
+    config = {"out": str(tmp_path / "run"), "model": {"path": "lab/Toy"}, "cells": {"max_cells": 20}}
+    run = create(parse_config(config))
+    tokenize(run, None, Silent())
+    newest[0] = "b" * 40
+    assert run_model(run).describe()["commit"] == run.model["commit"] == "a" * 40
+    assert asked == [None, "a" * 40]

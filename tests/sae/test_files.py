@@ -69,3 +69,23 @@ def test_format_1_had_no_gain_and_no_threshold(autoencoder, tmp_path: Path) -> N
     state = {name: t.detach() for name, t in sae.state_dict().items() if name not in ("gain", "threshold")}
     save_file(state, path, metadata={"cellprism": '{"format": 1, "architecture": "topk", "k": 5}'})
     assert torch.equal(load(path).encode(x).value, sae.encode(x).value)
+
+
+def test_atoms_that_are_not_of_unit_norm_are_refused(autoencoder, tmp_path: Path) -> None:
+    sae, _ = autoencoder()
+    path = tmp_path / "sae.safetensors"
+    with torch.no_grad():
+        sae.W_dec[7] = 0
+        sae.gain[7] = 0
+    save(sae, path, {})
+    assert not load(path).W_dec[7].any()
+    with torch.no_grad():
+        sae.W_dec[9] *= 0.5
+    save(sae, path, {})
+    with pytest.raises(UserError, match=r"atom 9 has norm 0\.500, and atoms have norm 1"):
+        load(path)
+    with torch.no_grad():
+        sae.b_enc[3] = float("nan")
+    save(sae, path, {})
+    with pytest.raises(UserError, match="holds NaN or infinite numbers"):
+        load(path)

@@ -144,6 +144,15 @@ class Density(BaseModel):
     q: float | None
 
 
+class Stability(BaseModel):
+    """How often the feature is found again in dictionaries of other seeds."""
+
+    n_seeds: int | None
+    same_atom: float | None
+    jaccard: float | None
+    null_jaccard: float | None
+
+
 class Nearest(BaseModel):
     """The labelled feature nearest to one without a label."""
 
@@ -212,6 +221,7 @@ class Feature(BaseModel):
     variance: Variance | None = None
     axis: Axis | None = None
     string: Density | None = None
+    stability: Stability | None = None
     nearest: Nearest | None = None
     odds: list[Odds]
     remarks: list[Remark]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellprism._version import __version__
-from cellprism.atlas.circuits import circuit_files
+from cellprism.atlas.circuits import circuit_files, edge_counts
 from cellprism.atlas.columns import pack_columns
 from cellprism.atlas.dictionaries import dictionaries
 from cellprism.atlas.featuremap import map_columns, mini_columns
@@ -112,7 +112,8 @@ def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:
     spread["name"] = len(names)
     for i, records in enumerate(names):
         _write(folder / file_name("dict/name", i, len(names)), pack_json(records))
-    _write(folder / "summary.jz", pack_json({**summary(reader, identifier, dictionary), "files": spread}))
+    edges = edge_counts(reader)
+    _write(folder / "summary.jz", pack_json({**summary(reader, identifier, dictionary, edges), "files": spread}))
     rows, matrix = group_index(reader, dictionary)
     _write(folder / "groups" / "matrix.jz", pack_json(matrix))
     for i, own in enumerate(rows):
@@ -128,7 +129,7 @@ def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:
         columns = map_columns(features, dictionary, rng)
         _write(folder / "map" / f"L{layer:02d}.bin", pack_columns(columns))
         _write(folder / "mini" / f"L{layer:02d}.bin", pack_columns(mini_columns(columns)))
-        for name, values in more_columns(reader, layer).items():
+        for name, values in more_columns(reader, layer, edges).items():
             data = pack_columns({name: values[columns["feature"]]})
             _write(folder / "cols" / f"L{layer:02d}" / f"{name}.bin", data)
         _write(folder / "modules" / f"L{layer:02d}.jz", pack_json(module_list(reader, layer, dictionary)))

@@ -31,6 +31,7 @@ COLUMN_DIGITS = 4
 PARTS = {
     "variance": ("gene", "cell", "rest", "static"), "axis": ("axis", "cosine"),
     "string": ("n_in_network", "edges", "expected", "effect", "p", "q"),
+    "stability": ("n_seeds", "same_atom", "jaccard", "null_jaccard"),
     "nearest": ("feature", "cosine", "reliability"),
 }
 """Parts of a feature's record that are one row of numbers, and their names."""

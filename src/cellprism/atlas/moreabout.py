@@ -19,13 +19,14 @@ def more_about(reader: RunReader, layer: int) -> dict[str, Values]:
     """Name of a part to feature to its values; a feature that a part says nothing about is not in it.
 
     ``variance``: ``[gene, cell, rest, static]``. ``axis``: ``[axis, cosine]``. ``string``: ``[n_in_network, edges,
-    expected, effect, p, q]``. ``nearest``: of a feature without a label ``[feature, cosine, reliability]``.
-    ``odds``: of an imported atlas ``[[key, value, n_cells, log_odds, q]]``. ``remarks``: ``[[label, note, author,
-    written]]``.
+    expected, effect, p, q]``. ``stability``: ``[n_seeds, same_atom, jaccard, null_jaccard]``. ``nearest``: of one
+    without a label ``[feature, cosine, reliability]``. ``odds``: of an imported atlas ``[[key, value, n_cells,
+    log_odds, q]]``. ``remarks``: ``[[label, note, author, written]]``.
     """
     rounded = {
         "variance": ("variance", [], ["gene", "cell", "rest"]), "axis": ("alignment", ["axis"], ["cosine"]),
         "string": ("string_density", ["n_in_network", "edges"], ["expected", "effect", "p", "q"]),
+        "stability": ("stability", ["n_seeds"], ["same_atom", "jaccard", "null_jaccard"]),
         "nearest": ("unlabelled", ["nearest"], ["cosine", "reliability"]),
     }
     parts = {name: _values(optional(reader, table, layer), exact, floats)

@@ -6,24 +6,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cellprism.atlas.circuits import edge_counts
 from cellprism.atlas.featuremap import rounded
 from cellprism.atlas.optional import optional
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cellprism.atlas.circuits import Degrees
     from cellprism.reader import RunReader
 
 
-def more_columns(reader: RunReader, layer: int) -> dict[str, np.ndarray]:
+def more_columns(reader: RunReader, layer: int, edges: Degrees) -> dict[str, np.ndarray]:
     """Name to the values of a layer's features in order of their index; columns without any value are left out.
 
     ``mean_value`` and ``n_genes`` are of the catalog; ``by_gene``, ``by_cell`` and ``by_context`` the shares of the
     activation's variance; ``axis_cosine`` the absolute cosine with the nearest principal axis; ``atom_cosine`` that
     with the nearest other atom; ``stability`` that between seeds; ``n_layers`` the layers of the feature's chain;
-    ``highway_pmi`` its highest PMI with a feature of a later layer; ``out_degree`` and ``in_degree`` its edges in the
-    traces. A feature that lacks a number has NaN.
+    ``highway_pmi`` its highest PMI with a feature of a later layer; ``out_degree`` and ``in_degree`` its ``edges`` in
+    the traces. A feature that lacks a number has NaN.
     """
     import pandas as pd
 
@@ -31,7 +31,6 @@ def more_columns(reader: RunReader, layer: int) -> dict[str, np.ndarray]:
     members = optional(reader, "chain_members")
     lengths = members.assign(n=members.groupby("chain")["chain"].transform("size"))
     atoms = reader.neighbours(layer).query("kind == 'atom' and rank == 0")
-    edges = edge_counts(reader)
     columns = {
         "mean_value": features["mean_value"],
         "n_genes": features["n_genes"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from cellprism.atlas.featuremap import map_names
 from cellprism.atlas.morecolumns import more_columns
 from cellprism.atlas.optional import absences
 from cellprism.atlas.packing import clean, number
@@ -15,12 +16,13 @@ from cellprism.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cellprism.atlas.circuits import Degrees
     from cellprism.atlas.dictionaries import Dictionaries
     from cellprism.reader import RunReader
 
 
-def summary(reader: RunReader, identifier: str, dictionary: Dictionaries) -> dict[str, Any]:
-    """Content of ``summary.jz`` of the run that the atlas calls ``identifier``."""
+def summary(reader: RunReader, identifier: str, dictionary: Dictionaries, edges: Degrees) -> dict[str, Any]:
+    """Content of ``summary.jz`` of the run that the atlas calls ``identifier``; ``edges`` as of `edge_counts`."""
     config = reader.config
     facts = reader.run.model
     findings, told = _findings(reader, dictionary), stories(reader, dictionary)
@@ -37,7 +39,7 @@ def summary(reader: RunReader, identifier: str, dictionary: Dictionaries) -> dic
         "absent": absences(reader),
         "cells": _cells(reader, facts),
         "background": {"min_seen": None if reader.run.absent("n_seen") else config.annotation.min_firings},
-        "layers": [_layer(reader, layer) for layer in reader.layers],
+        "layers": [_layer(reader, layer, dictionary, edges) for layer in reader.layers],
         "findings": findings,
         "stories": told,
         "genes": dictionary.names({gene for row in [*findings, *told] for gene, _ in row["genes"]}),
@@ -57,7 +59,7 @@ def _cells(reader: RunReader, facts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _layer(reader: RunReader, layer: int) -> dict[str, Any]:
+def _layer(reader: RunReader, layer: int, dictionary: Dictionaries, edges: Degrees) -> dict[str, Any]:
     features = reader.features(layer)
     rates, controls = reader.rates(layer), reader.controls()
     return {
@@ -70,8 +72,9 @@ def _layer(reader: RunReader, layer: int) -> dict[str, Any]:
         "metrics": _records(reader.metrics(layer)),
         "rates": _records(rates.drop(columns="layer")),
         "controls": _records(controls[controls["layer"] == layer].drop(columns="layer")),
-        "columns": list(more_columns(reader, layer)),
+        "columns": list(more_columns(reader, layer, edges)),
         "map": clean(reader.run.notes("map", layer)),
+        "names": map_names(features, dictionary),
     }
 
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,25 +21,31 @@ from cellprism.codes.store import CodeStore, shard_path
 from cellprism.runs.config import Config
 from cellprism.runs.directory import Run
 from cellprism.stats.cofiring import cofiring_test
+from cellprism.stats.cross_cofiring import cross_cofiring_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 FEATURES, K, GENES, PER_CELL, CELLS_PER_SHARD = 4608, 32, 6000, 1000, 65
+ACROSS = "co-firing counts and tests across two layers"
 LOOPED = 5000
 """Positions of the loop; its time is scaled up, since it grows evenly."""
 
 
 def rows(quick: bool) -> list[Row]:
-    """Sums per gene, means per cell, histograms and co-firing of 1 million positions (100,000 when ``quick``)."""
+    """Sums per gene, means per cell, histograms, co-firing within a layer and across two; 1 million positions.
+
+    ``quick`` takes 100,000.
+    """
     n_cells = 100 if quick else 1000
     loops = {
         "sums per gene": _loop_sums, "means per cell": _loop_means, "histograms": _loop_histograms,
-        "co-firing counts and tests": _loop_pairs,
+        "co-firing counts and tests": _loop_pairs, ACROSS: _loop_pairs_across,
     }
     with tempfile.TemporaryDirectory() as folder:
         for n in (n_cells // 10, n_cells):
-            _write(_run(folder, n), n)
+            for layer in (0, 1):
+                _write(_run(folder, n), n, layer)
         return [_row(name, loop, folder, n_cells) for name, loop in loops.items()]
 
 
@@ -51,9 +57,14 @@ def reduce(name: str, folder: str, n_cells: int) -> tuple[float, float]:
         "means per cell": lambda store: cell_means(store, n_cells, _ignore),
         "histograms": lambda store: histograms(store, largest, 24),
         "co-firing counts and tests": lambda store: cofiring_test(StoredFirings(store), _ignore),
+        ACROSS: lambda store: cross_cofiring_test(
+            StoredFirings(store), StoredFirings(CodeStore(Run(store.positions.parent, Config()), 1)), _ignore,
+            least_pmi=0.0,
+        ),
     }[name]
     with tempfile.TemporaryDirectory() as small:
-        reduction(_write(_run(small, 1), 1))
+        _write(_run(small, 1), 1, 1)
+        reduction(_write(_run(small, 1), 1, 0))
     started = time.perf_counter()
     reduction(CodeStore(_run(folder, n_cells), 0))
     seconds = time.perf_counter() - started
@@ -87,12 +98,12 @@ def _run(folder: str, n_cells: int) -> Run:
     return Run(Path(folder, str(n_cells)), Config())
 
 
-def _write(run: Run, n_cells: int) -> CodeStore:
+def _write(run: Run, n_cells: int, layer: int) -> CodeStore:
     """Random codes in the shards of a run; low features fire most, as in real dictionaries."""
-    rng = np.random.default_rng(0)
-    run.file("positions").mkdir(parents=True)
-    run.file("codes", 0).mkdir(parents=True)
-    np.save(run.file("codes", 0) / "n_features.npy", FEATURES)
+    rng = np.random.default_rng(layer)
+    run.file("positions").mkdir(parents=True, exist_ok=True)
+    run.file("codes", layer).mkdir(parents=True)
+    np.save(run.file("codes", layer) / "n_features.npy", FEATURES)
     edges = np.maximum((FEATURES * (np.arange(K + 1) / K) ** 2).astype(int), np.arange(K + 1))
     for number, first in enumerate(range(0, n_cells, CELLS_PER_SHARD)):
         cells = np.arange(first, min(first + CELLS_PER_SHARD, n_cells))
@@ -103,10 +114,10 @@ def _write(run: Run, n_cells: int) -> CodeStore:
         cell = np.repeat(cells, PER_CELL).astype(np.int32)
         for folder, name, array in (
             (run.file("positions"), "cell", cell), (run.file("positions"), "gene", gene),
-            (run.file("codes", 0), "index", index), (run.file("codes", 0), "value", value),
+            (run.file("codes", layer), "index", index), (run.file("codes", layer), "value", value),
         ):
             np.save(shard_path(folder, name, number), array)
-    return CodeStore(run, 0)
+    return CodeStore(run, layer)
 
 
 def _looped(store: CodeStore) -> tuple[np.ndarray, ...]:
@@ -151,6 +162,14 @@ def _loop_pairs(store: CodeStore) -> object:
     counts: Counter[tuple[int, int]] = Counter()
     for features in _looped(store)[2].tolist():
         counts.update(combinations(sorted(features), 2))
+    return counts
+
+
+def _loop_pairs_across(store: CodeStore) -> object:
+    counts: Counter[tuple[int, int]] = Counter()
+    later = CodeStore(Run(store.positions.parent, Config()), 1)
+    for features, others in zip(_looped(store)[2].tolist(), _looped(later)[2].tolist(), strict=True):
+        counts.update(product(features, others))
     return counts
 
 

@@ -15,12 +15,17 @@ def register(app: typer.Typer) -> None:
 
 
 def report(path: RunFolder) -> None:
-    """Draw a run's training curves, firing frequencies and traces, as SVG in RUN/report.
+    """Draw a run's training curves, firing frequencies and traces, and list its rates beside nulls and controls.
+
+    Figures are SVG, the list is Markdown, all in RUN/report.
 
     Example: `cellprism report runs/demo`
     """
     from cellprism.reader import open_run
     from cellprism.report.figures import draw_figures
+    from cellprism.report.scorecard import write_scorecard
 
-    for file in draw_figures(open_run(path)):
+    run = open_run(path)
+    for file in draw_figures(run):
         typer.echo(f"drew {file}")
+    typer.echo(f"wrote {write_scorecard(run)}")

@@ -126,7 +126,8 @@ def _tests(
             found[i].append((start + feature, term, area, p[term, feature]))
             done(score.shape[1])
     n_tests = len(ranking.features) * ranking.membership.shape[1]
-    return [RankTests(*(np.concatenate(column) for column in zip(*parts, strict=True)), n_tests) for parts in found]
+    joined = [[np.concatenate(column) for column in zip(*parts, strict=True)] for parts in found]
+    return [RankTests(feature, term, area, p, n_tests) for feature, term, area, p in joined]
 
 
 def _pairs(members: sparse.csr_matrix, n: int) -> np.ndarray:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 FORMAT = 2
 """2 added ``gain`` and ``threshold`` and the architecture ``batchtopk``; format 1 is read."""
 
+NORM_ERROR = 1e-3
+"""An atom's norm may be so far from 1."""
+
 
 def save(sae: SparseAutoencoder, path: Path, facts: dict[str, Any]) -> None:
     """Write ``sae``; ``facts`` (layer, seed, training set, ...) go into the header."""
@@ -37,7 +40,8 @@ def load(path: Path) -> SparseAutoencoder:
     Raises
     ------
     UserError
-        The file is missing, truncated, foreign, of a newer format, or its tensors do not fit together.
+        The file is missing, truncated, foreign, of a newer format, or its tensors do not fit together, are not finite,
+        or hold atoms whose norm is not 1.
     """
     header, state = _read(path)
     if header.get("architecture") not in ("topk", "batchtopk") or not 1 <= header.get("format", 0) <= FORMAT:
@@ -55,6 +59,15 @@ def load(path: Path) -> SparseAutoencoder:
         raise UserError(msg) from None
     if (sae.activation == "batchtopk") != bool(sae.threshold > 0):
         msg = f"{path} is {sae.activation} with threshold {float(sae.threshold)}, which does not fit: train it again."
+        raise UserError(msg)
+    if not all(tensor.isfinite().all() for tensor in sae.state_dict().values()):
+        msg = f"{path} holds NaN or infinite numbers: train it again."
+        raise UserError(msg)
+    norm = sae.W_dec.detach().norm(dim=1)
+    wrong = ((norm - 1).abs() > NORM_ERROR) & (sae.gain != 0)
+    if wrong.any():
+        first = int(wrong.nonzero()[0])
+        msg = f"{path}: atom {first} has norm {float(norm[first]):.3f}, and atoms have norm 1: train it again."
         raise UserError(msg)
     return sae.eval()
 

@@ -92,11 +92,13 @@ def _imported(source: Path, folder: Path) -> Subject:
 
 def _synthetic(folder: Path, *, n_layers: int, n_features: int) -> Subject:
     from cellprism.benchmarks.atlas.synthetic import EDGES, write_synthetic
+    from cellprism.reader import open_run
 
     run = write_synthetic(folder / "synthetic", n_layers=n_layers, n_features=n_features)
     n = n_layers * n_features
+    gene = open_run(run).top_genes(0)["symbol"].iloc[0]
     source = json.loads((run / "causal/01-ablation/trace.json").read_text())["features"][0]
-    subject = _exported(run, folder / "synthetic-atlas", f"synthetic, {n:,} features and {EDGES * n:,} edges", "G7",
+    subject = _exported(run, folder / "synthetic-atlas", f"synthetic, {n:,} features and {EDGES * n:,} edges", gene,
                         " ".join(f"G{i}" for i in range(50)), n)
     circuit = f"#/{run.name}/circuits?feature=1.{source}"
     return replace(subject, paths={**subject.paths, "circuit": circuit})

@@ -50,8 +50,8 @@ new PerformanceObserver((list) => {
 @dataclass(frozen=True)
 class View:
     """A page opened in a fresh profile: seconds until it is there, milliseconds for which tasks of more than 50 ms kept
-    it from answering until it is at rest, bytes over the wire, those of maps and of code, nodes, requests to other
-    hosts, serious findings of axe (None: axe is not installed)."""
+    it from answering until it is at rest, bytes of what was asked for until it was there, those of maps and of code,
+    nodes, requests to other hosts, serious findings of axe (None: axe is not installed)."""
 
     ready: float
     blocked: float
@@ -94,11 +94,13 @@ class Measured:
         page.add_init_script(READY)
         page.goto(self.address + path)
         ready = page.evaluate("window.cellprismReady") / 1e3
+        asked = set(addresses)
         page.wait_for_load_state("networkidle")
         blocked = page.evaluate("window.cellprismBlocked")
         nodes = page.evaluate("document.querySelectorAll('*').length")
         axe = None if slow or not AXE.exists() else _axe(page)
         context.close()
+        sizes = {i: size for i, size in sizes.items() if i in asked}  # what is fetched ahead comes after the view
         code = sum(size for i, size in sizes.items() if urlsplit(addresses[i]).path.endswith((".js", ".css")))
         maps = sum(size for i, size in sizes.items() if "/map/" in urlsplit(addresses[i]).path)
         outside = sum(1 for url in addresses.values() if urlsplit(url).hostname not in {"127.0.0.1", None, ""})

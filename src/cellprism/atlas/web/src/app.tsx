@@ -1,5 +1,5 @@
 // The frame around every page: name, navigation, run, theme; and which page is shown.
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { Redirect, Route, Router, Switch } from "wouter-preact";
 import { Icon, Prism } from "./components/icon";
 import { Sources } from "./components/source";
@@ -26,38 +26,41 @@ const Data = lazy("data", () => import("./pages/data"));
 const Help = lazy("help", () => import("./pages/help"));
 const Methods = lazy("methods", () => import("./pages/methods"));
 
+const pagesOf = (run: string): [heading: string, links: [name: string, path: string, pages: string[]][]][] => [
+  ["", [
+    ["Overview", paths.overview(run), [""]],
+    ["Layers", paths.layers(run), ["layers", "layer", "feature"]],
+  ]],
+  ["Find", [
+    ["Genes", paths.genes(run), ["genes"]],
+    ["Gene list", paths.list(run), ["list"]],
+    ["Ontology", paths.terms(run), ["ontology"]],
+    ["Cell types", paths.groups(run), ["cells"]],
+  ]],
+  ["Structure", [
+    ["Modules", paths.modules(run), ["modules"]],
+    ["Flow", paths.flow(run), ["flow"]],
+    ["Circuits", paths.circuits(run), ["circuits"]],
+    ["Compare", paths.compare(run), ["compare"]],
+  ]],
+  ["About", [
+    ["Data", paths.data(run), ["data"]],
+    ["Methods", paths.methods(run), ["methods"]],
+    ["Help", paths.help(run), ["help"]],
+  ]],
+];
+
+/** Name, run and pages: a column beside the page, on a narrow screen a bar above it with the pages behind a button. */
 function Header({ atlas, entry, page }: { atlas: AtlasIndex; entry: RunEntry; page: string }) {
   const theme = useTheme();
-  const links: [name: string, path: string, pages: string[]][] = [
-    ["Overview", paths.overview(entry.id), [""]],
-    ["Layers", paths.layers(entry.id), ["layers", "layer", "feature"]],
-    ["Genes", paths.genes(entry.id), ["genes"]],
-    ["Gene list", paths.list(entry.id), ["list"]],
-    ["Ontology", paths.terms(entry.id), ["ontology"]],
-    ["Cell types", paths.groups(entry.id), ["cells"]],
-    ["Modules", paths.modules(entry.id), ["modules"]],
-    ["Flow", paths.flow(entry.id), ["flow"]],
-    ["Circuits", paths.circuits(entry.id), ["circuits"]],
-    ["Compare", paths.compare(entry.id), ["compare"]],
-    ["Data", paths.data(entry.id), ["data"]],
-    ["Methods", paths.methods(entry.id), ["methods"]],
-    ["Help", paths.help(entry.id), ["help"]],
-  ];
-  const nav = useRef<HTMLElement>(null);
-  // On a narrow screen the row of pages is longer than the screen: the one that is open stays in sight.
-  useEffect(() => {
-    const current = nav.current?.querySelector<HTMLElement>("[aria-current]");
-    if (current) nav.current!.scrollLeft = current.offsetLeft - nav.current!.offsetLeft - (nav.current!.clientWidth - current.offsetWidth) / 2;
-  }, [page]);
+  const [shown, setShown] = useState(false);
+  useEffect(() => setShown(false), [page, entry.id]);
   return (
-    <header class="top">
+    <header class={`top ${shown ? "shown" : ""}`} onKeyDown={(event) => event.key === "Escape" && setShown(false)}>
       <a class="brand" href={`#${paths.overview(entry.id)}`}><Prism />cellprism</a>
-      <nav aria-label="Pages" ref={nav}>
-        {links.map(([name, path, pages]) => <a href={`#${path}`} aria-current={pages.includes(page) ? "page" : undefined}>{name}</a>)}
-      </nav>
       {atlas.runs.length > 1 && (
-        <label class="inline run-switch">
-          <span>Run</span>
+        <label class="run-switch">
+          <span class="small muted">Run</span>
           <select aria-label="Run" value={entry.id} onChange={(event) => open(paths.overview(event.currentTarget.value))}>
             {atlas.runs.map((run) => <option value={run.id}>{run.title}</option>)}
           </select>
@@ -66,6 +69,17 @@ function Header({ atlas, entry, page }: { atlas: AtlasIndex; entry: RunEntry; pa
       <button type="button" class="round" aria-label={theme === "dark" ? "Use light colours" : "Use dark colours"} onClick={toggleTheme}>
         <Icon name={theme === "dark" ? "sun" : "moon"} />
       </button>
+      <button type="button" class="button menu" aria-expanded={shown} aria-controls="pages" onClick={() => setShown(!shown)}>
+        <Icon name={shown ? "close" : "menu"} /> Pages
+      </button>
+      <nav aria-label="Pages" id="pages">
+        {pagesOf(entry.id).map(([heading, links]) => (
+          <section key={heading}>
+            {heading && <p class="nav-heading">{heading}</p>}
+            {links.map(([name, path, pages]) => <a href={`#${path}`} aria-current={pages.includes(page) ? "page" : undefined} onClick={() => setShown(false)}>{name}</a>)}
+          </section>
+        ))}
+      </nav>
     </header>
   );
 }
@@ -136,12 +150,14 @@ function Frame({ atlas }: { atlas: AtlasIndex }) {
   if (!run) return <Redirect to={paths.overview(first.id)} replace />;
   const entry = atlas.runs.find((other) => other.id === decodeURIComponent(run));
   return (
-    <>
+    <div class="frame">
       <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); document.getElementById("main")?.focus(); }}>Skip to the page</a>
       <Header atlas={atlas} entry={entry ?? first} page={page} />
-      <main class="page" id="main" tabIndex={-1}>{entry ? <Pages atlas={atlas} entry={entry} /> : <NotFound />}</main>
-      <footer class="foot small muted">{atlas.generator} · atlas format {atlas.format} · this page asks no other server for anything</footer>
-    </>
+      <div class="body">
+        <main class="page" id="main" tabIndex={-1}>{entry ? <Pages atlas={atlas} entry={entry} /> : <NotFound />}</main>
+        <footer class="foot small muted">{atlas.generator} · atlas format {atlas.format} · this page asks no other server for anything</footer>
+      </div>
+    </div>
   );
 }
 

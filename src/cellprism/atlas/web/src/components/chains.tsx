@@ -25,7 +25,7 @@ export function Lasting({ flow }: { flow: Flow }) {
         <h2 id="lasting">How far features last</h2>
         <p class="muted">features of a layer (row) that are matched step by step as far as another (column)</p>
       </div>
-      <div class="panel scroll-x" tabIndex={0} role="region" aria-label="How far features last">
+      <div class="panel fit scroll-x" tabIndex={0} role="region" aria-label="Table of how far features last">
         <table class="reach">
           <thead><tr><th scope="col">From layer</th><th scope="col" class="num">New here</th>{layers.slice(1).map((layer) => <th scope="col" class="num">to {layer}</th>)}</tr></thead>
           <tbody>

@@ -34,7 +34,7 @@ export function Crossfilter({ columns, values, more, onMore, ...rest }: Props) {
   const [folded, setFolded] = useState(() => matchMedia("(max-width: 40rem)").matches && !Object.keys(rest.ranges).length);
   return (
     <details class="crossfilter" open={!folded} onToggle={(event) => setFolded(!event.currentTarget.open)}>
-      <summary>Filter by numbers <span class="small muted">drag over a histogram; grey: all features, height by square root</span></summary>
+      <summary>Filter by numbers <span class="small muted">drag over one; height: square root of the count</span></summary>
       <div class="brushes" data-testid="crossfilter">
         {shown.map((column) => {
           const own = values.get(column.key);

@@ -2,6 +2,7 @@
 import type { GeneHit } from "../data/types";
 import { paths } from "../lib/route";
 import { useRun } from "../lib/run";
+import { useWidth } from "../lib/width";
 
 const LEFT = 48;
 const TOP = 12;
@@ -11,7 +12,8 @@ const MOST = 400;
 export function DotPlot({ hits, layers }: { hits: GeneHit[]; layers: number[] }) {
   const { id } = useRun();
   const shown = hits.slice(0, MOST);
-  const column = Math.max(44, Math.min(160, 960 / layers.length));
+  const [frame, wide] = useWidth<HTMLDivElement>(960);
+  const column = Math.max(44, Math.min(320, (wide - LEFT) / layers.length));
   const width = LEFT + layers.length * column;
   const ranks = Math.max(...shown.map((hit) => hit[2])) + 1;
   const height = TOP + ranks * ROW + 44;
@@ -25,7 +27,7 @@ export function DotPlot({ hits, layers }: { hits: GeneHit[]; layers: number[] })
   const most = Math.max(...shown.map((hit) => hit[3] ?? 0), 1e-12);
   const centre = (layer: number) => LEFT + (layers.indexOf(layer) + 0.5) * column;
   return (
-    <div class="scroll-x" tabIndex={0} role="region" aria-label="Rank of the gene in features of each layer">
+    <div class="scroll-x" ref={frame} tabIndex={0} role="region" aria-label="Rank of the gene in features of each layer">
       <svg class="chart" style={{ width: `${width}px` }} height={height}>
         {Array.from({ length: ranks }, (_, rank) => (
           <g>

@@ -26,7 +26,7 @@ export function AnnotationTable({ rows, genes, terms }: { rows: AnnotationRow[];
           <thead>
             <tr>
               <th scope="col">Term</th>
-              <th scope="col">Source</th>
+              <th scope="col" class="narrow-hide">Source</th>
               <th scope="col">Shared genes</th>
               <th scope="col" class="num" title="shared genes of the feature's top genes">Overlap</th>
               {sized && <th scope="col" class="num" title="genes of the term that these cells could show">Term size</th>}
@@ -39,7 +39,7 @@ export function AnnotationTable({ rows, genes, terms }: { rows: AnnotationRow[];
             {shown.map(([term, overlap, n, size, shared, effect, p, q]) => (
               <tr key={term} class={q < 0.05 ? "" : "unsure"}>
                 <th scope="row" class="term" title={terms.term[term]}>{shortTerm(terms.term[term] ?? "")}</th>
-                <td class="muted">{terms.source[term]}</td>
+                <td class="muted narrow-hide">{terms.source[term]}</td>
                 <td class="genes">{shared.map((gene) => <><a href={`#${paths.genes(id, genes.symbol[gene])}`}>{genes.symbol[gene]}</a> </>)}</td>
                 <td class="num" {...from("annotations.overlap")}>{overlap} / {n}</td>
                 {sized && <td class="num" {...from("annotations.term_size")}>{count(size)}</td>}
@@ -66,10 +66,10 @@ export function GroupTable({ rows, groups }: { rows: GroupRow[]; groups: Groups 
         <thead>
           <tr>
             <th scope="col">Group</th>
-            <th scope="col" class="wide">AUROC; tick: chance (0.5)</th>
+            <th scope="col" class="wide">tick: 0.5, chance</th>
             <th scope="col" class="num">AUROC</th>
             <th scope="col" class="num narrow-hide" title="log2 of the mean activation in the group over that in the rest; 0 is chance">log₂ ratio</th>
-          <th scope="col" class="num narrow-hide">{unit === "donor" ? "Donors" : "Cells"}</th>
+            <th scope="col" class="num narrow-hide">{unit === "donor" ? "Donors" : "Cells"}</th>
             <th scope="col" class="num">q</th>
           </tr>
         </thead>

@@ -30,7 +30,7 @@ export function GeneTable({ rows, genes }: { rows: GeneRow[]; genes: GeneNames }
       <thead>
         <tr>
           <th scope="col">Gene</th>
-          <th scope="col" class="wide">Mean activation{bounded && "; tick: lower 95 % bound"}</th>
+          <th scope="col" class="wide">Mean<span class="narrow-hide"> activation</span>{bounded && "; tick: lower 95\u00a0% bound"}</th>
           <th scope="col" class="num">Mean</th>
           {bounded && <th scope="col" class="num narrow-hide">Lower</th>}
           <th scope="col" class="num">Fired{counted && " / seen"}</th>

@@ -9,7 +9,7 @@ export interface LayerPoint {
   nullQ95?: number | null;
 }
 
-const H = 168;
+const H = 150;
 const LEFT = 42;
 const RIGHT = 4;
 const TOP = 18;
@@ -70,9 +70,10 @@ export function LayerChart({ points, show, brief, label }: Props) {
       <path class="observed" d={line(seen)} />
       {seen.map(([cx, cy]) => <circle class="observed-dot" cx={cx} cy={cy} r={points.length > 12 ? 3 : 4} />)}
       {points.map((p, i) => i % every === 0 && <text class="axis" x={x(i)} y={H - 8} text-anchor="middle">{p.layer}</text>)}
-      {points.length <= 6 && points.map((p, i) => typeof p.value === "number" && (
+      {W > 52 * (points.length + 1) && points.map((p, i) => typeof p.value === "number" && (
         <text class="value" x={x(i)} y={y(p.value) - 9} text-anchor="middle">{brief(p.value)}</text>
       ))}
+      <text class="axis" x={LEFT - 8} y={H - 8} text-anchor="end">layer</text>
       {values.length === 0 && <text class="axis" x={W / 2} y={H / 2} text-anchor="middle">{MISSING}</text>}
     </svg>
   );

@@ -1,5 +1,5 @@
 // The map of a layer: dots, names, the dot under the pointer, and the same by keyboard.
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { onMap, type FeatureMap } from "../data/columns";
 import type { Words } from "../lib/run";
 import { framed, overlay } from "../lib/drawing";
@@ -76,10 +76,12 @@ export function MapCanvas(props: Props) {
   const [view, setView] = useState<View>(props.start ?? home(extent));
   /** what the picture on the canvas shows; names and rings follow it, not the view that is still being drawn */
   const [seen, setSeen] = useState<Shot | null>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
+    const { clientWidth: width, clientHeight: height } = frame.current!;
+    setSize({ width, height });
     const observer = new ResizeObserver(([entry]) => {
       const { width, height } = entry!.contentRect;
-      setSize({ width: Math.floor(width), height: Math.floor(height) });
+      setSize((old) => (old.width === Math.floor(width) && old.height === Math.floor(height) ? old : { width: Math.floor(width), height: Math.floor(height) }));
     });
     observer.observe(frame.current!);
     return () => observer.disconnect();
@@ -133,14 +135,15 @@ export function MapCanvas(props: Props) {
       target.dataset["sample"] = sample(map, place(map, shot, shot.scale / ratio, there), passes, there, ratio, done);
     }, SETTLED);
   };
-  useEffect(() => {
+  // Before the next frame, so that a picture follows what was chosen at once.
+  useLayoutEffect(() => {
     painter.current = new Painter((done, shot) => drawn.current(done, shot));
     return () => {
       clearTimeout(settled.current);
       painter.current?.close();
     };
   }, []);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!size.width || !size.height) return;
     painter.current?.draw(scene, {
       width: Math.round(size.width * ratio), height: Math.round(size.height * ratio), x: view.x, y: view.y, scale: scale * ratio,
@@ -224,6 +227,7 @@ export function MapCanvas(props: Props) {
         <svg class="map-over" ref={over} width={size.width} height={size.height} aria-hidden="true">
           {props.outline && <polygon class="outline" points={onScreen(props.outline)} />}
           {line.length > 1 && <polygon class="outline" points={line.map((corner) => corner.join(",")).join(" ")} />}
+          {written.map(({ dot }) => dot && <circle class="ring ring-named" cx={dot[0]} cy={dot[1]} r={radius + 1} />)}
           {written.map((name) => <text class={name.strong ? "strong" : ""} x={name.x} y={name.y} text-anchor="middle">{name.text}</text>)}
           {selected !== null && ring(selected, "ring")}
           {hovered !== null && ring(hovered, "ring ring-hover")}

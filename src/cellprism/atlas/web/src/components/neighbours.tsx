@@ -27,8 +27,7 @@ export function Neighbours({ rows, layer: own, words }: { rows: NeighbourRow[]; 
           <div key={kind}>
             <h3>{heading}</h3>
             <p class="small muted">{measure}{limit !== null && <>; tick: the best of as many random directions is below {fixed(limit)} in 95 % of cases</>}</p>
-            {found.length === 0 && <p class="empty">{ends[kind] === own ? `Layer ${own} is the ${kind === "next" ? "last" : "first"} one.` : "None: no other feature passed."}</p>}
-            <ol>
+            {found.length === 0 ? <p class="empty">{ends[kind] === own ? `Layer ${own} is the ${kind === "next" ? "last" : "first"} one.` : "None: no other feature passed."}</p> : <ol>
               {found.map(([, layer, feature, similarity, nullQ95, term]) => (
                 <li key={`${layer} ${feature}`}>
                   <a href={`#${paths.feature(id, layer, feature)}`}><span class="num">{layer}·{feature}</span> <span class="quiet">{name(term)}</span></a>
@@ -39,7 +38,7 @@ export function Neighbours({ rows, layer: own, words }: { rows: NeighbourRow[]; 
                   <span class="num small" {...from("neighbours.similarity", { null: nullQ95 === null ? "co-firing pairs that passed their test" : `best of random directions, 95 % below ${fixed(nullQ95)}` })}>{fixed(similarity)}</span>
                 </li>
               ))}
-            </ol>
+            </ol>}
           </div>
         );
       })}

@@ -18,8 +18,8 @@ interface FromProps extends About {
 export const From = ({ of, children, ...about }: FromProps) => <button type="button" class="from num" {...from(of, about)}>{children}</button>;
 
 /** For a whole table: the same, with all of its columns. */
-export function SourceButton({ table, layer, name, what }: { table: string; layer?: number | undefined; name?: string; what: string }) {
-  return <button type="button" class="take" aria-label={`Source of ${what}`} {...from(`${table}.`, { layer, name })}><Icon name="source" /> Source</button>;
+export function SourceButton({ table, layer, name, within, what }: { table: string; layer?: number | undefined; name?: string; within?: string | undefined; what: string }) {
+  return <button type="button" class="take" aria-label={`Source of ${what}`} {...from(`${table}.`, { layer, name, within })}><Icon name="source" /> Source</button>;
 }
 
 function fileOf(tables: Tables, { table, layer, name, within }: Origin): TableFile | undefined {
@@ -49,7 +49,7 @@ function Facts({ origin, tables, summary }: { origin: Origin; tables: Tables; su
       {origin.how && <p>Computed in this page from it: {origin.how}.</p>}
       <dl class="source-facts">
         {origin.n && <div><dt>n</dt><dd>{origin.n}</dd></div>}
-        {origin.null && <div><dt>null</dt><dd>{origin.null}</dd></div>}
+        {origin.null && <div><dt>null</dt><dd>{origin.null.replace(/^null:? /, "")}</dd></div>}
         <div><dt>table</dt><dd><a href={`download/${id}/${file.file}`} download>{file.file}</a>{file.rows !== undefined && `, ${count(file.rows)} rows`}</dd></div>
         <div><dt>SHA-256</dt><dd><code class="hash">{file.sha256}</code></dd></div>
         {file.stage && <div><dt>stage</dt><dd>{file.stage}{stage && `, ${stage.started.slice(0, 10)}, ${duration(stage.seconds)}`}</dd></div>}

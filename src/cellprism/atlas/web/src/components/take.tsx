@@ -14,11 +14,12 @@ interface CsvProps {
   header: string[];
   rows: () => Cell[][];
   /** the table of the run that the numbers are from, to be had whole and explained */
-  of?: { table: string; layer?: number; name?: string };
+  of?: { table: string; layer?: number; name?: string; within?: string };
 }
 
 /** The Parquet file of a table, where it is the only one of its layout. */
-function parquet(run: string, { table, layer, name }: NonNullable<CsvProps["of"]>): string | null {
+function parquet(run: string, { table, layer, name, within }: NonNullable<CsvProps["of"]>): string | null {
+  if (within) return `download/${run}/${within}${table}.parquet`;
   if (name !== undefined || table === "rates" || table === "metrics") return null;
   return `download/${run}/${layer === undefined ? "" : `layers/${String(layer).padStart(2, "0")}/`}${table}.parquet`;
 }
@@ -32,7 +33,7 @@ export function CsvButton({ name, what, header, rows, of }: CsvProps) {
         <Icon name="down" /> CSV
       </button>
       {whole && <a class="take" href={whole} download aria-label={`Download the whole table ${of!.table} as Parquet`}><Icon name="down" /> Parquet</a>}
-      {of && <SourceButton table={of.table} layer={of.layer} what={what} {...(of.name === undefined ? {} : { name: of.name })} />}
+      {of && <SourceButton table={of.table} layer={of.layer} what={what} within={of.within} {...(of.name === undefined ? {} : { name: of.name })} />}
     </span>
   );
 }

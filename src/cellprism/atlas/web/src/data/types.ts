@@ -46,6 +46,8 @@ export interface LayerSummary {
   /** numbers of its features that are in files of their own */
   columns: string[];
   map: { method: string; metric: string | null; seed: number | null; trustworthiness: number | null } | null;
+  /** the surest labels and where they are on the map; absent from atlases of older versions */
+  names?: [term: number, x: number, y: number][];
 }
 
 export interface Finding {
@@ -153,6 +155,7 @@ export interface Feature {
   axis?: [axis: Maybe, cosine: Maybe];
   string?: [nInNetwork: Maybe, edges: Maybe, expected: Maybe, effect: Maybe, p: Maybe, q: Maybe];
   nearest?: [feature: Maybe, cosine: Maybe, reliability: Maybe];
+  stability?: [n_seeds: Maybe, same_atom: Maybe, jaccard: Maybe, null_jaccard: Maybe];
   odds?: OddsRow[];
   remarks?: [label: string | null, note: string | null, author: string | null, written: string | null][];
 }

@@ -5,6 +5,9 @@ type Maybe = number | null | undefined;
 const absent = (x: Maybe): x is null | undefined => x === null || x === undefined || Number.isNaN(x);
 const superscripts = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
+/** As wide as a plus and a digit, unlike a hyphen. */
+const minus = (digits: string) => digits.replace("-", "−");
+
 function power(exponent: number): string {
   const digits = [...String(Math.abs(exponent))].map((d) => superscripts[Number(d)]).join("");
   return `10${exponent < 0 ? "⁻" : ""}${digits}`;
@@ -12,7 +15,7 @@ function power(exponent: number): string {
 
 export const count = (x: Maybe) => (absent(x) ? MISSING : Math.round(x).toLocaleString("en-GB"));
 
-export const percent = (x: Maybe, digits = 1) => (absent(x) ? MISSING : `${(100 * x).toFixed(digits)} %`);
+export const percent = (x: Maybe, digits = 1) => (absent(x) ? MISSING : `${(100 * x).toFixed(digits)}\u00a0%`);
 
 /** A share in as few digits as a chart needs. */
 export const roundPercent = (x: number) => percent(x, x >= 0.1 ? 0 : 1);
@@ -20,7 +23,7 @@ export const roundPercent = (x: number) => percent(x, x >= 0.1 ? 0 : 1);
 /** A share that may be tiny: enough digits to tell it from zero. */
 export function share(x: Maybe): string {
   if (absent(x) || x === 0 || x >= 0.01) return percent(x);
-  return `${(100 * x).toPrecision(2)} %`;
+  return `${(100 * x).toPrecision(2)}\u00a0%`;
 }
 
 /** Three significant digits, with a power of ten where the number is very small or large. */
@@ -30,12 +33,12 @@ export function number(x: Maybe): string {
   const size = Math.abs(x);
   if (size >= 1e6 || size < 1e-3) return scientific(x);
   if (size >= 1000) return count(x);
-  return x.toPrecision(3);
+  return minus(x.toPrecision(3));
 }
 
 function scientific(x: number): string {
   const [mantissa, exponent] = x.toExponential(1).split("e");
-  return `${mantissa} × ${power(Number(exponent))}`;
+  return `${minus(mantissa!)} × ${power(Number(exponent))}`;
 }
 
 /** A p or q value: never 0, never rounded to it. */
@@ -45,7 +48,7 @@ export function probability(x: Maybe): string {
   return scientific(x);
 }
 
-export const fixed = (x: Maybe, digits = 2) => (absent(x) ? MISSING : x.toFixed(digits));
+export const fixed = (x: Maybe, digits = 2) => (absent(x) ? MISSING : minus(x.toFixed(digits)));
 
 /** Three digits, so that 0.997 is not shown as 1. */
 export const auroc = (x: Maybe) => fixed(x, 3);
@@ -72,5 +75,8 @@ export function title(name: string): string {
 
 /** A term without its identifier in brackets. */
 export const shortTerm = (term: string) => term.replace(/\s*\((?:GO:|hsa|R-HSA)[^)]*\)$/, "").replace(/ R-HSA-\d+$/, "");
+
+/** A term as it is written on a map: also without the kind of gene set that it begins with. */
+export const mapTerm = (term: string) => shortTerm(term).replace(/^[A-Z][\w ]{1,14}: /, "");
 
 export const clip = (text: string, length: number) => (text.length <= length ? text : `${text.slice(0, length - 1).trimEnd()}…`);

@@ -50,6 +50,25 @@ export function nullPhrase({ null_mean, null_q95, n, n_permutations }: Rate): st
   return `null ${share(null_mean)}, 95 % of shuffles below ${share(null_q95)}`;
 }
 
+/** The least and the largest of some shares, as a range. */
+export function span(values: (number | null | undefined)[]): string | null {
+  const known = values.filter((value): value is number => typeof value === "number");
+  if (!known.length) return null;
+  const digits = Math.max(...known) < 0.1 ? 1 : 0;
+  const [low, high] = [Math.min(...known), Math.max(...known)].map((value) => (100 * value).toFixed(digits));
+  return low === high ? `${low}\u00a0%` : `${low}–${high}\u00a0%`;
+}
+
+/** What the null of a rate gave in several layers. */
+export function nullSpan(rates: (Rate | undefined)[]): string {
+  const known = rates.filter((rate): rate is Rate => rate !== undefined && rate.null_mean !== null);
+  const first = known[0];
+  if (!first) return "no null was published";
+  const most = Math.max(...known.map(({ null_mean }) => null_mean ?? 0));
+  if (most < 1e-4) return nullPhrase(first);
+  return most < 1e-3 ? "null below 0.1\u00a0%" : `null ${span(known.map(({ null_mean }) => null_mean))}`;
+}
+
 export const metricTitle = (name: string): string => metrics[name] ?? title(name);
 
 const isShare = (name: string) => /variance|share|fraction|rate$|recovered|held_out$/.test(name);

@@ -1,7 +1,7 @@
 // What the colours of the map mean: a colour for every row and the legend that explains it.
 import { DEAD, NONE16, NONE32, RARE, type FeatureMap } from "../data/columns";
 import type { Groups, Module } from "../data/types";
-import { shortTerm, title } from "../lib/format";
+import { mapTerm, title } from "../lib/format";
 import { categories, noneColour, otherColour, pixel, sequential } from "../lib/palette";
 import type { Words } from "../lib/run";
 import type { Theme } from "../lib/theme";
@@ -157,7 +157,7 @@ export function colouring(kind: Kind, map: FeatureMap, words: Words, modules: Mo
 
 export function moduleTerm(id: number, modules: Module[], { terms }: Words): string | null {
   const term = modules.find((m) => m.module === id)?.term;
-  return term === null || term === undefined ? null : shortTerm(terms.term[term] ?? "");
+  return term === null || term === undefined ? null : mapTerm(terms.term[term] ?? "");
 }
 
 export function moduleName(id: number, modules: Module[], words: Words): string {

@@ -6,6 +6,8 @@ export interface Name {
   strong: boolean;
   x: number;
   y: number;
+  /** the dot that it names */
+  dot?: [x: number, y: number];
 }
 
 export interface Box extends Name {
@@ -14,7 +16,7 @@ export interface Box extends Name {
 
 const LINE = 16;
 /** the corner that the zoom buttons take, in pixels */
-const CORNER = { width: 48, height: 190 };
+const CORNER = { width: 48, height: 270 };
 
 const widths = new Map<string, number>();
 
@@ -23,14 +25,14 @@ function widthOf(pen: CanvasRenderingContext2D, { text, strong }: Name): number 
   const key = `${strong} ${text}`;
   let width = widths.get(key);
   if (width === undefined) {
-    pen.font = strong ? "700 13px system-ui, sans-serif" : "500 12px system-ui, sans-serif";
+    pen.font = strong ? "700 14px system-ui, sans-serif" : "500 12.5px system-ui, sans-serif";
     widths.set(key, (width = pen.measureText(text).width));
   }
   return width;
 }
 
 /** Names in order of importance; those that would overlap one already written, or the edge, are left out, as are repetitions. */
-export function arrange(names: Name[], width: number, height: number, most: number): Box[] {
+export function arrange(names: Name[], width: number, height: number, most: number, corner: typeof CORNER | null = CORNER): Box[] {
   const pen = document.createElement("canvas").getContext("2d");
   if (!pen) return [];
   const written: Box[] = [];
@@ -42,7 +44,7 @@ export function arrange(names: Name[], width: number, height: number, most: numb
     if (name.y < LINE || name.y > height - 4) continue;
     if (name.x < 0 || name.x > width || size > width) continue;
     const x = Math.min(width - size / 2 - 4, Math.max(size / 2 + 4, name.x));
-    if (x + size / 2 > width - CORNER.width && name.y < CORNER.height) continue;
+    if (corner && x + size / 2 > width - corner.width && name.y < corner.height) continue;
     const clear = written.every(
       (other) => Math.abs(other.x - x) > (other.width + size) / 2 || Math.abs(other.y - name.y) > LINE + 2,
     );

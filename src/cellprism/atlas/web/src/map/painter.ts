@@ -10,6 +10,16 @@ interface Drawn {
   height: number;
 }
 
+/** To start a worker takes longer than to draw a map. */
+let spare: Worker | null = null;
+
+function started(): Worker {
+  const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+  const worker = new Worker(address);
+  URL.revokeObjectURL(address);
+  return worker;
+}
+
 export class Painter {
   private worker: Worker | null = null;
   private scene: Scene | null = null;
@@ -19,9 +29,8 @@ export class Painter {
 
   constructor(private readonly done: (picture: Picture, shot: Shot) => void) {
     try {
-      const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-      this.worker = new Worker(address);
-      URL.revokeObjectURL(address);
+      this.worker = spare ?? started();
+      spare = null;
       this.worker.onmessage = ({ data }: MessageEvent<Drawn>) => this.receive(data);
       // A browser may forbid workers only when this one starts: then the page draws by itself.
       this.worker.onerror = () => this.alone();
@@ -36,8 +45,13 @@ export class Painter {
     if (!this.busy) this.next();
   }
 
+  /** Ends the painter; a worker with nothing to do is kept for the next one. */
   close(): void {
-    this.worker?.terminate();
+    if (this.worker && !this.busy && !spare) {
+      this.worker.onmessage = this.worker.onerror = null;
+      spare = this.worker;
+    } else this.worker?.terminate();
+    this.worker = null;
     this.waiting = null;
   }
 

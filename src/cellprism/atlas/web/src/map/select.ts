@@ -1,7 +1,7 @@
 // Which features are shown, in what order, and which names belong on the map.
 import { NONE16, NONE32, type FeatureMap } from "../data/columns";
 import type { Module } from "../data/types";
-import { clip, shortTerm } from "../lib/format";
+import { clip, mapTerm, shortTerm } from "../lib/format";
 import type { Words } from "../lib/run";
 import { isDead, moduleName } from "./colouring";
 import { median, type Name } from "./labels";
@@ -94,6 +94,6 @@ export function naming(map: FeatureMap, words: Words, modules: Module[], kind: s
   const middles = largest.map(([text, rows]) => ({ text, x: median(rows.map((i) => map.x[i]!)), y: median(rows.map((i) => map.y[i]!)) }));
   return (at: Placed, spot: Spot): Name[] => [
     ...middles.map(({ text, x, y }) => ({ text, strong: true, ...spot(x, y) })),
-    ...surest.map((i) => ({ text: clip(shortTerm(words.terms.term[map.label[i]!] ?? ""), 34), strong: false, x: at.x[i]!, y: at.y[i]! - 10 })),
+    ...surest.map((i) => ({ text: clip(mapTerm(words.terms.term[map.label[i]!] ?? ""), 34), strong: false, x: at.x[i]!, y: at.y[i]! - 10, dot: [at.x[i]!, at.y[i]!] })),
   ];
 }

@@ -165,12 +165,15 @@ function Explore({ graph, number: g, place, words }: { graph: Graph; number: num
     edge.effect, edge.g, edge.agreement, edge.n_cells, edge.q.toPrecision(3), edge.supports ? "supports" : "opposes", String(edge.replicated), words.terms.term[edge.term ?? -1],
   ]);
   const header = ["source_layer", "source", "target_layer", "target", "effect", "g", "agreement", "n_cells", "q", "sign", "replicated", "label_of_the_other"];
+  const trace = graph.traces.find(({ source }) => source === layer);
+  // The edges in may come from several traces, of which each has its own table.
+  const own = (way: Way) => (way === "out" && trace ? { of: { table: "edges", within: ofTrace(trace.name) } } : {});
   const traced = (way: Way, all: Edge[]) => all.length > 0 || graph.sides[way].includes(layer);
   const side = (way: Way, all: Edge[], edges: Edge[], heading: string) => (
     <section class="panel table-panel edges-panel" aria-label={heading} data-testid={`edges-${way}`}>
       <p class="table-title">
         <span><b>{heading}</b> <span class="muted num" {...from("edges.")}>{count(edges.length)} of {count(all.length)}</span></span>
-        <span class="push"><CsvButton name={["edges", layer, feature, way]} what={way === "out" ? "the edges out" : "the edges in"} header={header} rows={() => rows(edges, way)} /></span>
+        <span class="push"><CsvButton name={["edges", layer, feature, way]} what={way === "out" ? "the edges out" : "the edges in"} {...own(way)} header={header} rows={() => rows(edges, way)} /></span>
       </p>
       <EdgeList edges={edges} way={way} words={words} href={href} layer={layer} traces={graph.traces} />
     </section>

@@ -119,7 +119,7 @@ function Matched({ a, b, found, pairs }: { a: Half; b: Half; found: Matching; pa
     { key: "lb", title: "Label", width: "minmax(7rem, 1fr)", cell: (i) => name(b, at(i).b) },
     { key: "genes", title: "Genes shared", width: "minmax(8rem, 1.2fr)", phone: "minmax(0, 1fr)", cell: (i) => <i title={shared(i)}>{shared(i)}</i> },
     { key: "n", title: "Shared", width: "4.5rem", numeric: true, extra: true, help: "shared genes of the shorter list", cell: (i) => <span {...computed()}>{at(i).overlap} / {Math.min(pairs.a[at(i).a]!.length, pairs.b[at(i).b]!.length)}</span> },
-    { key: "q", title: "q", width: "5.5rem", phone: "5.25rem", numeric: true, help: "false discovery rate over all pairs of features", cell: (i) => <span {...computed()}>{probability(at(i).q)}</span> },
+    { key: "q", title: "q", width: "5.5rem", phone: "5.75rem", numeric: true, help: "false discovery rate over all pairs of features", cell: (i) => <span {...computed()}>{probability(at(i).q)}</span> },
   ];
   return (
     <div class="panel table-panel gene-hits" data-testid="matched" data-run={a.entry.id} data-layer={a.about.layer}>

@@ -79,7 +79,7 @@ function Ranked({ entry, data, names, others }: { entry: RunEntry; data: Data; n
     { key: "overlap", title: "Overlap", width: "4.5rem", numeric: true, help: "shared genes of the feature's top genes", cell: (i) => <span {...source(i)}>{at(i).overlap} / {at(i).n}</span> },
     { key: "effect", title: "log₂ effect", width: "5rem", numeric: true, extra: true, help: "log2 of observed over expected overlap; 0 is chance", cell: (i) => <span {...source(i)}>{number(at(i).effect)}</span> },
     { key: "p", title: "p", width: "5.75rem", numeric: true, extra: true, cell: (i) => <span {...source(i)}>{probability(at(i).p)}</span> },
-    { key: "q", title: "q", width: "5.75rem", phone: "5.25rem", numeric: true, help: "false discovery rate over all features of this run", cell: (i) => <span class={at(i).q < Q ? "strong" : "muted"} {...source(i)}>{probability(at(i).q)}</span> },
+    { key: "q", title: "q", width: "5.75rem", phone: "5.75rem", numeric: true, help: "false discovery rate over all features of this run", cell: (i) => <span class={at(i).q < Q ? "strong" : "muted"} {...source(i)}>{probability(at(i).q)}</span> },
   ];
   const header = ["run", "layer", "feature", "label_source", "label", "group_key", "group", "overlap", "n_genes", "list", "background", "family", "effect", "p", "q", "genes"];
   const cells = () => hits.map((hit) => [

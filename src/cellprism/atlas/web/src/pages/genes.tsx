@@ -59,6 +59,7 @@ function GeneResult({ gene, genes }: { gene: number; genes: Genes }) {
             { key: "lower", title: "Lower bound", width: "7rem", numeric: true, help: "95 % lower bound of the mean activation", cell: (i) => <span {...from("top_genes.lower", { layer: hits[i]![0], n: plural(hits[i]![5] ?? 0, "position") })}>{number(hits[i]![3])}</span> },
             { key: "fired", title: "Fired / seen", width: "8rem", numeric: true, extra: true, help: "positions", cell: (i) => <span {...from("top_genes.fired", { layer: hits[i]![0] })}>{count(hits[i]![4])} / {count(hits[i]![5])}</span> },
           ];
+          const told = columns.filter(({ key }) => !(key === "lower" && hits.every((hit) => hit[3] === null)) && !(key === "fired" && hits.every((hit) => hit[4] === null)));
           return (
             <>
               <p>A top gene of <From of="top_genes.">{plural(hits.length, "feature")}</From> in {plural(touched.length, "layer")}.</p>
@@ -74,13 +75,32 @@ function GeneResult({ gene, genes }: { gene: number; genes: Genes }) {
                   <span class="strong">Features</span>
                   <span class="push"><CsvButton name={["gene", symbol]} what="these features" of={{ table: "top_genes", layer: hits[0]![0] }} header={["layer", "feature", "rank", "lower", "fired", "seen", "label_source", "label"]} rows={() => hits.map(([layer, feature, rank, lower, fired, seen, term]) => [layer, feature, rank + 1, lower, fired, seen, term === null ? "" : words.value?.terms.source[term], term === null ? "" : words.value?.terms.term[term]])} /></span>
                 </p>
-                <VirtualTable label={`Features with ${symbol} as a top gene`} columns={columns} rows={hits.map((_, i) => i)} empty="" />
+                <VirtualTable label={`Features with ${symbol} as a top gene`} columns={told} rows={hits.map((_, i) => i)} empty="" />
               </div>
               <PythonCell code={geneCode(summary, gene, symbol)} />
             </>
           );
         }}
       </Load>
+    </section>
+  );
+}
+
+/** The genes of the stories and findings, feature by feature. */
+function Told({ told, genes }: { told: { layer: number; feature: number | null; genes: [gene: number, mean: number][] }[]; genes: Genes }) {
+  const { id } = useRun();
+  const rows = told.filter(({ layer, feature }, i) => told.findIndex((other) => other.layer === layer && other.feature === feature) === i);
+  return (
+    <section class="panel" aria-labelledby="told">
+      <div class="section-head"><h2 id="told">Genes of the overview's features</h2><p class="muted">top genes of the features that the overview begins with</p></div>
+      <dl class="lines">
+        {rows.slice(0, 12).map(({ layer, feature, genes: own }) => (
+          <div key={`${layer} ${feature}`}>
+            <dt>{feature === null ? `layer ${layer}` : <a class="num" href={`#${paths.feature(id, layer, feature)}`}>{layer}·{feature}</a>}</dt>
+            <dd class="chips">{own.slice(0, 8).map(([gene]) => <a class="chip gene" href={`#${paths.genes(id, genes.symbol[gene])}`}>{genes.symbol[gene]}</a>)}</dd>
+          </div>
+        ))}
+      </dl>
     </section>
   );
 }
@@ -100,13 +120,15 @@ function Search({ genes }: { genes: Genes }) {
     key: genes.symbol[i]!,
     show: <><span class="gene">{genes.symbol[i]}</span> {genes.id[i] !== genes.symbol[i] && <span class="small muted">{genes.id[i]}</span>}</>,
   }));
-  const examples = summary.findings.flatMap((finding) => finding.genes.slice(0, 1).map(([g]) => g)).filter((g, i, all) => all.indexOf(g) === i).slice(0, 6);
+  const told = [...summary.stories, ...summary.findings].filter((found) => found.genes.length > 0);
+  const examples = told.flatMap((found) => found.genes.slice(0, 1).map(([g]) => g)).filter((g, i, all) => all.indexOf(g) === i).slice(0, 6);
   return (
     <>
       <Combobox label="Gene: symbol, identifier or another name" placeholder={`Search ${count(genes.symbol.length)} genes`} value={text} suggest={suggest} onChoose={choose} onSubmit={choose} testid="gene-search" />
       {!text && examples.length > 0 && (
         <p class="chips"><span class="muted">For example</span>{examples.map((g) => <button type="button" class="chip gene" onClick={() => choose(genes.symbol[g]!)}>{genes.symbol[g]}</button>)}</p>
       )}
+      {!text && told.length > 0 && <Told told={told} genes={genes} />}
       {only !== null && <p role="status"><span class="gene">{text}</span> means <span class="gene">{genes.symbol[only]}</span>: {others.find(([other]) => other === only)![2]}.</p>}
       {only !== null && <GeneResult key={only} gene={only} genes={genes} />}
       {here.length > 1 && (

@@ -11,6 +11,9 @@ import { nullPhrase } from "../lib/names";
 import { paths, useQuery } from "../lib/route";
 import { useRun, useTitle, useWords } from "../lib/run";
 
+/** Milliseconds after which the layers beside this one are fetched ahead. */
+const AHEAD = 400;
+
 function LayerFacts({ about }: { about: LayerSummary }) {
   const annotated = about.rates.find((rate) => rate.rate === "annotated");
   return (
@@ -38,9 +41,13 @@ function Layer({ about }: { about: LayerSummary }) {
   });
   useEffect(() => {
     if (!data.value) return;
-    for (const near of [layer - 1, layer + 1]) {
-      if (summary.layers.some((other) => other.layer === near)) void Promise.all([loadMap(id, near), loadModules(id, near)]).catch(() => undefined);
-    }
+    // Once this layer is there, so that they do not hold it up.
+    const later = setTimeout(() => {
+      for (const near of [layer - 1, layer + 1]) {
+        if (summary.layers.some((other) => other.layer === near)) void Promise.all([loadMap(id, near), loadModules(id, near)]).catch(() => undefined);
+      }
+    }, AHEAD);
+    return () => clearTimeout(later);
   }, [data.value]);
   // What is chosen on one layer stays chosen on the next, but for what means something else there.
   const { colour = "", filter = "", sort = "", down = "", only = "", more = "" } = kept;

@@ -2,32 +2,35 @@
 import { LayerTabs } from "../components/layer-tabs";
 import { From } from "../components/source";
 import { CsvButton, PythonCell } from "../components/take";
-import { loadModules } from "../data/store";
+import { ModuleMap } from "../components/module-map";
+import { loadMini, loadModules } from "../data/store";
 import type { Module } from "../data/types";
 import { count, fixed, plural, probability, shortTerm } from "../lib/format";
 import { Load, useLoad } from "../lib/load";
 import { modulesCode } from "../lib/python";
 import { paths, useQuery } from "../lib/route";
 import { absence, useRun, useTitle, useWords, type Words } from "../lib/run";
+import { useTheme } from "../lib/theme";
+import { colouring } from "../map/colouring";
 
 const MEMBERS = 14;
 const CARDS = 60;
 
-function ModuleCard({ module, layer, words, largest }: { module: Module; layer: number; words: Words; largest: number }) {
+function ModuleCard({ module, layer, words, largest, colour }: { module: Module; layer: number; words: Words; largest: number; colour: string | undefined }) {
   const { id, summary } = useRun();
   const { features, n_features, term } = module;
   const untested = absence(summary, "module_terms");
   const map = paths.layer(id, layer, { colour: "module", pick: String(module.module) });
   return (
     <article class="panel module">
-      <p class="small muted">Module {module.module}</p>
+      <p class="small muted module-number"><i class="swatch" style={{ background: colour }} /> Module {module.module}</p>
       <h2>{term === null ? (untested ? "Not named" : "No term is over-represented") : shortTerm(words.terms.term[term] ?? "")}</h2>
       <p class="small muted">
         {term === null
           ? untested ?? "among its members, against the other features of the layer"
           : <>{words.terms.source[term]}, {count(module.n_members_with_term)} of {plural(n_features, "member")}, q <From of="modules.q">{probability(module.q)}</From></>}
       </p>
-      <span class="bar" aria-hidden="true"><i style={{ width: `${(100 * n_features) / largest}%` }} /></span>
+      <span class="bar" aria-hidden="true"><i style={{ width: `${(100 * n_features) / largest}%`, background: colour }} /></span>
       <p class="facts small">
         <span><From of="modules.n_features">{count(n_features)}</From> features</span>
         {module.n_edges !== null && <span><From of="modules.n_edges">{count(module.n_edges)}</From> pairs inside</span>}
@@ -49,7 +52,11 @@ export default function ModulesPage() {
   const layer = asked !== undefined && layers.includes(Number(asked)) ? Number(asked) : layers[0] ?? 0;
   useTitle(`Modules of layer ${layer}`);
   const words = useWords();
-  const modules = useLoad(`modules ${id} ${layer}`, () => loadModules(id, layer));
+  const theme = useTheme();
+  const modules = useLoad(`modules ${id} ${layer}`, async () => {
+    const [all, map] = await Promise.all([loadModules(id, layer), loadMini(id, layer)]);
+    return { all, map };
+  });
   return (
     <>
       <header class="page-head row">
@@ -60,7 +67,9 @@ export default function ModulesPage() {
       <Load of={words}>
         {(words) => (
           <Load of={modules}>
-            {(all) => {
+            {({ all, map }) => {
+              const colours = colouring("module", map, words, all, theme);
+              const hue = new Map(colours.legend.kind === "categories" ? colours.legend.entries.map(({ key, colour }) => [key, colour]) : []);
               const own = [...all].sort((a, b) => b.n_features - a.n_features);
               const largest = own[0]?.n_features ?? 1;
               return own.length === 0
@@ -71,7 +80,10 @@ export default function ModulesPage() {
                       name={["modules", layer]} what="the modules" of={{ table: "modules", layer }} header={["layer", "module", "n_features", "n_edges", "stability", "source", "term", "n_members_with_term", "p", "q"]}
                       rows={() => own.map((m) => [layer, m.module, m.n_features, m.n_edges, m.stability, words.terms.source[m.term ?? -1], words.terms.term[m.term ?? -1], m.n_members_with_term, m.p, m.q])}
                     />
-                    <div class="cards modules">{own.slice(0, CARDS).map((module) => <ModuleCard key={module.module} {...{ module, layer, words, largest }} />)}</div>
+                    <div class="modules-beside">
+                    <ModuleMap {...{ map, colours, words }} about={summary.layers.find((other) => other.layer === layer)!} />
+                    <div class="cards modules">{own.slice(0, CARDS).map((module) => <ModuleCard key={module.module} {...{ module, layer, words, largest }} colour={hue.get(String(module.module))} />)}</div>
+                    </div>
                     {own.length > CARDS && <p class="muted">and {count(own.length - CARDS)} smaller ones, in the table</p>}
                     <PythonCell code={modulesCode(summary, layer)} />
                   </div>

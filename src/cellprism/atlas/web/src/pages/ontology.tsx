@@ -34,7 +34,7 @@ function Found({ term, terms, genes, record }: { term: number; terms: Terms; gen
     { key: "overlap", title: "Overlap", width: "5rem", numeric: true, help: "shared genes of the feature's top genes", cell: (i) => (at(i)[2] === null ? MISSING : <span {...from("annotations.overlap", { layer: at(i)[0] })}>{at(i)[2]} / {count(at(i)[3])}</span>) },
     { key: "effect", title: "log₂ effect", width: "5rem", numeric: true, help: "log2 of observed over expected overlap; 0 is chance", cell: (i) => <span {...from("annotations.effect", { layer: at(i)[0] })}>{number(at(i)[6])}</span> },
     { key: "p", title: "p", width: "5.75rem", numeric: true, extra: true, cell: (i) => <span {...from("annotations.p", { layer: at(i)[0] })}>{probability(at(i)[7])}</span> },
-    { key: "q", title: "q", width: "5.75rem", phone: "5.25rem", numeric: true, help: "false discovery rate over every feature and gene set of the layer", cell: (i) => <span class={(at(i)[8] ?? 1) < Q ? "strong" : "muted"} {...from("annotations.q", { layer: at(i)[0] })}>{probability(at(i)[8])}</span> },
+    { key: "q", title: "q", width: "5.75rem", phone: "5.75rem", numeric: true, help: "false discovery rate over every feature and gene set of the layer", cell: (i) => <span class={(at(i)[8] ?? 1) < Q ? "strong" : "muted"} {...from("annotations.q", { layer: at(i)[0] })}>{probability(at(i)[8])}</span> },
   ];
   return (
     <section class="stack" aria-labelledby="term">
@@ -100,6 +100,26 @@ function Unknown({ text, terms, choose }: { text: string; terms: Terms; choose: 
   );
 }
 
+/** The labels with the smallest q, layer by layer. */
+function Surest({ terms }: { terms: Terms }) {
+  const { id, summary } = useRun();
+  const layers = summary.layers.filter(({ names }) => names?.length);
+  if (!layers.length) return null;
+  return (
+    <section class="panel" aria-labelledby="surest">
+      <div class="section-head"><h2 id="surest">Surest in each layer</h2><p class="muted">the gene sets that name a feature with the smallest q</p></div>
+      <dl class="lines">
+        {layers.map(({ layer, names }) => (
+          <div key={layer}>
+            <dt><a href={`#${paths.layer(id, layer)}`}>Layer {layer}</a></dt>
+            <dd class="chips">{names!.slice(0, 6).map(([term]) => <a class="chip" href={`#${paths.terms(id, termKey(terms, term))}`}><span class="name">{shortTerm(terms.term[term]!)}</span></a>)}</dd>
+          </div>
+        ))}
+      </dl>
+    </section>
+  );
+}
+
 function Search({ terms }: { terms: Terms }) {
   const { summary } = useRun();
   const [query, change] = useQuery();
@@ -116,6 +136,7 @@ function Search({ terms }: { terms: Terms }) {
       {!text && examples.length > 0 && (
         <p class="chips"><span class="muted">For example</span>{examples.map((t) => <button type="button" class="chip" onClick={() => choose(t)}><span class="name">{shortTerm(terms.term[t]!)}</span></button>)}</p>
       )}
+      {!text && <Surest terms={terms} />}
       {text && term === null && <Unknown text={text} terms={terms} choose={choose} />}
       {term !== null && <Term key={term} term={term} terms={terms} />}
     </>

@@ -1,6 +1,8 @@
 // How good is this dictionary, what does it look like, and where to start.
 import { useMemo } from "preact/hooks";
 import { FindingCard } from "../components/finding-card";
+import { Figures, HeroMap } from "../components/hero";
+import { Icon } from "../components/icon";
 import { LayerCard } from "../components/layer-card";
 import { LayerChart, type LayerPoint } from "../components/layer-chart";
 import { LegendView } from "../components/legend";
@@ -11,7 +13,7 @@ import { geneNames } from "../data/store";
 import type { Summary } from "../data/types";
 import { count, percent, plural, roundPercent } from "../lib/format";
 import { Load } from "../lib/load";
-import { metricShow, metricTitle, rateTitle, units } from "../lib/names";
+import { metricShow, metricTitle, nullSpan, rateTitle, span, units } from "../lib/names";
 import { noneColour } from "../lib/palette";
 import { overviewCode } from "../lib/python";
 import { paths } from "../lib/route";
@@ -21,6 +23,8 @@ import { groupColours, noGroup, type Entry } from "../map/colouring";
 
 const CHARTED = ["explained_variance"];
 const FINDINGS = 8;
+/** The kind of model of a run that `cellprism import-atlas` made. */
+const IMPORTED = "published atlas";
 
 const unique = (names: string[]) => [...new Set(names)];
 
@@ -36,15 +40,18 @@ function Quality({ summary }: { summary: Summary }) {
   const about = (name: string) => summary.layers.flatMap((layer) => layer.rates).find((rate) => rate.rate === name);
   return (
     <section aria-labelledby="quality">
-      <h2 id="quality">How good is it?</h2>
+      <div class="section-head">
+        <h2 id="quality">How good is it?</h2>
+        <p class="small muted chart-key"><span><i class="key-dot" /> observed</span><span><i class="key-band" /> null: its mean, and up to where 95 % of shuffles fall</span></p>
+      </div>
       <div class="cards charts">
         {rates.slice(0, 4).map((name) => (
           <figure class="panel">
             <figcaption>
-              <h3>{rateTitle(name)}</h3><p class="small muted">share of {units(about(name)?.unit ?? "")}, by layer</p>
+              <h3>{rateTitle(name)}</h3><p class="figure">{span(ratePoints(name).map(({ value }) => value))}</p><p class="small muted">of {units(about(name)?.unit ?? "")}; {nullSpan(summary.layers.map((layer) => layer.rates.find(({ rate }) => rate === name)))}</p>
             </figcaption>
             <LayerChart points={ratePoints(name)} show={(v) => percent(v)} brief={roundPercent} label={rateTitle(name)} />
-            <p class="small muted chart-key"><span><i class="key-dot" /> observed</span>{about(name)?.n_permutations !== null ? <span><i class="key-band" /> null, mean to 95 %</span> : <span>{about(name)?.null ? `null: ${about(name)?.null}` : ""}</span>}
+            <p class="small muted chart-key">
               <SvgButton name={[name]} what={`the chart of ${rateTitle(name)}`} caption={`${rateTitle(name)}: share of ${units(about(name)?.unit ?? "")} by layer. ${about(name)?.n_permutations ? `Dashed line and band: mean and 95 % quantile under the null (${about(name)?.null}; ${about(name)?.n_permutations} shuffles).` : `Null: ${about(name)?.null}.`}`} />
             </p>
           </figure>
@@ -52,10 +59,10 @@ function Quality({ summary }: { summary: Summary }) {
         {metrics.filter((name) => CHARTED.includes(name)).map((name) => (
           <figure class="panel">
             <figcaption>
-              <h3>{metricTitle(name)}</h3><p class="small muted">of held-out residuals, by layer</p>
+              <h3>{metricTitle(name)}</h3><p class="figure">{span(metricPoints(name).map(({ value }) => value))}</p><p class="small muted">of held-out residuals; the mean alone: 0 %</p>
             </figcaption>
             <LayerChart points={metricPoints(name)} show={(v) => metricShow(name, v)} brief={roundPercent} label={metricTitle(name)} />
-            <p class="small muted chart-key"><span><i class="key-dot" /> observed</span><span>0 %: the mean alone</span>
+            <p class="small muted chart-key">
               <SvgButton name={[name]} what={`the chart of ${metricTitle(name)}`} caption={`${metricTitle(name)} of held-out residuals by layer; 0 % is what the mean alone explains.`} />
             </p>
           </figure>
@@ -132,21 +139,28 @@ export default function OverviewPage() {
   const { summary } = useRun();
   const words = useWords();
   useTitle(summary.title);
-  const { cells, model, layers } = summary;
-  const features = layers.reduce((sum, layer) => sum + layer.n_features, 0);
-  const annotated = layers.reduce((sum, layer) => sum + layer.n_annotated, 0);
+  const { model, layers } = summary;
+  const imported = model.kind === IMPORTED;
   return (
     <>
-      <header class="page-head hero">
+      <div class="hero">
+      <header class="page-head">
         <h1>{summary.title}</h1>
         {summary.absent.length > 0 && (
-          <p class="flag">Imported: the numbers are those of the published atlas, and {plural(summary.absent.length, "part")} of a run are absent. <a href={`#${paths.methods(summary.id)}`}>What is absent, and why</a></p>
+          <p class="flag">{imported ? "Imported: the numbers are those of the published atlas, and" : "This run is not whole:"} {plural(summary.absent.length, "part")} {imported && "of a run "}{summary.absent.length === 1 ? "is" : "are"} absent. <a href={`#${paths.methods(summary.id)}`}>What is absent, and why</a></p>
         )}
         <p class="lede">
-          {count(features)} features in {plural(layers.length, "layer")} of {model.kind} “{model.name}”, read from {cells.n_cells !== null && <>{plural(cells.n_cells, "cell")} and </>}{count(cells.n_positions)} gene positions.{" "}
-          {count(annotated)} of them carry a gene set label{summary.absent.length ? "." : " that survives correction; each rate stands beside its null."}
+          {imported ? "" : `What ${model.kind} “${model.name}” has learnt, taken apart. `}Each feature is a direction that few genes of few cells use at a time; here are the genes, gene sets and cells that it stands for{imported ? ", as far as they were published" : ", and beside every rate what chance would give"}.
+        </p>
+        <Figures summary={summary} />
+        <p class="chips">
+          <a class="button primary" href={`#${paths.layers(summary.id)}`}>All {layers.length > 1 && count(layers.length)} layers at once</a>
+          <a class="button" href={`#${paths.genes(summary.id)}`}><Icon name="search" /> Find a gene</a>
+          <a class="button" href={`#${paths.list(summary.id)}`}>Paste a gene list</a>
         </p>
       </header>
+      <Load of={words}>{(words) => <HeroMap words={words} />}</Load>
+      </div>
       <Quality summary={summary} />
       <Load of={words}>{(words) => <>{summary.stories.length > 0 && <StoryCards summary={summary} words={words} />}<Findings summary={summary} words={words} /><Maps summary={summary} words={words} /></>}</Load>
       <PythonCell code={overviewCode(summary)} />
