@@ -112,7 +112,7 @@ def test_what_sets_features_apart_is_tested_as_scipy_does(
 
 def test_all_layers_are_coloured_alike(page: Page, site: Site, run_id: str, reader: RunReader) -> None:
     open_page(page, site.at(run_id, "/layers?colour=by_gene"))
-    expect(page.locator("canvas.mini-map")).to_have_count(len(reader.layers))
+    expect(page.locator(".mini-map canvas")).to_have_count(len(reader.layers))
     expect(page.locator(".legend")).to_contain_text("explains")
     page.get_by_role("link", name=f"Layer {reader.layers[1]}").click()
     expect(page).to_have_url(site.at(run_id, f"/layer/{reader.layers[1]}?colour=by_gene"))

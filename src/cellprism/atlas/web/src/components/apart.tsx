@@ -36,7 +36,7 @@ function MarkTable({ title, what, marks, name, of }: { title: string; what: stri
       <h3>{title}</h3>
       <p class="small muted">{sure.length ? `${count(sure.length)} of ${plural(marks.family, what)} at q < ${Q}` : `none of ${plural(marks.family, what)} at q < ${Q}${shown.length ? "; the first" : ""}`}</p>
       <table class="bars">
-        <thead><tr><th scope="col">{title.replace(/s$/, "")}</th><th scope="col" class="wide" /><th scope="col" class="num" title="features chosen that have it, of all that have it">Chosen / all</th><th scope="col" class="num">q</th></tr></thead>
+        <thead><tr><th scope="col">{title.replace(/s$/, "")}</th><th scope="col" class="wide"><span class="sr">As a bar</span></th><th scope="col" class="num" title="features chosen that have it, of all that have it">Chosen / all</th><th scope="col" class="num">q</th></tr></thead>
         <tbody>
           {shown.map((mark) => (
             <tr class={mark.q < Q ? "" : "unsure"}>

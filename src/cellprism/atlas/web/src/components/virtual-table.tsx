@@ -64,7 +64,7 @@ export function VirtualTable({ label, columns, rows, selected, sort, empty }: Pr
             <div role="columnheader" class={kind(column)} title={column.help} aria-sort={sort ? order(column.key) : undefined}>
               {sort
                 ? <button type="button" onClick={() => sort.by(column.key)}>{column.title}<span aria-hidden="true">{order(column.key) === "none" ? "" : sort.down ? " ↓" : " ↑"}</span></button>
-                : column.title}
+                : column.title || <span class="sr">As a bar</span>}
             </div>
           ))}
         </div>

@@ -72,7 +72,7 @@ function Hubs({ graph, words, query }: { graph: Graph; words: Words; query: Reco
       <div class="panel">
         <h3>{heading}</h3>
         <table class="bars">
-          <thead><tr><th scope="col">Feature</th><th scope="col" class="wide" /><th scope="col" class="num">Edges</th>{known && <th scope="col" class="num" title="expected from how often and in how many cells the feature fires">Expected</th>}</tr></thead>
+          <thead><tr><th scope="col">Feature</th><th scope="col" class="wide"><span class="sr">As a bar</span></th><th scope="col" class="num">Edges</th>{known && <th scope="col" class="num" title="expected from how often and in how many cells the feature fires">Expected</th>}</tr></thead>
           <tbody>
             {hubs.slice(0, 8).map(([layer, feature, n, expected, term]) => (
               <tr>
