@@ -25,6 +25,7 @@ def test_edges_are_lost_added_or_turned() -> None:
     many = traced([(0, 1, t, 1) for t in range(40)], [1.0, 0, 2, 0])
     assert different(many, exact)[0] == pytest.approx(80)
     assert different(exact, exact)[0] == 0
+    assert different(traced([], [1.0, 0, -2, 0]), traced([], [1.0, 0, 2, 0]))[0] == pytest.approx(50)
 
 
 def test_float32_keeps_the_edges_of_float64(monkeypatch: pytest.MonkeyPatch) -> None:

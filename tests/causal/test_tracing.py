@@ -109,6 +109,15 @@ def test_a_trace_of_what_the_run_was_before_is_refused(run: Run) -> None:
         trace(run, ASKED)
 
 
+def test_a_trace_of_another_version_is_stale_and_refused(run: Run) -> None:
+    folder = trace(run, ASKED)
+    said = json.loads((folder / "trace.json").read_text())
+    (folder / "trace.json").write_text(json.dumps({k: v for k, v in said.items() if k != "replicate"}))
+    assert is_stale(run, folder)
+    with pytest.raises(UserError, match="was written by another version of cellprism: delete"):
+        trace(run, ASKED)
+
+
 def test_a_run_in_use_is_refused(run: Run) -> None:
     with exclusive(run.path), pytest.raises(UserError, match="is in use by process"):
         trace(run, ASKED)

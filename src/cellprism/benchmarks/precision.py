@@ -102,7 +102,10 @@ def rows(quick: bool) -> list[Budget]:
 
 
 def different(found: Traced, exact: Traced) -> tuple[float, str]:
-    """Percent of the exact edges that are lost or turned round, or of the found ones that are new, if that is more."""
+    """Percent of the exact edges that are lost or turned round, or of the found ones that are new, if that is more.
+
+    Where neither has an edge: percent of the exact effects with another sign.
+    """
     both = found.edges.merge(exact.edges, on=PAIR, suffixes=("", "_exact"))
     turned = int((both["sign"] != both["sign_exact"]).sum())
     lost, added = len(exact.edges) - len(both), len(found.edges) - len(both)
@@ -112,9 +115,12 @@ def different(found: Traced, exact: Traced) -> tuple[float, str]:
     ]
     mean, true = (np.concatenate(part) for part in zip(*pairs, strict=True))
     alive = int(((mean != 0) & (true == 0)).sum())
+    signs = 100 * float((np.sign(mean) != np.sign(true))[true != 0].mean())
     share = 100 * max((lost + turned) / max(len(exact.edges), 1), added / max(len(found.edges), 1))
+    share = share if len(exact.edges) + len(found.edges) else signs
     return share, (
-        f"{len(exact.edges):,} edges: {lost} lost, {added} added, {turned} with the other sign; mean effects off by "
+        f"{len(exact.edges):,} edges: {lost} lost, {added} added, {turned} with the other sign; {signs:.1f} % of "
+        f"the mean effects have another sign, they are off by "
         f"{np.linalg.norm(mean - true) / np.linalg.norm(true):.1e} of their size; {alive:,} targets respond that "
         f"should not; {found.rate:.1f} against {exact.rate:.1f} passes/s"
     )

@@ -83,10 +83,13 @@ def trace(
 
 
 def is_stale(run: Run, folder: Path) -> bool:
-    """Whether a trace is there and rests on another model, other cells or other autoencoders than the run has."""
+    """Whether a trace is there, but of another version or of another model, cells or autoencoders than the run has."""
     if not (folder / "trace.json").exists():
         return False
-    there = read_described(folder)
+    try:
+        there = read_described(folder)
+    except UserError:
+        return True
     return bool(there["key"] != run_key(run, (there["source"], *there["targets"])))
 
 
