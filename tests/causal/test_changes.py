@@ -22,10 +22,11 @@ from cellprism.models import differences
 from cellprism.runs.schemas import TABLES, read_table
 
 if TYPE_CHECKING:
+    from tests.causal.conftest import World
+
     from cellprism.causal.effects import CleanState
     from cellprism.causal.intervention import Edits
     from cellprism.runs.directory import Run
-    from tests.causal.conftest import World
 
 SOURCE, TARGETS = 0, (1, 3)
 ASKED = TraceRequest(source=1, features="random:9", cells=14)

@@ -138,7 +138,7 @@ def _compare(world: World, name: str, formats: list[str]) -> list[Budget]:
     found = []
     for other in formats[1:]:
         share, note = different(_traced(world, other), exact)
-        found.append(Budget(f"precision: edges of {formats[0]} that {other} changes", shape, MOST, share, "%", note))
+        found.append(Budget(f"precision: edges of {formats[0]} not kept by {other}", shape, MOST, share, "%", note))
     return found
 
 

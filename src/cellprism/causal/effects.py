@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from cellprism.causal.intervention import Edits, clean_cell, edited, propagate
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

@@ -35,14 +35,12 @@ class Affine(NamedTuple):
 
 @dataclass(frozen=True)
 class PostNorm:
-    """A block ``x = norm1(h + joined(attention(h)))``, ``norm2(x + down(activation(up(x))))``."""
+    """A block ``x = norm1(h + joined(attention(h)))``, ``norm2(x + down(activation(up(x))))``.
 
-    query: Affine
-    key: Affine
-    value: Affine
-    joined: Affine
-    up: Affine
-    down: Affine
+    ``maps`` are the linear ones: query, key, value, joined, up, down.
+    """
+
+    maps: tuple[Affine, ...]
     norm1: Callable[[torch.Tensor], torch.Tensor]
     norm2: Callable[[torch.Tensor], torch.Tensor]
     activation: Callable[[torch.Tensor], torch.Tensor]
@@ -67,16 +65,16 @@ class ChangedBlock:
 
     def __init__(self, parts: PostNorm, h: torch.Tensor) -> None:
         self._parts = parts
-        self._query, self._key, self._value = parts.query.of(h), parts.key.of(h), parts.value.of(h)
+        query, key, value, joined, up, down = parts.maps
+        self._query, self._key, self._value = query.of(h), key.of(h), value.of(h)
         self._attended = self._attention(self._query[None], self._key[None], self._value[None])[0]
-        self._sum1 = parts.joined.of(self._attended) + h
+        self._sum1 = joined.of(self._attended) + h
         self._middle = parts.norm1(self._sum1)
-        self._up = parts.up.of(self._middle)
+        self._up = up.of(self._middle)
         self._active = parts.activation(self._up)
-        self._sum2 = parts.down.of(self._active) + self._middle
+        self._sum2 = down.of(self._active) + self._middle
         self.out = parts.norm2(self._sum2)
-        maps = (parts.query, parts.key, parts.value, parts.joined, parts.up, parts.down)
-        self._coarse = [one.weight.to(torch.bfloat16) for one in maps]
+        self._coarse = [one.weight.to(torch.bfloat16) for one in parts.maps]
 
     def change(self, change: torch.Tensor, places: torch.Tensor | None = None) -> torch.Tensor:
         """What a change of the input changes in the output: ``block(h + change) - block(h)``.

@@ -121,7 +121,7 @@ class Geneformer(CellModel):
         own, joined = part.attention.self, part.attention.output
         linear = (own.query, own.key, own.value, joined.dense, part.intermediate.dense, part.output.dense)
         return PostNorm(
-            *(Affine(one.weight, one.bias) for one in linear), norm1=joined.LayerNorm, norm2=part.output.LayerNorm,
+            tuple(Affine(one.weight, one.bias) for one in linear), norm1=joined.LayerNorm, norm2=part.output.LayerNorm,
             activation=part.intermediate.intermediate_act_fn, n_heads=own.num_attention_heads,
         )
 

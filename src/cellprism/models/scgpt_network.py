@@ -97,10 +97,10 @@ class _Block(nn.Module):
     def parts(self) -> PostNorm:
         own = self.self_attn
         projected = zip(own.in_proj_weight.chunk(3), own.in_proj_bias.chunk(3), strict=True)
+        maps = [Affine(weight, bias) for weight, bias in projected]
+        maps += [Affine(one.weight, one.bias) for one in (own.out_proj, self.linear1, self.linear2)]
         return PostNorm(
-            *(Affine(weight, bias) for weight, bias in projected),
-            *(Affine(one.weight, one.bias) for one in (own.out_proj, self.linear1, self.linear2)),
-            norm1=self.norm1, norm2=self.norm2, activation=functional.relu, n_heads=own.n_heads,
+            tuple(maps), norm1=self.norm1, norm2=self.norm2, activation=functional.relu, n_heads=own.n_heads,
         )
 
 
