@@ -9,7 +9,7 @@ from torch.nn.functional import linear
 
 from cellprism.causal.cost import CHANGES_BYTES
 from cellprism.causal.effects import gene_positions, mean_change, padded_places
-from cellprism.models.base import gather
+from cellprism.models.base import BUSY, BUSY_ELSEWHERE, gather
 from cellprism.models.differences import ChangedBlock
 
 if TYPE_CHECKING:
@@ -30,13 +30,14 @@ def changed_effects(
     Parameters and result are the same; the model is in float32 and offers the parts of its blocks. Layers are the
     outer loop: each is run once for the clean cell, and then for the changes of many edits, in batches.
     """
+    busy = BUSY.get(state.residual.device.type, BUSY_ELSEWHERE)  # larger batches are no faster
     count = torch.bincount(edits.row, minlength=len(edits))
     n, d = state.residual.shape
     effects = {
         layer: torch.empty((len(edits), saes[layer].n_features), device=state.residual.device)
         for layer in state.targets
     }
-    in_a_batch = max(1, token_budget // n)
+    in_a_batch = max(1, min(token_budget, busy) // n)
     batches = list(count.argsort().split(in_a_batch))
     together = max(1, CHANGES_BYTES // (4 * n * d * in_a_batch))
     for first in range(0, len(batches), together):

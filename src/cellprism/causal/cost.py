@@ -22,7 +22,7 @@ BASE_MEMORY = 1.2e9
 """Bytes of Python with torch and transformers loaded."""
 EFFICIENCY = 0.5
 """Share of the machine's matrix-multiplication rate that tracing reaches."""
-CHANGES_SPEED = 1.8
+CHANGES_SPEED = 1.7
 """How many times as fast as in float32 a pass is that multiplies changes in bfloat16."""
 CHANGES_BYTES = 2**29
 """Such changes that go through a layer together; all of them use its clean state, which is computed once."""

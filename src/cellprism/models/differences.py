@@ -20,6 +20,8 @@ KINDS = frozenset({"geneformer", "scgpt"})
 """Kinds of models that offer the parts of their blocks."""
 WIDTH = 512
 """Residuals below this width are too narrow for a gain: what is not a product takes as long as what is."""
+SLICE = 1024
+"""Positions that go through the feed-forward part together: memory for larger tensors is asked for anew each time."""
 
 
 class Affine(NamedTuple):
@@ -93,24 +95,34 @@ class ChangedBlock:
         Shape ``(B, P, d)`` or ``(B, T, d)``.
         """
 
-        def at(clean: torch.Tensor) -> torch.Tensor:
-            return clean if places is None else clean[places]
-
-        query, key, value, joined, up, down = self._coarse
+        query, key, value, *_ = self._coarse
         here, coarse = change, change.to(torch.bfloat16)
-        own = coarse
+        own, clean = coarse, self._query
         if places is not None:
             here = change.gather(1, places[:, :, None].expand(-1, -1, change.shape[-1]))
-            own = here.to(torch.bfloat16)
+            own, clean = here.to(torch.bfloat16), self._query[places]
         attended = self._attention(
-            at(self._query) + linear(own, query), self._key + linear(coarse, key), self._value + linear(coarse, value),
+            clean + linear(own, query), self._key + linear(coarse, key), self._value + linear(coarse, value),
         )
-        here = here + linear((attended - at(self._attended)).to(torch.bfloat16), joined)
-        here = self._parts.norm1(at(self._sum1) + here) - at(self._middle)
-        pushed = at(self._up) + linear(here.to(torch.bfloat16), up)
-        active = (self._parts.activation(pushed) - at(self._active)).to(torch.bfloat16)
+        step = max(1, SLICE // len(change))
+        return torch.cat([
+            self._after_attention(
+                here[:, start : start + step], attended[:, start : start + step],
+                slice(start, start + step) if places is None else places[:, start : start + step],
+            ) for start in range(0, here.shape[1], step)
+        ], dim=1)
+
+    def _after_attention(
+        self, here: torch.Tensor, attended: torch.Tensor, at: slice | torch.Tensor,
+    ) -> torch.Tensor:
+        """The rest of the block, where the changes are ``here``, at positions ``at`` of the clean state."""
+        *_, joined, up, down = self._coarse
+        here = here + linear((attended - self._attended[at]).to(torch.bfloat16), joined)
+        here = self._parts.norm1(self._sum1[at] + here) - self._middle[at]
+        pushed = self._up[at] + linear(here.to(torch.bfloat16), up)
+        active = (self._parts.activation(pushed) - self._active[at]).to(torch.bfloat16)
         here = here + linear(active, down)
-        return self._parts.norm2(at(self._sum2) + here) - at(self.out)
+        return self._parts.norm2(self._sum2[at] + here) - self.out[at]
 
     def _attention(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         q, k, v = (x.unflatten(-1, (self._parts.n_heads, -1)).transpose(1, 2) for x in (query, key, value))
