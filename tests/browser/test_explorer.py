@@ -131,8 +131,12 @@ def test_a_large_layer_is_there_before_its_rest(
     folder = published / "some/where/runs" / run_id
     first, rest = (data for _, data in map_files(read_map(folder, layer), layer, first=n // 4))
     held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
     page.route(f"**/map/L{layer:02d}.bin", lambda route: route.fulfill(body=first))
-    page.route(f"**/map/L{layer:02d}-rest.bin", lambda route: held.append(route))
+    page.route(f"**/map/L{layer:02d}-rest.bin", hold)
     page.goto(site.at(run_id, f"/layer/{layer}"))
     title = page.locator(".table-title")
     expect(title).to_contain_text(f"{n // 4} of a random {n // 4} of the {n} features")
