@@ -190,7 +190,7 @@ export function Explorer({ about, data, words }: Props) {
           </div>
           <MapCanvas
             map={map} layer={layer} words={words} scene={scene} background={background}
-            caption={`The ${count(map.n)} features of layer ${layer}; ${about.map?.metric ? `near dots have similar atoms (${about.map.method})` : about.map?.method ?? ""}. Colour: ${(number?.title ?? kinds[kind]).toLowerCase()}. ${keyOf(colours.legend)}`}
+            caption={`${map.n < about.n_features ? `A random ${count(map.n)} of the ${count(about.n_features)}` : `The ${count(map.n)}`} features of layer ${layer}; ${about.map?.metric ? `near dots have similar atoms (${about.map.method})` : about.map?.method ?? ""}. Colour: ${(number?.title ?? kinds[kind]).toLowerCase()}. ${keyOf(colours.legend)}`}
             passes={passes} names={names} selected={selected} start={decodeView(query["view"])} onSelect={select} onDrawn={drawn}
             outline={outline} onOutline={(drawn) => change({ around: drawn ? encodeOutline(drawn) : "" })}
             onOpen={(row) => {
