@@ -1,5 +1,5 @@
 // The map of a layer, its numbers and its features, coloured and filtered together.
-import { useMemo, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { FeatureMap } from "../data/columns";
 import { loadNumbers } from "../data/store";
 import type { LayerSummary, Module } from "../data/types";
@@ -16,6 +16,7 @@ import { sceneOf } from "../map/dots";
 import { decodeOutline, decodeRanges, encodeOutline, failures, inside, rangeFilters, type Outline, type Ranges } from "../map/filter";
 import { columnsOf, ownValues, type NumberColumn, type Values } from "../map/numbers";
 import { labelled, matches, naming, sorted, type SortKey } from "../map/select";
+import { isWarm } from "../map/painter";
 import { decodeView, encodeView } from "../map/view";
 import { Apart } from "./apart";
 import { FIRST } from "./crossfilter";
@@ -35,6 +36,8 @@ interface Props {
   about: LayerSummary;
   data: LayerData;
   words: Words;
+  /** the map and the list of the features are on the page */
+  onShown: () => void;
 }
 
 /** The numbers in the map's file, and of the others those that are asked for. */
@@ -98,7 +101,7 @@ function useListed(shown: Shown | null, words: Words, modules: Module[]) {
   return { order, rows, names };
 }
 
-export function Explorer({ about, data, words }: Props) {
+export function Explorer({ about, data, words, onShown }: Props) {
   const { id, summary } = useRun();
   const { layer } = about;
   const { map, modules } = data;
@@ -107,7 +110,8 @@ export function Explorer({ about, data, words }: Props) {
   const columns = useMemo(() => columnsOf(map, about.columns), [map, about]);
   const ranges = useMemo(() => decodeRanges(query["only"]), [query["only"]]);
   const more = query["more"] === "1";
-  const seen = columns.filter((_, i) => more || i < FIRST).map(({ key }) => key);
+  const [complete, setComplete] = useState(false);
+  const seen = complete ? columns.filter((_, i) => more || i < FIRST).map(({ key }) => key) : [];
   const values = useValues(map, layer, columns, [...seen, ...Object.keys(ranges), query["colour"] ?? ""]);
   const asked = columns.find(({ key }) => key === query["colour"]);
   const numbers = asked && values(asked.key);
@@ -137,7 +141,16 @@ export function Explorer({ about, data, words }: Props) {
   const scene = useMemo(() => sceneOf(map, colours.colour, passes, pixel(noneColour(theme)), pixel(background)), [map, colours, passes, theme]);
   const parts = [map, colours, filters, failed, passes, mode, pick, text, ranges, outline, sort, down, more, apart, selected, values];
   const now = useMemo((): Shown => ({ map, colours, filters, failed, passes, mode, pick, text, ranges, outline, sort, down, more, apart, selected, values }), parts);
-  const [shown, drawn] = useAfter(now, scene);
+  // To start a worker takes longer than all else: the first map of a visit does not hold up its list.
+  const [cold] = useState(() => !isWarm());
+  const [shown, drawn] = useAfter(now, scene, cold);
+  const there = shown !== null;
+  useEffect(() => {
+    // What is not needed for it is asked for only now.
+    if (!there) return;
+    setComplete(true);
+    onShown();
+  }, [there]);
   const { order, rows, names } = useListed(shown, words, modules);
   const select = (row: number) => change({ feature: String(map.feature[row]) });
   const latest = useRef(passes);

@@ -5,10 +5,11 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 const PATIENCE = 100;
 
 /**
- * `value` once its picture is drawn, until then the value before it, at first null; and what the picture calls when it is.
+ * `value` once its picture is drawn, until then the value before it, at first null or, `atOnce`, the first value; and what
+ * the picture calls when it is drawn.
  * A value with the same picture as the last one is given at once.
  */
-export function useAfter<T>(value: T, picture: unknown): [T | null, () => void] {
+export function useAfter<T>(value: T, picture: unknown, atOnce: boolean): [T | null, () => void] {
   const [shown, setShown] = useState<unknown>(null);
   const kept = useRef<T | null>(null);
   const latest = useRef(picture);
@@ -17,7 +18,7 @@ export function useAfter<T>(value: T, picture: unknown): [T | null, () => void] 
   const frame = useRef(0);
   const timer = useRef<ReturnType<typeof setTimeout>>();
   latest.current = picture;
-  if (shown === picture) kept.current = value;
+  if (shown === picture || (atOnce && kept.current === null)) kept.current = value;
   const forget = () => {
     cancelAnimationFrame(frame.current);
     clearTimeout(timer.current);

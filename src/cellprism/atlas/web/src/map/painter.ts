@@ -1,5 +1,5 @@
 // Pictures of a scene, drawn in a worker; a shot that comes while one is under way replaces the one that waits. New
-// colours of few dots are drawn by the page itself: the way to a worker and back takes longer than they do.
+// colours are drawn by the page itself: the way to a worker and back takes longer than the dots do, unless they are many.
 import source from "worker:./painter-worker.ts";
 import { paint, type Scene, type Shot } from "./scene";
 import type { Picture } from "./splat";
@@ -12,10 +12,11 @@ interface Drawn {
 }
 
 /** Dots that the page draws by itself, at most. */
-const FEW = 10_000;
+const FEW = 100_000;
 
 /** To start a worker takes longer than to draw a map. */
 let spare: Worker | null = null;
+export const isWarm = () => spare !== null;
 
 function started(): Worker {
   const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));

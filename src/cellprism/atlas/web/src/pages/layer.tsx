@@ -6,7 +6,7 @@ import { From } from "../components/source";
 import { loadFirst, loadMap, loadModules } from "../data/store";
 import type { LayerSummary } from "../data/types";
 import { count, percent } from "../lib/format";
-import { Load, Nothing, useLoad } from "../lib/load";
+import { Load, Nothing, useLoad, type Loaded } from "../lib/load";
 import { nullPhrase } from "../lib/names";
 import { paths, useQuery } from "../lib/route";
 import { useRun, useTitle, useWords } from "../lib/run";
@@ -37,15 +37,17 @@ function Layer({ about }: { about: LayerSummary }) {
   const words = useWords();
   const first = useLoad(`first ${id} ${layer}`, async (): Promise<LayerData> => {
     const [map, modules] = await Promise.all([loadFirst(id, layer), loadModules(id, layer)]);
-    await new Promise((done) => setTimeout(done)); // where all is there already, it is shown at once
     return { map, modules };
   });
-  // Of a large layer the first piece is shown until the rest is there.
-  const whole = useLoad(`layer ${id} ${layer}`, async (): Promise<LayerData> => {
+  // Of a large layer the first piece is shown until the rest is there, which is asked for when that is on the page.
+  const [begun, setBegun] = useState<number | null>(null);
+  const whole = useLoad(`layer ${id} ${layer} ${begun === layer}`, async (): Promise<LayerData | null> => {
+    if (begun !== layer) return null;
     const [modules, map] = await Promise.all([loadModules(id, layer), loadMap(id, layer)]);
     return { map, modules };
   });
-  const data = whole.value || whole.error ? whole : first;
+  const { error } = whole;
+  const data: Loaded<LayerData> = error ? { error } : whole.value && whole.value.map !== first.value?.map ? { value: whole.value } : first;
   useEffect(() => {
     if (!whole.value) return;
     // Once this layer is there, so that they do not hold it up.
@@ -61,7 +63,7 @@ function Layer({ about }: { about: LayerSummary }) {
   const pick = colour === "module" ? "" : kept["pick"] ?? "";
   // Reads the address itself: it is not drawn a second time because the links beside it follow the address.
   const explorer = useMemo(
-    () => <Load of={words}>{(words) => <Load of={data}>{(data) => <Explorer key={layer} about={about} data={data} words={words} />}</Load>}</Load>,
+    () => <Load of={words}>{(words) => <Load of={data}>{(data) => <Explorer key={layer} about={about} data={data} words={words} onShown={() => setBegun(layer)} />}</Load>}</Load>,
     [words.value, words.error, data.value, data.error, about],
   );
   return (
