@@ -41,6 +41,8 @@ def draw_training(run: RunReader, path: Path) -> None:
             values = {layer: log.assign(value=factor * log[column]) for layer, log in logs.items()}
             draw_curves(axes.flat[place], values)
             axes.flat[place].set(title=title, xlabel="step", ylabel=label)
+            if column == "dead":
+                axes.flat[place].set_ylim(top=max(1, axes.flat[place].get_ylim()[1]))
         axes[0, 1].legend(fontsize=7)
         draw_frequencies(axes[1, 1], {layer: run.features(layer)["frequency"].to_numpy() for layer in run.layers})
 
