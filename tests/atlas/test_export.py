@@ -14,7 +14,7 @@ from tests.atlas.fabricated import BARE, DEAD, GROUPS, LAYERS, N_FEATURES, N_GEN
 from cellprism.atlas.columns import unpack_columns
 from cellprism.atlas.dictionaries import dictionaries
 from cellprism.atlas.export import STATIC, export, run_identifiers
-from cellprism.atlas.featuremap import map_names, mini_columns, quantise
+from cellprism.atlas.featuremap import map_files, map_names, mini_columns, quantise, read_map
 from cellprism.atlas.packing import unpack_json
 from cellprism.errors import UserError
 from cellprism.runs.schemas import TABLES
@@ -202,6 +202,25 @@ def test_the_map_has_every_feature_in_random_order(
         assert columns["module"].tolist() == table["module"].fillna(65535).tolist()
         best = [best_group(reader.celltypes(layer), feature) for feature in table["feature"]]
         assert [groups[i] if i < 65535 else None for i in columns["group"]] == best
+
+
+def test_a_large_map_comes_in_two_pieces_that_are_the_whole_in_order(folder: Path, tmp_path: Path) -> None:
+    """The first piece is the beginning of the rows in random order; a layer within the limit stays one file."""
+    whole = unpack_columns((folder / f"map/L{LAYERS[0]:02d}.bin").read_bytes())
+    assert [name for name, _ in map_files(whole, 3, first=N_FEATURES)] == ["map/L03.bin"]
+    files = dict(map_files(whole, 3, first=4))
+    assert list(files) == ["map/L03.bin", "map/L03-rest.bin"]
+    pieces = [unpack_columns(data) for data in files.values()]
+    assert [len(piece["x"]) for piece in pieces] == [4, N_FEATURES - 4]
+    (tmp_path / "map").mkdir()
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    found = read_map(tmp_path, 3)
+    assert list(found) == list(whole)
+    for name, column in whole.items():
+        np.testing.assert_array_equal(found[name], column)
+        assert found[name].dtype == column.dtype
+        np.testing.assert_array_equal(pieces[0][name], column[:4])
 
 
 def test_the_small_map_is_the_beginning_of_the_large_one(folder: Path) -> None:

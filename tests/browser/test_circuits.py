@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from tests.atlas.fabricated import LAYERS, write_run
 from tests.browser.browsing import Site, from_plain_files, open_page, watched
 
 from cellprism.atlas.export import export
+from cellprism.atlas.packing import pack_json, unpack_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -126,3 +127,27 @@ def test_the_edges_can_be_taken_whole(page: Page, circuits: Site, edges: pd.Data
     assert len(pd.read_parquet(waiting.value.path())) == len(edges)
     page.get_by_role("button", name="Source of the edges out").click()
     expect(page.get_by_test_id("source")).to_contain_text("causal/00-ablation/edges.parquet")
+
+
+def test_where_no_flip_gave_an_edge_the_number_of_flips_is_said(page: Page, circuits: Site) -> None:
+    """And a null without edges has no rate; both instead of shares of nothing."""
+
+    def without_edges(route: Route) -> None:
+        index = unpack_json(route.fetch().body())
+        trace = index[0]["traces"][0]
+        for row in trace["fdr"]:
+            row.update(null_mean=0.0, fdr=0.0, fdr_low=0.0, fdr_high=0.0, n_permutations=70)
+        for rate in trace["rates"]:
+            if rate["rate"] == "supports":
+                rate.update(null_mean=None)
+        route.fulfill(body=pack_json(index))
+
+    cells = page.get_by_role("region", name="Traces").locator("tbody tr").first.locator("td")
+    open_page(page, circuits.at("run", "/circuits"))
+    expect(cells.nth(4)).to_contain_text("to 10.0")
+    expect(cells.nth(5)).to_contain_text("null 50.0")
+    page.route("**/circuit/index.jz", without_edges)
+    open_page(page, circuits.at("run", "/circuits"))
+    expect(cells.nth(4)).to_have_text("none in 70 flips")
+    expect(cells.nth(5)).to_contain_text("no edge in the null")
+    expect(cells.nth(6)).to_contain_text("null 50.0")

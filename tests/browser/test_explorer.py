@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from scipy.stats import hypergeom
 from tests.browser.browsing import open_page
 
+from cellprism.atlas.featuremap import map_files, read_map
 from cellprism.stats.fdr import bh
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.browser.browsing import Site
 
     from cellprism.reader import RunReader
@@ -117,3 +120,37 @@ def test_all_layers_are_coloured_alike(page: Page, site: Site, run_id: str, read
     page.get_by_role("link", name=f"Layer {reader.layers[1]}").click()
     expect(page).to_have_url(site.at(run_id, f"/layer/{reader.layers[1]}?colour=by_gene"))
     expect(page.get_by_role("combobox", name="Colour by")).to_have_value("by_gene")
+
+
+def test_a_large_layer_is_there_before_its_rest(
+    page: Page, site: Site, run_id: str, reader: RunReader, published: Path
+) -> None:
+    """The first piece is drawn and listed as a sample; when the rest has come, everything is as of one piece."""
+    layer = reader.layers[0]
+    n = len(reader.features(layer))
+    folder = published / "some/where/runs" / run_id
+    first, rest = (data for _, data in map_files(read_map(folder, layer), layer, first=n // 4))
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(f"**/map/L{layer:02d}.bin", lambda route: route.fulfill(body=first))
+    page.route(f"**/map/L{layer:02d}-rest.bin", hold)
+    page.goto(site.at(run_id, f"/layer/{layer}"))
+    title = page.locator(".table-title")
+    expect(title).to_contain_text(f"{n // 4} of a random {n // 4} of the {n} features")
+    expect(title).to_contain_text("the others are on their way")
+    canvas = page.get_by_test_id("map")
+    expect(canvas).to_have_attribute("data-points", re.compile(r"\d+"))
+    some = int(canvas.get_attribute("data-points") or 0)
+    assert 0 < some <= n // 4
+    page.get_by_role("searchbox", name="Filter by label").fill("a")
+    held[0].fulfill(body=rest)
+    expect(title).to_contain_text(f"of {n} features")
+    expect(title).not_to_contain_text("random")
+    page.get_by_role("button", name="Clear the filter").click()
+    found = downloaded(page, "these features")
+    table = reader.features(layer)
+    assert sorted(found["feature"]) == table["feature"].tolist()
+    expect(canvas).to_have_attribute("data-points", str((~table["dead"]).sum()))

@@ -15,7 +15,7 @@ from cellprism._version import __version__
 from cellprism.atlas.circuits import circuit_files, edge_counts
 from cellprism.atlas.columns import pack_columns
 from cellprism.atlas.dictionaries import dictionaries
-from cellprism.atlas.featuremap import map_columns, mini_columns
+from cellprism.atlas.featuremap import map_columns, map_files, mini_columns
 from cellprism.atlas.files import FORMAT, is_atlas
 from cellprism.atlas.flow import CHAINS_PER_FILE, by_feature, chains, lasting
 from cellprism.atlas.geneindex import gene_index, module_list
@@ -127,7 +127,8 @@ def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:
         rng = np.random.default_rng([reader.config.seed, layer])
         features = reader.features(layer)
         columns = map_columns(features, dictionary, rng)
-        _write(folder / "map" / f"L{layer:02d}.bin", pack_columns(columns))
+        for name, data in map_files(columns, layer):
+            _write(folder / name, data)
         _write(folder / "mini" / f"L{layer:02d}.bin", pack_columns(mini_columns(columns)))
         for name, values in more_columns(reader, layer, edges).items():
             data = pack_columns({name: values[columns["feature"]]})

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cellprism.atlas.columns import pack_columns, unpack_columns
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     import pandas as pd
 
@@ -17,10 +20,12 @@ NOT_ON_MAP = 65535
 DEAD, RARE = 1, 2
 BITS = 13
 """Binary places that the fractions on a map keep: four decimal digits, and zeros in the rest compress well."""
+FIRST = 20_000
+"""Features of a layer in the first piece of its map, which is drawn while the rest is on its way."""
 
 
 def map_columns(features: pd.DataFrame, dictionary: Dictionaries, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Columns of the file ``map/LNN.bin``.
+    """Columns of a layer's map, for `map_files`.
 
     Parameters
     ----------
@@ -55,6 +60,23 @@ def map_columns(features: pd.DataFrame, dictionary: Dictionaries, rng: np.random
         "group_auroc": rounded(table["group_auroc"]),
         "flags": flags.astype("u1"),
     }
+
+
+def map_files(columns: Mapping[str, np.ndarray], layer: int, *, first: int = FIRST) -> Iterator[tuple[str, bytes]]:
+    """The files of a layer's map: ``map/LNN.bin``, and ``map/LNN-rest.bin`` where it has more than ``first`` rows.
+
+    Rows are in random order, so that the first piece is a fair sample of all.
+    """
+    yield f"map/L{layer:02d}.bin", pack_columns({name: column[:first] for name, column in columns.items()})
+    if len(columns["feature"]) > first:
+        yield f"map/L{layer:02d}-rest.bin", pack_columns({name: column[first:] for name, column in columns.items()})
+
+
+def read_map(folder: Path, layer: int) -> dict[str, np.ndarray]:
+    """The columns of a layer's map from the folder of a run in an atlas, its pieces put together."""
+    pieces = [folder / f"map/L{layer:02d}{piece}.bin" for piece in ("", "-rest")]
+    parts = [unpack_columns(path.read_bytes()) for path in pieces if path == pieces[0] or path.exists()]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def mini_columns(columns: Mapping[str, np.ndarray], most: int = 2048) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellprism.atlas.columns import unpack_columns
+from cellprism.atlas.featuremap import read_map
 from cellprism.atlas.nameindex import place
 from cellprism.atlas.packing import number, unpack_json
 from cellprism.atlas.shards import SIZE
@@ -286,7 +286,7 @@ class AtlasRun:
         return layer
 
     def _read_columns(self, layer: int) -> dict[str, np.ndarray]:
-        columns = unpack_columns((self.folder / f"map/L{layer:02d}.bin").read_bytes())
+        columns = read_map(self.folder, layer)
         order = np.argsort(columns["feature"])
         return {name: column[order] for name, column in columns.items()}
 

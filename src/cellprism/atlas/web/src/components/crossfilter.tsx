@@ -37,7 +37,7 @@ export function Crossfilter({ columns, values, more, onMore, ...rest }: Props) {
       <summary>Filter by numbers <span class="small muted">drag over one; height: square root of the count</span></summary>
       <div class="brushes" data-testid="crossfilter">
         {shown.map((column) => {
-          const own = values.get(column.key);
+          const own = values(column.key);
           return own ? <One key={column.key} column={column} values={own} {...rest} /> : <div class="brush" key={column.key}><p class="small muted">{column.title} …</p></div>;
         })}
       </div>

@@ -1,30 +1,33 @@
 // The map of a layer, its numbers and its features, coloured and filtered together.
-import { useMemo } from "preact/hooks";
-import { NONE16, NONE32, type FeatureMap } from "../data/columns";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { FeatureMap } from "../data/columns";
 import { loadNumbers } from "../data/store";
 import type { LayerSummary, Module } from "../data/types";
+import { useAfter } from "../lib/after";
 import { count, fixed } from "../lib/format";
-import { useLoad } from "../lib/load";
-import { noneColour } from "../lib/palette";
+import { useLoad, Waiting } from "../lib/load";
+import { noneColour, pixel } from "../lib/palette";
 import { layerCode } from "../lib/python";
 import { open, paths, useQuery } from "../lib/route";
 import { absence, useRun, type Words } from "../lib/run";
 import { mapBackground, useTheme } from "../lib/theme";
-import { colouring, colouringBy, isDead, isKind, isRare, kinds, type Kind, type Legend } from "../map/colouring";
-import { decodeOutline, decodeRanges, encodeOutline, encodeRanges, failures, inside, rangeFilters } from "../map/filter";
-import { columnsOf, valuesOf, type NumberColumn, type Values } from "../map/numbers";
+import { colouring, colouringBy, isKind, kinds, type Colouring, type Kind, type Legend } from "../map/colouring";
+import { sceneOf } from "../map/dots";
+import { decodeOutline, decodeRanges, encodeOutline, failures, inside, rangeFilters, type Outline, type Ranges } from "../map/filter";
+import { columnsOf, ownValues, type NumberColumn, type Values } from "../map/numbers";
 import { labelled, matches, naming, sorted, type SortKey } from "../map/select";
+import { isWarm } from "../map/painter";
 import { decodeView, encodeView } from "../map/view";
 import { Apart } from "./apart";
-import { Crossfilter, FIRST } from "./crossfilter";
-import { FeatureTable } from "./feature-table";
+import { FIRST } from "./crossfilter";
+import { FeaturesPanel } from "./features-panel";
 import { Icon } from "./icon";
 import { LegendView } from "./legend";
 import { MapCanvas } from "./map-canvas";
-import { From } from "./source";
-import { CsvButton, PythonCell } from "./take";
+import { PythonCell } from "./take";
 
 export interface LayerData {
+  /** of a large layer at first a random sample of its features */
   map: FeatureMap;
   modules: Module[];
 }
@@ -33,15 +36,20 @@ interface Props {
   about: LayerSummary;
   data: LayerData;
   words: Words;
+  /** the map and the list of the features are on the page */
+  onShown: () => void;
 }
 
 /** The numbers in the map's file, and of the others those that are asked for. */
 function useValues(map: FeatureMap, layer: number, columns: NumberColumn[], wanted: string[]): Values {
   const { id } = useRun();
-  const own = useMemo((): Values => new Map(columns.filter((column) => column.value).map((column) => [column.key, valuesOf(map, column)])), [map, columns]);
+  const own = useMemo(() => ownValues(map, columns), [map, columns]);
   const files = columns.filter(({ key, value }) => !value && wanted.includes(key)).map(({ key }) => key);
   const more = useLoad(`numbers ${id} ${layer} ${files.join(" ")}`, async () => new Map(await Promise.all(files.map(async (name) => [name, await loadNumbers(id, layer, name)] as const))));
-  return useMemo((): Values => new Map([...own, ...(more.value ?? [])]), [own, more.value]);
+  return useMemo((): Values => {
+    const there = new Map([...(more.value ?? [])].map(([key, values]) => [key, values.subarray(0, map.n)]));
+    return (key) => own(key) ?? there.get(key);
+  }, [own, more.value]);
 }
 
 /** The legend in words. */
@@ -62,13 +70,38 @@ function MapNote({ about }: { about: LayerSummary }) {
   );
 }
 
-const HEADER = [
-  "layer", "feature", "label_source", "label", "label_q", "n_terms", "group_key", "group", "group_auroc", "module", "n_fired", "frequency", "n_cells",
-  "max_value", "dead", "rare",
-];
-const digits = (value: number | undefined) => Number(value?.toPrecision(4));
+/** What the map shows, and the rest of the page after it. */
+interface Shown {
+  map: FeatureMap;
+  colours: Colouring;
+  /** keys of the filters, and what each row fails, as `failures` gives it */
+  filters: string[];
+  failed: Int8Array;
+  passes: Uint8Array;
+  mode: string;
+  pick: string;
+  text: string;
+  ranges: Ranges;
+  outline: Outline | null;
+  sort: SortKey;
+  down: boolean;
+  more: boolean;
+  apart: boolean;
+  selected: number | null;
+  values: Values;
+}
 
-export function Explorer({ about, data, words }: Props) {
+/** The features in order, those that pass, and the names on the map. */
+function useListed(shown: Shown | null, words: Words, modules: Module[]) {
+  const { map, sort, down, passes, mode } = shown ?? {};
+  const byQ = useMemo(() => (map ? sorted(map, words, "q", false) : []), [map, words]);
+  const order = useMemo(() => (!map || !sort || (sort === "q" && !down) ? byQ : sorted(map, words, sort, down!)), [byQ, sort, down]);
+  const rows = useMemo(() => (passes ? order.filter((row) => passes[row]) : []), [order, passes]);
+  const names = useMemo(() => (map && passes && mode ? naming(map, words, modules, mode, labelled(map, byQ), (row) => passes[row] === 1) : null), [byQ, modules, mode, passes]);
+  return { order, rows, names };
+}
+
+export function Explorer({ about, data, words, onShown }: Props) {
   const { id, summary } = useRun();
   const { layer } = about;
   const { map, modules } = data;
@@ -77,46 +110,77 @@ export function Explorer({ about, data, words }: Props) {
   const columns = useMemo(() => columnsOf(map, about.columns), [map, about]);
   const ranges = useMemo(() => decodeRanges(query["only"]), [query["only"]]);
   const more = query["more"] === "1";
-  const shown = columns.filter((_, i) => more || i < FIRST).map(({ key }) => key);
-  const values = useValues(map, layer, columns, [...shown, ...Object.keys(ranges), query["colour"] ?? ""]);
-  const number = columns.find(({ key }) => key === query["colour"] && values.has(key));
+  const [complete, setComplete] = useState(false);
+  const seen = complete ? columns.filter((_, i) => more || i < FIRST).map(({ key }) => key) : [];
+  const values = useValues(map, layer, columns, [...seen, ...Object.keys(ranges), query["colour"] ?? ""]);
+  const asked = columns.find(({ key }) => key === query["colour"]);
+  const numbers = asked && values(asked.key);
+  const number = numbers && asked;
   const kind: Kind = isKind(query["colour"]) ? query["colour"] : words.groups.value.length ? "group" : "module";
   const mode = number?.key ?? kind;
   const text = query["filter"] ?? "";
   const pick = query["pick"] ?? "";
   const sort = (query["sort"] ?? "q") as SortKey;
   const down = query["down"] === "1";
-  const selected = map.row.get(Number(query["feature"] ?? NaN)) ?? null;
+  const apart = query["apart"] === "1";
+  const selected = map.row(Number(query["feature"] ?? NaN));
   const outline = useMemo(() => decodeOutline(query["around"]), [query["around"]]);
 
-  const colours = useMemo(() => (number ? colouringBy(number, values.get(number.key)!, theme) : colouring(kind, map, words, modules, theme)), [number, kind, data, words, theme, number && values]);
-  const { names: filters, failed } = useMemo(() => {
+  const colours = useMemo(() => (number ? colouringBy(number, numbers!, theme) : colouring(kind, map, words, modules, theme)), [number, kind, data, words, theme, numbers]);
+  const { names: filters, failed, passes } = useMemo(() => {
     const tests: [string, (row: number) => boolean][] = rangeFilters(ranges, values);
     if (text.trim()) tests.push(["filter", matches(map, words, text)]);
-    if (pick && colours.keys) tests.push(["pick", (row) => colours.keys![row] === pick]);
+    if (pick && colours.has) tests.push(["pick", colours.has(pick)]);
     if (outline) tests.push(["around", inside(map, outline)]);
-    return { names: tests.map(([name]) => name), failed: failures(map.n, tests.map(([, test]) => test)) };
-  }, [map, words, ranges, values, text, pick, colours.keys, outline]);
-  const passes = useMemo(() => {
-    const found = new Uint8Array(failed.length);
-    for (let row = 0; row < found.length; row++) if (failed[row] === 0) found[row] = 1;
-    return found;
-  }, [failed]);
-  const passing = (row: number) => passes[row] === 1;
-  const order = useMemo(() => sorted(map, words, sort, down), [map, words, sort, down]);
-  const byQ = useMemo(() => labelled(map, sort === "q" && !down ? order : sorted(map, words, "q", false)), [map, words, sort === "q" && !down]);
-  const rows = useMemo(() => order.filter(passing), [order, passes]);
-  const names = useMemo(() => naming(map, words, modules, mode, byQ, passing), [data, words, mode, byQ, passes]);
-  const alive = useMemo(() => (row: number) => !isDead(map, row), [map]);
+    const failed = failures(map.n, tests.map(([, test]) => test));
+    const passes = new Uint8Array(map.n);
+    for (let row = 0; row < map.n; row++) if (failed[row] === 0) passes[row] = 1;
+    return { names: tests.map(([name]) => name), failed, passes };
+  }, [map, words, ranges, Object.keys(ranges).length && values, text, pick, pick && colours.has, outline]);
+  const background = mapBackground(theme);
+  const scene = useMemo(() => sceneOf(map, colours.colour, passes, pixel(noneColour(theme)), pixel(background)), [map, colours, passes, theme]);
+  const parts = [map, colours, filters, failed, passes, mode, pick, text, ranges, outline, sort, down, more, apart, selected, values];
+  const now = useMemo((): Shown => ({ map, colours, filters, failed, passes, mode, pick, text, ranges, outline, sort, down, more, apart, selected, values }), parts);
+  // To start a worker takes longer than all else: the first map of a visit does not hold up its list.
+  const [cold] = useState(() => !isWarm());
+  const [shown, drawn] = useAfter(now, scene, cold);
+  const there = shown !== null;
+  useEffect(() => {
+    // What is not needed for it is asked for only now.
+    if (!there) return;
+    setComplete(true);
+    onShown();
+  }, [there]);
+  const { order, rows, names } = useListed(shown, words, modules);
   const select = (row: number) => change({ feature: String(map.feature[row]) });
-  const filtered = filters.length > 0;
-  const { terms, groups } = words;
-  const cells = () => rows.map((i) => [
-    layer, map.feature[i], terms.source[map.label[i]!], terms.term[map.label[i]!], digits(map.label_q[i]), map.n_terms[i], groups.key[map.group[i]!],
-    groups.value[map.group[i]!], digits(map.group_auroc[i]), map.module[i] === NONE16 ? null : map.module[i], map.n_fired[i], digits(map.frequency[i]),
-    map.n_cells[i] === NONE32 ? null : map.n_cells[i], digits(map.max_value[i]), String(isDead(map, i)), String(isRare(map, i)),
-  ]);
-  const apart = query["apart"] === "1" && filtered && rows.length > 0;
+  const latest = useRef(passes);
+  latest.current = passes;
+
+  const legend = useMemo(() => {
+    const { colours, pick } = shown ?? now;
+    return <LegendView legend={colours.legend} picked={pick} onPick={(key) => change({ pick: key })} />;
+  }, [shown ?? now]);
+  const panel = useMemo(() => shown && (
+    <FeaturesPanel
+      {...shown} {...{ about, columns, words, rows, change }} left={about.n_features - shown.map.n}
+      taken={() => order.filter((row) => latest.current[row])}
+    />
+  ), [shown, about, columns, words, rows]);
+  const below = useMemo(() => shown && (
+    <>
+      {shown.apart && shown.filters.length > 0 && rows.length > 0 && (
+        <section class="panel" aria-labelledby="apart">
+          <div class="section-head"><h2 id="apart">What sets these {count(rows.length)} features apart</h2><p class="muted">from the others of layer {layer}</p></div>
+          <Apart map={shown.map} passes={shown.passes} {...{ layer, words }} />
+        </section>
+      )}
+      <PythonCell code={layerCode(summary, words.groups, {
+        layer, text: shown.text, mode: shown.mode, pick: shown.colours.has ? shown.pick : "", sort: shown.sort, down: shown.down,
+        features: shown.outline ? rows.map((row) => shown.map.feature[row]!).sort((a, b) => a - b) : null,
+        ranges: columns.filter(({ key }) => shown.ranges[key]).map((column) => [column, shown.ranges[column.key]!]),
+      })} />
+    </>
+  ), [shown, summary, words, columns, rows]);
   return (
     <>
       <div class="explorer">
@@ -138,9 +202,9 @@ export function Explorer({ about, data, words }: Props) {
             </div>
           </div>
           <MapCanvas
-            map={map} layer={layer} words={words} colour={colours.colour} muted={noneColour(theme)} background={mapBackground(theme)}
-            caption={`The ${count(map.n)} features of layer ${layer}; ${about.map?.metric ? `near dots have similar atoms (${about.map.method})` : about.map?.method ?? ""}. Colour: ${(number?.title ?? kinds[kind]).toLowerCase()}. ${keyOf(colours.legend)}`}
-            passes={passes} names={names} selected={selected} start={decodeView(query["view"])} onSelect={select}
+            map={map} layer={layer} words={words} scene={scene} background={background}
+            caption={`${map.n < about.n_features ? `A random ${count(map.n)} of the ${count(about.n_features)}` : `The ${count(map.n)}`} features of layer ${layer}; ${about.map?.metric ? `near dots have similar atoms (${about.map.method})` : about.map?.method ?? ""}. Colour: ${(number?.title ?? kinds[kind]).toLowerCase()}. ${keyOf(colours.legend)}`}
+            passes={passes} names={names} selected={selected} start={decodeView(query["view"])} onSelect={select} onDrawn={drawn}
             outline={outline} onOutline={(drawn) => change({ around: drawn ? encodeOutline(drawn) : "" })}
             onOpen={(row) => {
               select(row);
@@ -148,38 +212,12 @@ export function Explorer({ about, data, words }: Props) {
             }}
             onView={(view) => change({ view: encodeView(view) })}
           />
-          <LegendView legend={colours.legend} picked={pick} onPick={(key) => change({ pick: key })} />
+          {legend}
           <MapNote about={about} />
         </section>
-        <section class="panel table-panel" aria-label="Features">
-          <Crossfilter
-            {...{ columns, values, alive, filters, failed, ranges, more }} onMore={(on) => change({ more: on ? "1" : "" })}
-            onRange={(key, range) => change({ only: encodeRanges({ ...decodeRanges(new URLSearchParams(location.hash.split("?")[1]).get("only") ?? ""), [key]: range }) })}
-          />
-          <p class="table-title">
-            <span><From of="features." layer={layer}>{count(rows.length)}</From> of {count(map.n)} features</span>
-            {filtered && <button type="button" class="plain" onClick={() => change({ filter: "", pick: "", only: "", around: "" })}><Icon name="close" /> Clear the filter</button>}
-            <span class="push chips">
-              {filtered && rows.length > 0 && <button type="button" class="take" aria-expanded={apart} onClick={() => change({ apart: apart ? "" : "1" })}>What sets them apart</button>}
-              <CsvButton name={["layer", layer]} what="these features" header={HEADER} rows={cells} />
-            </span>
-          </p>
-          <FeatureTable
-            {...{ map, layer, words, rows, selected, sort, down }}
-            onSort={(key) => change(key === sort ? { down: down ? "" : "1" } : { sort: key, down: "" })}
-          />
-        </section>
+        {panel ?? <section class="panel table-panel" aria-label="Features"><Waiting /></section>}
       </div>
-      {apart && (
-        <section class="panel" aria-labelledby="apart">
-          <div class="section-head"><h2 id="apart">What sets these {count(rows.length)} features apart</h2><p class="muted">from the others of layer {layer}</p></div>
-          <Apart {...{ map, layer, words, passes }} />
-        </section>
-      )}
-      <PythonCell code={layerCode(summary, groups, {
-        layer, text, mode, pick: colours.keys ? pick : "", sort, down, features: outline ? rows.map((row) => map.feature[row]!).sort((a, b) => a - b) : null,
-        ranges: columns.filter(({ key }) => ranges[key]).map((column) => [column, ranges[column.key]!]),
-      })} />
+      {below}
     </>
   );
 }

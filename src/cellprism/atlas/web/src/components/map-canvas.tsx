@@ -1,10 +1,9 @@
 // The map of a layer: dots, names, the dot under the pointer, and the same by keyboard.
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { onMap, type FeatureMap } from "../data/columns";
 import type { Words } from "../lib/run";
 import { framed, overlay } from "../lib/drawing";
-import { hex, pixel } from "../lib/palette";
-import { isDead } from "../map/colouring";
+import { hex } from "../lib/palette";
 import { arrange, type Name } from "../map/labels";
 import { simplify, type Outline } from "../map/filter";
 import { step } from "../map/nearest";
@@ -28,12 +27,12 @@ interface Props {
   map: FeatureMap;
   layer: number;
   words: Words;
-  colour: Uint32Array;
-  muted: string;
+  scene: Scene;
   background: string;
   /** 1 where a row passes the filter */
   passes: Uint8Array;
-  names: (at: Placed, spot: Spot) => Name[];
+  /** null until they are known, which is after the picture */
+  names: ((at: Placed, spot: Spot) => Name[]) | null;
   selected: number | null;
   /** what the map shows, for its picture */
   caption: string;
@@ -44,6 +43,8 @@ interface Props {
   onSelect: (row: number) => void;
   onOpen: (row: number) => void;
   onView: (view: View) => void;
+  /** the picture is on the screen */
+  onDrawn: () => void;
 }
 
 /** A dot of which every pixel in sight is its own, for tests that point at it. */
@@ -63,7 +64,7 @@ function sample(map: FeatureMap, at: Placed, passes: Uint8Array, size: Size, rat
 const clamp = (value: number) => Math.min(70_000, Math.max(0, Math.round(value)));
 
 export function MapCanvas(props: Props) {
-  const { map, layer, words, colour, muted, background, passes, selected } = props;
+  const { map, layer, words, scene, background, passes, selected } = props;
   const frame = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const over = useRef<SVGSVGElement>(null);
@@ -92,26 +93,9 @@ export function MapCanvas(props: Props) {
     const where = [seen ?? view, seen ? seen.scale / ratio : scale, there] as const;
     return [place(map, ...where), spotOf(...where)];
   }, [map, seen, ratio]);
-  const grey = pixel(muted);
-  const scene = useMemo((): Scene => {
-    const shades = new Uint32Array(map.n);
-    const under = new Uint32Array(map.n);
-    const over: number[] = [];
-    let n = 0;
-    // Grey dots go under the others.
-    for (let i = 0; i < map.n; i++) {
-      shades[i] = passes[i] ? colour[i]! : grey;
-      if (!onMap(map, i) || isDead(map, i)) continue;
-      if (shades[i] === grey) under[n++] = i;
-      else over.push(i);
-    }
-    under.set(over, n);
-    return { x: map.x, y: map.y, colour: shades, order: under.subarray(0, n + over.length), background: pixel(background) };
-  }, [map, colour, passes, grey, background]);
   const { order } = scene;
-  const bright = useMemo(() => order.filter((i) => passes[i]), [order, passes]);
   const written = useMemo(
-    () => (seen ? arrange(props.names(at, spot), size.width, size.height, size.width < 520 ? 7 : 16) : []),
+    () => (seen && props.names ? arrange(props.names(at, spot), size.width, size.height, size.width < 520 ? 7 : 16) : []),
     [props.names, at, size],
   );
   const radius = Math.min(9, Math.max(1.6, 90 / Math.sqrt(map.n)) * view.zoom ** 0.35) * (size.width < 520 ? 0.8 : 1);
@@ -127,6 +111,7 @@ export function MapCanvas(props: Props) {
     picture.current = done;
     setSeen(shot);
     target.dataset["points"] = String(order.length);
+    props.onDrawn();
     clearTimeout(settled.current);
     settled.current = setTimeout(() => {
       const there = { width: shot.width / ratio, height: shot.height / ratio };
@@ -140,7 +125,8 @@ export function MapCanvas(props: Props) {
       painter.current?.close();
     };
   }, []);
-  useEffect(() => {
+  // Before the next frame: the worker draws while the page is laid out.
+  useLayoutEffect(() => {
     if (!size.width || !size.height) return;
     painter.current?.draw(scene, {
       width: Math.round(size.width * ratio), height: Math.round(size.height * ratio), x: view.x, y: view.y, scale: scale * ratio,
@@ -199,7 +185,7 @@ export function MapCanvas(props: Props) {
     if (event.key === "+" || event.key === "-") zoomButton(event.key === "+" ? 1.4 : 1 / 1.4);
     if (event.key === "v") takeView();
     if (event.key === "Escape" && props.outline) props.onOutline(null);
-    const next = step(event.key, selected, bright, at, [size.width / 2, size.height / 2]);
+    const next = step(event.key, selected, order.filter((i) => passes[i]), at, [size.width / 2, size.height / 2]);
     if (event.key.startsWith("Arrow")) event.preventDefault();
     if (next !== null) props.onSelect(next);
   };

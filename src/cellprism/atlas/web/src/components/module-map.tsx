@@ -25,12 +25,12 @@ export function ModuleMap({ map, colours, about, words }: Props) {
   const { id, summary } = useRun();
   const theme = useTheme();
   const { layer, names = [] } = about;
-  const { colour, keys, legend } = colours;
+  const { colour, has, legend } = colours;
   const under = pixel(noneColour(theme));
   const written = useMemo((): MapName[] => {
     const entries = legend.kind === "categories" ? legend.entries.filter(({ key }) => key !== "none") : [];
     const modules = entries.map(({ key, name }): MapName => {
-      const own = Array.from(map.module.keys()).filter((i) => keys![i] === key);
+      const own = Array.from(map.module.keys()).filter(has!(key));
       return { text: clip(name, LONGEST), strong: true, x: median(own.map((i) => map.x[i]!)), y: median(own.map((i) => map.y[i]!)) };
     });
     return [...modules, ...names.map(([term, x, y]): MapName => ({ text: clip(mapTerm(words.terms.term[term] ?? ""), LONGEST), strong: false, x, y }))];

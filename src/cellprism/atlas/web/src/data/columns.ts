@@ -32,8 +32,8 @@ export interface FeatureMap {
   group: Uint16Array;
   group_auroc: Float32Array;
   flags: Uint8Array;
-  /** row of each feature */
-  row: Map<number, number>;
+  /** row of a feature, if it is among these */
+  row: (feature: number) => number | null;
 }
 
 export const NONE16 = 0xffff;
@@ -60,11 +60,27 @@ function parse(bytes: Uint8Array<ArrayBuffer>, path: string): Columns {
   return { n: header.n, columns };
 }
 
-export async function readFeatureMap(path: string): Promise<FeatureMap> {
-  const { n, columns } = await readColumns(path, required);
-  const row = new Map<number, number>();
-  (columns["feature"] as Uint32Array).forEach((feature, i) => row.set(feature, i));
+function featureMap({ n, columns }: Columns): FeatureMap {
+  const feature = columns["feature"] as Uint32Array;
+  const rows = new Int32Array(feature.reduce((most, i) => Math.max(most, i), -1) + 1).fill(-1);
+  for (let i = 0; i < n; i++) rows[feature[i]!] = i;
+  const row = (wanted: number) => ((rows[wanted] ?? -1) < 0 ? null : rows[wanted]!);
   return { n, row, ...columns } as unknown as FeatureMap;
+}
+
+export const readFeatureMap = async (path: string): Promise<FeatureMap> => featureMap(await readColumns(path, required));
+
+/** The map of a layer from its first piece and the file with the rest. */
+export async function withRest(first: FeatureMap, path: string): Promise<FeatureMap> {
+  const rest = await readColumns(path, required);
+  const joined = required.map((name): [string, Column] => {
+    const [a, b] = [first[name as keyof FeatureMap] as Column, rest.columns[name]!];
+    const whole = new (a.constructor as new (n: number) => Column)(first.n + rest.n);
+    whole.set(a);
+    whole.set(b, first.n);
+    return [name, whole];
+  });
+  return featureMap({ n: first.n + rest.n, columns: Object.fromEntries(joined) });
 }
 
 export interface Columns {

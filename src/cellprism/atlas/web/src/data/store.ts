@@ -1,5 +1,5 @@
 // Every file is asked for once; a failed request may be tried again.
-import { readColumns, readFeatureMap, readMini, readTopGenes, type FeatureMap, type TopGenes } from "./columns";
+import { readColumns, readFeatureMap, readMini, readTopGenes, withRest, type FeatureMap, type TopGenes } from "./columns";
 import { DataError, readJson } from "./read";
 import type { AtlasIndex, Feature, GeneHit, GeneNames, Genes, GroupHit, Groups, MatrixCell, Module, NamedGenes, Summary, Tables, TermRecord, Terms } from "./types";
 
@@ -40,9 +40,26 @@ export const loadTables = (run: string) => json<Tables>(`runs/${run}/tables.jz`)
 export const loadGroupHits = (run: string, group: number) => json<GroupHit[]>(`runs/${run}/groups/${group}.jz`);
 export const loadMatrix = (run: string) => json<MatrixCell[][]>(`runs/${run}/groups/matrix.jz`);
 
-export function loadMap(run: string, layer: number): Promise<FeatureMap> {
+const joined = new Map<string, FeatureMap>();
+const firstPiece = (run: string, layer: number) => {
   const path = `runs/${run}/map/L${two(layer)}.bin`;
   return once(path, () => readFeatureMap(path));
+};
+
+/** What can be shown first of a layer's map: all that is there already, or else of a large layer a random sample. */
+export const loadFirst = async (run: string, layer: number): Promise<FeatureMap> => joined.get(`${run} ${layer}`) ?? firstPiece(run, layer);
+
+/** The map of a layer, its pieces put together. */
+export async function loadMap(run: string, layer: number): Promise<FeatureMap> {
+  const [first, { layers }] = await Promise.all([firstPiece(run, layer), loadSummary(run)]);
+  const all = layers.find((about) => about.layer === layer)?.n_features ?? first.n;
+  if (first.n >= all) return first;
+  const path = `runs/${run}/map/L${two(layer)}-rest.bin`;
+  return once(path, async () => {
+    const map = await withRest(first, path);
+    joined.set(`${run} ${layer}`, map);
+    return map;
+  });
 }
 
 export function loadMini(run: string, layer: number): Promise<FeatureMap> {

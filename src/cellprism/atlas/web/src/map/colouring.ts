@@ -42,14 +42,16 @@ export type Legend =
 export interface Colouring {
   colour: Uint32Array;
   legend: Legend;
-  /** key of every row's category; null for numbers */
-  keys: string[] | null;
+  /** whether a row has the category of that key; null for numbers */
+  has: ((key: string) => (row: number) => boolean) | null;
 }
 
 const NONE = "none";
 
 interface Categories {
-  key: (row: number) => string;
+  /** number of a row's category, from 0 on; -1 for none */
+  code: (row: number) => number;
+  key: (code: number) => string;
   name: (key: string) => string;
   none: string;
   /** a colour that does not depend on this layer; otherwise the categories with most features get the hues */
@@ -65,34 +67,74 @@ export function groupColours(groups: Groups, theme: Theme): string[] {
   return colours;
 }
 
-function categorical(map: FeatureMap, theme: Theme, { key, name, none, hue }: Categories): Colouring {
-  const keys: string[] = [];
-  const counts = new Map<string, number>();
+/** Number of every row's category and how many live features each has; the category with the last number is none. */
+interface Counted {
+  codes: Int32Array;
+  n: Uint32Array;
+}
+
+const counted = new WeakMap<FeatureMap, Map<Kind, Counted>>();
+
+/** Kept for each map: to look again at a colour that was there costs no more than the picture. */
+function countedBy(map: FeatureMap, kind: Kind, code: (row: number) => number): Counted {
+  const known = counted.get(map) ?? new Map<Kind, Counted>();
+  counted.set(map, known);
+  const own = known.get(kind);
+  if (own) return own;
+  const codes = new Int32Array(map.n);
+  let none = 0;
+  for (let i = 0; i < map.n; i++) none = Math.max(none, (codes[i] = code(i)) + 1);
+  const n = new Uint32Array(none + 1);
   for (let i = 0; i < map.n; i++) {
-    const k = key(i);
-    keys.push(k);
-    if (!(map.flags[i]! & DEAD)) counts.set(k, (counts.get(k) ?? 0) + 1);
+    if (codes[i]! < 0) codes[i] = none;
+    if (!(map.flags[i]! & DEAD)) n[codes[i]!]!++;
   }
-  const ranked = [...counts].filter(([k]) => k !== NONE).sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+  const fresh = { codes, n };
+  known.set(kind, fresh);
+  return fresh;
+}
+
+function categorical(kind: Kind, map: FeatureMap, theme: Theme, { code, key, name, none, hue }: Categories): Colouring {
+  const { codes, n } = countedBy(map, kind, code);
+  const last = n.length - 1;
+  const counts = Array.from(n.subarray(0, last), (count, i): [string, number, number] => [key(i), count, i]).filter(([, count]) => count > 0);
+  const ranked = counts.sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
   const hues = categories(theme);
   const entries: Entry[] = ranked.map(([k, n], i) => ({ key: k, name: name(k), n, colour: (hue ? hue(k) : hues[i]) ?? otherColour(theme) }));
-  if (counts.has(NONE)) entries.push({ key: NONE, name: none, n: counts.get(NONE)!, colour: noneColour(theme) });
-  const colours = new Map(entries.map((entry) => [entry.key, pixel(entry.colour)]));
-  const blank = pixel(noneColour(theme));
+  if (n[last]) entries.push({ key: NONE, name: none, n: n[last]!, colour: noneColour(theme) });
+  const colours = new Uint32Array(n.length).fill(pixel(noneColour(theme)));
+  ranked.forEach(([, , i], place) => (colours[i] = pixel(entries[place]!.colour)));
   const colour = new Uint32Array(map.n);
-  for (let i = 0; i < map.n; i++) colour[i] = colours.get(keys[i]!) ?? blank;
-  return { colour, legend: { kind: "categories", entries }, keys };
+  for (let i = 0; i < map.n; i++) colour[i] = colours[codes[i]!]!;
+  const known = new Map(ranked.map(([k, , i]) => [k, i]));
+  const has = (wanted: string) => {
+    const own = wanted === NONE ? last : known.get(wanted);
+    return (row: number) => codes[row] === own;
+  };
+  return { colour, legend: { kind: "categories", entries }, has };
 }
 
 /** The ends of a colour scale, on a logarithmic one their logarithms. */
 export type Ends = [low: number, high: number];
 
+const found = new WeakMap<Float32Array | Float64Array, Ends>();
+
 /** The outermost 1 % on each side take the end colours, or one outlier would flatten the rest. */
 export function endsOf(values: Float32Array | Float64Array, { log, range }: NumberColumn): Ends {
   if (range) return range;
-  const finite = Float64Array.from(values, log ? Math.log10 : Number).filter(Number.isFinite).sort();
-  const at = (share: number) => finite[Math.round(share * (finite.length - 1))] ?? 0;
-  return [at(0.01), at(0.99)];
+  const known = found.get(values);
+  if (known) return known;
+  const all = new Float64Array(values.length);
+  let n = 0;
+  for (let row = 0; row < values.length; row++) {
+    const v = log ? Math.log10(values[row]!) : values[row]!;
+    if (Number.isFinite(v)) all[n++] = v;
+  }
+  const finite = all.subarray(0, n).sort();
+  const at = (share: number) => finite[Math.round(share * (n - 1))] ?? 0;
+  const ends: Ends = [at(0.01), at(0.99)];
+  found.set(values, ends);
+  return ends;
 }
 
 /** Colours by a number; `ends` where several layers share one scale. */
@@ -111,7 +153,7 @@ export function colouringBy(column: NumberColumn, values: Float32Array | Float64
   }
   return {
     colour,
-    keys: null,
+    has: null,
     legend: {
       kind: "numbers",
       stops: Array.from({ length: 9 }, (_, i) => sequential(i / 8, theme)),
@@ -127,31 +169,39 @@ export function colouring(kind: Kind, map: FeatureMap, words: Words, modules: Mo
   switch (kind) {
     case "group": {
       const colours = groupColours(groups, theme);
-      return categorical(map, theme, {
+      return categorical(kind, map, theme, {
         hue: (k) => colours[Number(k)],
-        key: (i) => String(strongGroup(map, i) ?? NONE),
+        code: (i) => strongGroup(map, i) ?? -1,
+        key: String,
         name: (k) => groups.value[Number(k)] ?? k,
         none: noGroup,
       });
     }
     case "module":
-      return categorical(map, theme, {
-        key: (i) => (map.module[i] === NONE16 ? NONE : String(map.module[i])),
+      return categorical(kind, map, theme, {
+        code: (i) => (map.module[i] === NONE16 ? -1 : map.module[i]!),
+        key: String,
         name: (k) => moduleName(Number(k), modules, words),
         none: "in no module",
       });
     case "annotated":
-      return categorical(map, theme, {
-        key: (i) => (map.label[i] === NONE32 ? NONE : "yes"),
+      return categorical(kind, map, theme, {
+        code: (i) => (map.label[i] === NONE32 ? -1 : 0),
+        key: () => "yes",
         name: () => "annotated",
         none: "not annotated",
       });
-    case "source":
-      return categorical(map, theme, {
-        key: (i) => (map.label[i] === NONE32 ? NONE : terms.source[map.label[i]!] ?? NONE),
+    case "source": {
+      const sources = [...new Set(terms.source)];
+      const numbers = new Map(sources.map((source, i) => [source, i]));
+      const ofTerm = Int32Array.from(terms.source, (source) => numbers.get(source)!);
+      return categorical(kind, map, theme, {
+        code: (i) => (map.label[i] === NONE32 ? -1 : ofTerm[map.label[i]!] ?? -1),
+        key: (i) => sources[i]!,
         name: title,
         none: "not annotated",
       });
+    }
   }
 }
 

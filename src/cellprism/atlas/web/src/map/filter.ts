@@ -75,7 +75,7 @@ export function failures(n: number, filters: ((row: number) => boolean)[]): Int8
 
 export const rangeFilters = (ranges: Ranges, values: Values): [key: string, test: (row: number) => boolean][] =>
   Object.entries(ranges).flatMap(([key, range]) => {
-    const column = values.get(key);
+    const column = values(key);
     return column ? [[key, (row: number) => within(column[row]!, range)]] : [];
   });
 

@@ -70,12 +70,25 @@ export const numberColumns: NumberColumn[] = [
   { key: "in_degree", title: "Edges in", unit: "features that change it, log scale", none: "none", log: true, show: whole, python: "in_degree", from: edges("target_layer", "target", "in_degree") },
 ];
 
-/** Values by column, in the order of the map's rows. */
-export type Values = Map<string, Float32Array | Float64Array>;
+/** Values by column, in the order of the map's rows; nothing of a column whose file is not there yet. */
+export type Values = (key: string) => Float32Array | Float64Array | undefined;
 
 /** The columns that a layer has: those of the map that hold anything, and those with a file. */
 export const columnsOf = (map: FeatureMap, files: string[]): NumberColumn[] =>
   numberColumns.filter(({ key, value }) => (value ? map.feature.some((_, i) => Number.isFinite(value(map, i))) : files.includes(key)));
 
-export const valuesOf = (map: FeatureMap, { value }: NumberColumn): Float64Array =>
-  Float64Array.from({ length: map.n }, (_, i) => value?.(map, i) ?? NaN);
+export function valuesOf(map: FeatureMap, { value }: NumberColumn): Float64Array {
+  const values = new Float64Array(map.n).fill(NaN);
+  if (value) for (let i = 0; i < map.n; i++) values[i] = value(map, i);
+  return values;
+}
+
+/** The numbers in the map's own columns, each made when it is first asked for. */
+export function ownValues(map: FeatureMap, columns: NumberColumn[]): Values {
+  const made = new Map<string, Float64Array>();
+  return (key) => {
+    const column = columns.find((column) => column.key === key && column.value);
+    if (column && !made.has(key)) made.set(key, valuesOf(map, column));
+    return made.get(key);
+  };
+}

@@ -1,4 +1,5 @@
-// Pictures of a scene, drawn in a worker; a shot that comes while one is under way replaces the one that waits.
+// Pictures of a scene, drawn in a worker; a shot that comes while one is under way replaces the one that waits. New
+// colours are drawn by the page itself: the way to a worker and back takes longer than the dots do, unless they are many.
 import source from "worker:./painter-worker.ts";
 import { paint, type Scene, type Shot } from "./scene";
 import type { Picture } from "./splat";
@@ -10,8 +11,12 @@ interface Drawn {
   height: number;
 }
 
+/** Dots that the page draws by itself, at most. */
+const FEW = 100_000;
+
 /** To start a worker takes longer than to draw a map. */
 let spare: Worker | null = null;
+export const isWarm = () => spare !== null;
 
 function started(): Worker {
   const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
@@ -26,6 +31,8 @@ export class Painter {
   private sent: Scene | null = null;
   private busy: Shot | null = null;
   private waiting: Shot | null = null;
+  /** whether the picture under way has been overtaken */
+  private stale = false;
 
   constructor(private readonly done: (picture: Picture, shot: Shot) => void) {
     try {
@@ -40,7 +47,14 @@ export class Painter {
   }
 
   draw(scene: Scene, shot: Shot): void {
+    const recoloured = this.scene !== null && this.scene !== scene;
     this.scene = scene;
+    if (recoloured && scene.order.length <= FEW) {
+      this.waiting = null;
+      this.stale = this.busy !== null;
+      this.done(paint(scene, shot), shot);
+      return;
+    }
     this.waiting = shot;
     if (!this.busy) this.next();
   }
@@ -68,7 +82,8 @@ export class Painter {
   private receive({ pixels, owner, width, height }: Drawn): void {
     const shot = this.busy!;
     this.busy = null;
-    this.done({ image: new ImageData(new Uint8ClampedArray(pixels), width, height), owner }, shot);
+    if (!this.stale) this.done({ image: new ImageData(new Uint8ClampedArray(pixels), width, height), owner }, shot);
+    this.stale = false;
     this.next();
   }
 

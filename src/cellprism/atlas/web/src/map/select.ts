@@ -13,7 +13,8 @@ export function matches(map: FeatureMap, words: Words, text: string): (row: numb
   const has = (strings: string[]) => strings.map((s) => s.toLowerCase().includes(wanted));
   const terms = has(words.terms.term);
   const groups = has(words.groups.value);
-  return (i) => String(map.feature[i]) === wanted || (map.label[i] !== NONE32 && terms[map.label[i]!]!) || (map.group[i] !== NONE16 && groups[map.group[i]!]!);
+  const number = String(Number(wanted)) === wanted ? Number(wanted) : -1;
+  return (i) => map.feature[i] === number || (map.label[i] !== NONE32 && terms[map.label[i]!]!) || (map.group[i] !== NONE16 && groups[map.group[i]!]!);
 }
 
 export type SortKey = "feature" | "label" | "q" | "terms" | "group" | "auroc" | "module" | "frequency" | "max";
@@ -44,12 +45,20 @@ function reader(key: SortKey, map: FeatureMap, { terms, groups }: Words): (row: 
 export function sorted(map: FeatureMap, words: Words, key: SortKey, down: boolean): number[] {
   const value = reader(key, map, words);
   const ranks = ranked(map.n, value);
-  const rows = Array.from({ length: map.n }, (_, i) => i);
-  return rows.sort((a, b) => {
-    const [x, y] = [ranks[a]!, ranks[b]!];
-    if (x !== y && x !== LAST && y !== LAST) return down ? y - x : x - y;
-    return x - y || map.feature[a]! - map.feature[b]!;
-  });
+  const known: number[] = [];
+  const last: number[] = [];
+  // In the order of features, which the sort keeps among equals.
+  for (const row of byFeature(map)) (ranks[row] === LAST ? last : known).push(row);
+  return [...known.sort(down ? (a, b) => ranks[b]! - ranks[a]! : (a, b) => ranks[a]! - ranks[b]!), ...last];
+}
+
+function byFeature({ n, feature }: FeatureMap): Uint32Array {
+  const pairs = new Float64Array(n);
+  for (let row = 0; row < n; row++) pairs[row] = feature[row]! * n + row;
+  pairs.sort();
+  const rows = new Uint32Array(n);
+  for (let i = 0; i < n; i++) rows[i] = pairs[i]! % n;
+  return rows;
 }
 
 const LAST = Infinity;

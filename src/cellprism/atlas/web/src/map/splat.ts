@@ -63,6 +63,7 @@ export function splat(width: number, height: number, background: number, dots: D
   const { dx, dy, disc, ring: halo, reach } = stamp(radius, ring, hard ? 128 : 0);
   const { x: xs, y: ys, order, colour: colours } = dots;
   const step = Int32Array.from(dx, (x, s) => dy[s]! * width + x);
+  const crowded = hard ? step.length : 0;
   for (let i = 0; i < order.length; i++) {
     const row = order[i]!;
     const cx = Math.round(xs[row]!);
@@ -71,6 +72,11 @@ export function splat(width: number, height: number, background: number, dots: D
     const colour = colours[row]! | 0;
     const middle = cy * width + cx;
     const whole = cx >= reach && cy >= reach && cx < width - reach && cy < height - reach;
+    if (crowded && whole) {
+      // Only whose pixel it is; its colour follows for all at once.
+      for (let s = 0; s < crowded; s++) owner[middle + step[s]!] = row;
+      continue;
+    }
     for (let s = 0; s < step.length; s++) {
       if (!whole) {
         const x = cx + dx[s]!;
@@ -87,5 +93,6 @@ export function splat(width: number, height: number, background: number, dots: D
       if (cover > 127) owner[at] = row;
     }
   }
+  if (hard) for (let at = 0; at < owner.length; at++) if (owner[at]! >= 0) pixels[at] = colours[owner[at]!]! | 0;
   return { image, owner };
 }

@@ -6,9 +6,9 @@ import { LimitControls } from "../components/limits";
 import { From } from "../components/source";
 import { CsvButton, PythonCell, SvgButton } from "../components/take";
 import { loadFeature, loadFeatureGenes } from "../data/store";
-import type { Feature, GeneNames } from "../data/types";
-import { limitsOf, loadEdges, loadGraphs, noCircuits, paths as pathsBetween, placeOf, TRIED, within, type Edge, type Graph, type Hub, type Path, type Place, type Way } from "../lib/circuits";
-import { count, fixed, number, percent, plural, share, shortTerm, title } from "../lib/format";
+import type { Feature, GeneNames, Rate } from "../data/types";
+import { limitsOf, loadEdges, loadGraphs, noCircuits, paths as pathsBetween, placeOf, TRIED, within, type Edge, type FdrRow, type Graph, type Hub, type Path, type Place, type Way } from "../lib/circuits";
+import { count, fixed, MISSING, number, percent, plural, share, shortTerm, title } from "../lib/format";
 import { Load, useLoad } from "../lib/load";
 import { circuitCode } from "../lib/python";
 import { open, paths, useQuery } from "../lib/route";
@@ -31,6 +31,17 @@ function nameOf({ feature, genes }: Pick<Around, "feature" | "genes">, words: Wo
   return label ?? (feature.genes.slice(0, 3).map(([gene]) => genes.symbol[gene]).join(", ") || "not annotated");
 }
 
+/** The share of edges that sign flips give; where no flip gave any, that and not a share of nothing. */
+function byFlips(row: FdrRow | undefined) {
+  if (!row) return MISSING;
+  if (row.null_mean === 0) return `none in ${plural(row.n_permutations, "flip")}`;
+  return <>{share(row.fdr)} <span class="muted">{share(row.fdr_low)} to {share(row.fdr_high)}</span></>;
+}
+
+/** What the null of a rate gives; of a null without edges there is no rate. */
+const besideNull = (rate: Rate | undefined, show: (x: number) => string) =>
+  rate && <span class="muted">{rate.null_mean === null ? "no edge in the null" : `null ${show(rate.null_mean)}`}</span>;
+
 /** The traces behind the edges, with what chance would give. */
 function Traces({ graph }: { graph: Graph }) {
   const rows = graph.traces.map((trace) => {
@@ -51,9 +62,9 @@ function Traces({ graph }: { graph: Graph }) {
           {rows.map(({ trace, calibrated, supports, again }) => (
             <tr data-within={ofTrace(trace.name)}>
               <th scope="row">{trace.source}</th><td>{trace.targets.join(", ")}</td><td class="num" {...from("sources.source")}>{count(trace.n_sources)}</td><td class="num" {...from("sources.n_cells")}>{count(trace.n_cells)}</td><td class="num strong" {...from("edges.", { n: `${count(trace.n_sources)} features edited in ${count(trace.n_cells)} cells` })}>{count(trace.n_edges)}</td>
-              <td class="num" {...from("fdr.fdr", { n: calibrated ? `${count(calibrated.edges)} edges` : "", null: calibrated ? `signs of cells flipped ${count(calibrated.n_permutations)} times: ${number(calibrated.null_mean)} edges on average` : "" })}>{calibrated ? <>{share(calibrated.fdr)} <span class="muted">{share(calibrated.fdr_low)} to {share(calibrated.fdr_high)}</span></> : "—"}</td>
-              <td class="num" {...from("trace_rates.value", { name: "supports", n: supports ? plural(supports.n ?? 0, supports.unit) : "", null: supports?.null })}>{percent(supports?.value)} <span class="muted">null {percent(supports?.null_mean)}</span></td>
-              <td class="num" {...from("trace_rates.value", { name: "found_again", n: again ? plural(again.n ?? 0, again.unit) : "", null: again?.null })}>{percent(again?.value)} <span class="muted">null {share(again?.null_mean)}</span></td>
+              <td class="num" {...from("fdr.fdr", { n: calibrated ? `${count(calibrated.edges)} edges` : "", null: calibrated ? `signs of cells flipped ${count(calibrated.n_permutations)} times: ${number(calibrated.null_mean)} edges on average` : "" })}>{byFlips(calibrated)}</td>
+              <td class="num" {...from("trace_rates.value", { name: "supports", n: supports ? plural(supports.n ?? 0, supports.unit) : "", null: supports?.null })}>{percent(supports?.value)} {besideNull(supports, percent)}</td>
+              <td class="num" {...from("trace_rates.value", { name: "found_again", n: again ? plural(again.n ?? 0, again.unit) : "", null: again?.null })}>{percent(again?.value)} {besideNull(again, share)}</td>
             </tr>
           ))}
         </tbody>

@@ -1,12 +1,12 @@
 // A layer: what is in it, and the explorer of its features.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { Explorer, type LayerData } from "../components/explorer";
 import { LayerTabs } from "../components/layer-tabs";
 import { From } from "../components/source";
-import { loadMap, loadModules } from "../data/store";
+import { loadFirst, loadMap, loadModules } from "../data/store";
 import type { LayerSummary } from "../data/types";
 import { count, percent } from "../lib/format";
-import { Load, Nothing, useLoad } from "../lib/load";
+import { Load, Nothing, useLoad, type Loaded } from "../lib/load";
 import { nullPhrase } from "../lib/names";
 import { paths, useQuery } from "../lib/route";
 import { useRun, useTitle, useWords } from "../lib/run";
@@ -35,12 +35,21 @@ function Layer({ about }: { about: LayerSummary }) {
   useTitle(`Layer ${layer}`);
   useEffect(() => setKept(query), [location.hash]);
   const words = useWords();
-  const data = useLoad(`layer ${id} ${layer}`, async (): Promise<LayerData> => {
-    const [map, modules] = await Promise.all([loadMap(id, layer), loadModules(id, layer)]);
+  const first = useLoad(`first ${id} ${layer}`, async (): Promise<LayerData> => {
+    const [map, modules] = await Promise.all([loadFirst(id, layer), loadModules(id, layer)]);
     return { map, modules };
   });
+  // Of a large layer the first piece is shown until the rest is there, which is asked for when that is on the page.
+  const [begun, setBegun] = useState<number | null>(null);
+  const whole = useLoad(`layer ${id} ${layer} ${begun === layer}`, async (): Promise<LayerData | null> => {
+    if (begun !== layer) return null;
+    const [modules, map] = await Promise.all([loadModules(id, layer), loadMap(id, layer)]);
+    return { map, modules };
+  });
+  const { error } = whole;
+  const data: Loaded<LayerData> = error ? { error } : whole.value && whole.value.map !== first.value?.map ? { value: whole.value } : first;
   useEffect(() => {
-    if (!data.value) return;
+    if (!whole.value) return;
     // Once this layer is there, so that they do not hold it up.
     const later = setTimeout(() => {
       for (const near of [layer - 1, layer + 1]) {
@@ -48,10 +57,15 @@ function Layer({ about }: { about: LayerSummary }) {
       }
     }, AHEAD);
     return () => clearTimeout(later);
-  }, [data.value]);
+  }, [whole.value]);
   // What is chosen on one layer stays chosen on the next, but for what means something else there.
   const { colour = "", filter = "", sort = "", down = "", only = "", more = "" } = kept;
   const pick = colour === "module" ? "" : kept["pick"] ?? "";
+  // Reads the address itself: it is not drawn a second time because the links beside it follow the address.
+  const explorer = useMemo(
+    () => <Load of={words}>{(words) => <Load of={data}>{(data) => <Explorer key={layer} about={about} data={data} words={words} onShown={() => setBegun(layer)} />}</Load>}</Load>,
+    [words.value, words.error, data.value, data.error, about],
+  );
   return (
     <>
       <header class="page-head row">
@@ -59,7 +73,7 @@ function Layer({ about }: { about: LayerSummary }) {
         <LayerTabs layers={summary.layers.map((l) => l.layer)} current={layer} href={(other) => paths.layer(id, other, { colour, filter, sort, down, pick, only, more })} />
       </header>
       <div class="facts-row"><LayerFacts about={about} /><a href={`#${paths.layers(id, { colour })}`}>All layers at once</a></div>
-      <Load of={words}>{(words) => <Load of={data}>{(data) => <Explorer key={layer} about={about} data={data} words={words} />}</Load>}</Load>
+      {explorer}
     </>
   );
 }
