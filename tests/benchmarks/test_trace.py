@@ -18,8 +18,11 @@ def test_it_compares_with_whole_passes_and_with_the_plain_pass(
     monkeypatch.setattr(trace, "SOURCE", 0)
     monkeypatch.setattr(trace, "TARGETS", (1, 2))
     monkeypatch.setenv("CELLPRISM_SHARED", str(tmp_path))
-    effects, arithmetic = trace.rows(quick=True)
+    effects, changes, arithmetic = trace.rows(quick=True)
     assert "layer 0 to 1, 2" in effects.shape
+    assert changes.name == effects.name.replace("float32", "bfloat16 changes")
+    assert changes.baseline_s == effects.baseline_s
     assert effects.ratio > 0
+    assert changes.ratio > 0
     assert arithmetic.ours_s == effects.ours_s
     assert "peak memory" in effects.note and "GFLOP/s" in arithmetic.note

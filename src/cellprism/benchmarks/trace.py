@@ -27,11 +27,12 @@ K, EXPANSION = 32, 4
 
 
 def rows(quick: bool) -> list[Row]:
-    """Random weights and dictionaries, real cells; the number format is the one in which traces are made."""
+    """Random weights and dictionaries, real cells; in both number formats in which traces are made."""
     import torch
 
+    from cellprism.causal.changes import changed_effects
     from cellprism.causal.effects import cell_effects, clean_state
-    from cellprism.causal.requests import PRECISION
+    from cellprism.causal.requests import CHANGES, PRECISION
     from cellprism.models.base import pick_device
     from cellprism.models.geneformer import Geneformer
     from cellprism.models.pretrain import learn_vocabulary
@@ -44,17 +45,18 @@ def rows(quick: bool) -> list[Row]:
     )
     tokens = model.tokenize(expression)
     saes = _dictionaries(model, tokens)
-    n = 4 if quick else 16
-    seconds, work, positions = np.zeros(3), np.zeros(2), 0
+    n = 8 if quick else 16
+    seconds, work, positions = np.zeros(4), np.zeros(2), 0
     for cell in range(len(tokens)):
         state = clean_state(model, saes, tokens, cell, source=SOURCE, targets=TARGETS)
         edits = _edits(saes[SOURCE], state, n)
-        whole, ours, forward = best_seconds([
+        whole, forward, *ours = best_seconds([
             partial(_whole_pass, model, saes, state, edits),
-            partial(cell_effects, model, saes, state, edits, token_budget=TOKEN_BUDGET),
             partial(_forward, model, state),
+            partial(cell_effects, model, saes, state, edits, token_budget=TOKEN_BUDGET),
+            partial(changed_effects, model, saes, state, edits, token_budget=TOKEN_BUDGET),
         ], repeats=1 if quick else 2)
-        seconds += np.array([whole * n, ours, forward])
+        seconds += np.array([whole * n, forward, *ours])
         work += np.array(_operations(model, saes, state, edits))
         positions += len(edits.place)
     shape = (
@@ -63,15 +65,17 @@ def rows(quick: bool) -> list[Row]:
     )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return [
-        Row(
-            f"trace: effects of a feature in a cell, {PRECISION}", shape, "one whole pass for each feature and cell, "
-            "float32, every position encoded", seconds[0], seconds[1],
-            f"{n * len(tokens) / seconds[1]:.2f} passes/s, peak memory {peak / 1e9:.1f} GB",
+        *(
+            Row(
+                f"trace: effects of a feature in a cell, {name}", shape, "one whole pass for each feature and cell, "
+                "float32, every position encoded", seconds[0], ours_s,
+                f"{n * len(tokens) / ours_s:.2f} passes/s, peak memory of all formats {peak / 1e9:.1f} GB",
+            ) for name, ours_s in zip((PRECISION, CHANGES), seconds[2:], strict=True)
         ),
         Row(
             f"trace: rate of arithmetic, {PRECISION}", shape, "the same number of operations at the rate of the "
-            "model's own plain forward pass", seconds[2] * work[0] / work[1], seconds[1],
-            f"{work[0] / seconds[1] / 1e9:.0f} of {work[1] / seconds[2] / 1e9:.0f} GFLOP/s",
+            "model's own plain forward pass", seconds[1] * work[0] / work[1], seconds[2],
+            f"{work[0] / seconds[2] / 1e9:.0f} of {work[1] / seconds[1] / 1e9:.0f} GFLOP/s",
         ),
     ]
 

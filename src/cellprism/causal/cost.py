@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
+from cellprism.causal.requests import CHANGES
 from cellprism.codes.store import CodeStore
 from cellprism.errors import UserError
 from cellprism.runs.machine import free_memory, in_bytes, multiplication_rate
@@ -21,6 +22,10 @@ BASE_MEMORY = 1.2e9
 """Bytes of Python with torch and transformers loaded."""
 EFFICIENCY = 0.5
 """Share of the machine's matrix-multiplication rate that tracing reaches."""
+CHANGES_SPEED = 1.7
+"""How many times as fast as in float32 a pass is that multiplies changes in bfloat16."""
+CHANGES_BYTES = 2**29
+"""Such changes that go through a layer together; all of them use its clean state, which is computed once."""
 BACKWARD = 2.5
 """A pass and its way back to the source cost so many passes."""
 WORKING_BYTES = 2**30
@@ -43,6 +48,8 @@ class Cost:
         Floating-point operations.
     disk, memory
         Bytes at the peak.
+    speed
+        How many times as fast as float32 the operations are.
     """
 
     passes: int
@@ -50,10 +57,11 @@ class Cost:
     operations: float
     disk: float
     memory: float
+    speed: float = 1.0
 
     def describe(self, free_disk: float) -> str:
         """Lines for people, with the hours on this machine."""
-        hours = self.operations / (EFFICIENCY * multiplication_rate()) / 3600
+        hours = self.operations / (EFFICIENCY * self.speed * multiplication_rate()) / 3600
         return "\n".join([
             f"passes      {self.passes:>14,}   through the layers after the source",
             f"edges       {self.edges:>14,}   to be tested",
@@ -113,11 +121,16 @@ def trace_cost(run: Run, trace: Trace) -> Cost:
     state = float((lengths * (4.0 * d + 16 * k * len(widths))).sum())
     again = 1 if state < WORKING_BYTES or trace.request.method != "ablation" else len(blocks)
     block, batch = float(stored) / len(blocks), run.config.model.token_budget * 60.0 * d
+    changes = trace.dtype == CHANGES
+    if changes:
+        work += len(blocks) * float((lengths * (last - source) * _block(d, lengths)).sum())
+        batch += float(lengths.max()) * (64.0 * d + 4.0 * max(widths.values())) + CHANGES_BYTES + 24.0 * d * d
     weights = 48.0 * model["n_layers"] * d * d + 8.0 * d * sum(widths.values())
     return Cost(
         passes=passes, edges=len(trace.features) * sum(widths.values()), operations=work + again * clean,
         disk=block if trace.request.method == "ablation" else float(stored),
         memory=BASE_MEMORY + min(state, WORKING_BYTES) + block + batch + weights,
+        speed=CHANGES_SPEED if changes else 1.0,
     )
 
 

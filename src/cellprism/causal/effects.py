@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from cellprism.causal.intervention import Edits, clean_cell, edited, propagate
-from cellprism.sae.topk import TopKCodes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cellprism.cells.tokens import TokenizedCells
     from cellprism.models.base import Batch, CellModel
-    from cellprism.sae.topk import SparseAutoencoder
+    from cellprism.sae.topk import SparseAutoencoder, TopKCodes
 
 
 @dataclass(frozen=True)
@@ -96,20 +95,20 @@ def cell_effects(
     # rows of like numbers of positions go together, which wastes least in the last layer
     for rows in count.argsort().split(max(1, token_budget // len(state.residual))):
         part = edits.take(rows)
-        places, valid = _padded_places(part)
-        touched = _gene_positions(state)[places[valid]]
+        places, valid = padded_places(part)
+        touched = gene_positions(state)[places[valid]]
         row = valid.nonzero()[:, 0]
         h = edited(state.residual, part)
         for layer, after in propagate(model, state.batch, h, after=state.layer, layers=layers, places=places):
             with torch.inference_mode():
                 codes = saes[layer].encode(after[valid])
-                effects[layer][rows] = _mean_change(
-                    codes, _at(state.targets[layer], touched), row, count[rows], saes[layer].n_features,
+                effects[layer][rows] = mean_change(
+                    codes, state.targets[layer].at(touched), row, count[rows], saes[layer].n_features,
                 )
     return effects
 
 
-def _padded_places(edits: Edits) -> tuple[torch.Tensor, torch.Tensor]:
+def padded_places(edits: Edits) -> tuple[torch.Tensor, torch.Tensor]:
     """The edited places of every row, ``(B, most)`` int64, filled up with 0, and a mask of those that count."""
     order = edits.row.argsort(stable=True)
     row, place = edits.row[order], edits.place[order]
@@ -121,18 +120,14 @@ def _padded_places(edits: Edits) -> tuple[torch.Tensor, torch.Tensor]:
     return places, valid
 
 
-def _gene_positions(state: CleanState) -> torch.Tensor:
+def gene_positions(state: CleanState) -> torch.Tensor:
     """Which gene position each place of the row is, shape ``(T,)``; -1 for special tokens."""
     number = torch.full((len(state.residual),), -1, device=state.places.device)
     number[state.places] = torch.arange(len(state.places), device=state.places.device)
     return number
 
 
-def _at(codes: TopKCodes, positions: torch.Tensor) -> TopKCodes:
-    return TopKCodes(codes.index[positions], codes.value[positions])
-
-
-def _mean_change(
+def mean_change(
     codes: TopKCodes, clean: TopKCodes, row: torch.Tensor, count: torch.Tensor, n_features: int,
 ) -> torch.Tensor:
     """Sum of ``codes - clean`` over the positions of each row, divided by their ``count``: ``(B, n_features)``."""

@@ -9,10 +9,12 @@ import torch
 from scipy import sparse
 
 from cellprism.causal.attribution import STEPS, estimated_effects
+from cellprism.causal.changes import changed_effects
 from cellprism.causal.cost import WORKING_BYTES
 from cellprism.causal.directions import control_directions
 from cellprism.causal.effects import CleanState, cell_effects, clean_state
 from cellprism.causal.intervention import scale_features
+from cellprism.causal.requests import CHANGES
 from cellprism.causal.setting import float32_model
 from cellprism.causal.workfiles import CellEffects
 from cellprism.models.stages import run_tokens
@@ -44,6 +46,7 @@ class Engine:
             layer: load(run.file("sae.safetensors", layer)).requires_grad_(False).to(self.model.device)
             for layer in layers
         }
+        self._effects = changed_effects if trace.dtype == CHANGES else cell_effects
         self.token_budget = run.config.model.token_budget
         self.widths = {layer: self.saes[layer].n_features for layer in self.targets}
         self._directions = control_directions(run, trace)
@@ -62,7 +65,7 @@ class Engine:
         return self._states[cell]
 
     def ablate(self, cell: int, features: np.ndarray) -> CellEffects:
-        """Exact effects of editing those of ``features`` that fire in a cell, one at a time."""
+        """Effects of editing those of ``features`` that fire in a cell, one at a time."""
         state, sae = self.state(cell), self.saes[self.source]
         firing = firing_features(state, features)
         if not len(firing):
@@ -72,7 +75,7 @@ class Engine:
         if self._directions is not None:
             rows = self._directions[np.searchsorted(self.trace.features, firing)]
             edits = edits.along(torch.from_numpy(rows).to(self.model.device))
-        effects = cell_effects(self.model, self.saes, state, edits, token_budget=self.token_budget)
+        effects = self._effects(self.model, self.saes, state, edits, token_budget=self.token_budget)
         return CellEffects(firing, {layer: sparse.csr_matrix(x.cpu().numpy()) for layer, x in effects.items()})
 
     def estimate(self, cell: int, features: np.ndarray) -> CellEffects:

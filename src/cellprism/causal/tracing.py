@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from cellprism.causal.calibration import SourceEffects, calibrate
 from cellprism.causal.cost import check_fit, source_blocks, trace_cost
 from cellprism.causal.engine import Engine
 from cellprism.causal.finish import finish, write_tables
-from cellprism.causal.requests import read_described, resolve, run_key
+from cellprism.causal.requests import CHANGES, PRECISION, read_described, resolve, run_key
 from cellprism.causal.results import load_results, save_results
 from cellprism.causal.summary import describe
 from cellprism.causal.workfiles import by_source, read_effects, write_effects
@@ -73,6 +74,7 @@ def trace(
     asked = resolve(run, request)
     folder = run.file("causal") / (name or request.name())
     with exclusive(run.path):
+        asked = _as_begun(folder, asked)
         _begin(folder, asked, keep_effects=keep_effects)
         if not (folder / "facts.json").exists():
             cost = trace_cost(run, asked)
@@ -91,6 +93,14 @@ def is_stale(run: Run, folder: Path) -> bool:
     except UserError:
         return True
     return bool(there["key"] != run_key(run, (there["source"], *there["targets"])))
+
+
+def _as_begun(folder: Path, asked: Trace) -> Trace:
+    """The trace in the number format in which another machine may have begun it."""
+    if not (folder / "trace.json").exists():
+        return asked
+    begun = read_described(folder).get("dtype")
+    return replace(asked, dtype=begun) if begun in (PRECISION, CHANGES) else asked
 
 
 def _begin(folder: Path, asked: Trace, *, keep_effects: bool) -> None:

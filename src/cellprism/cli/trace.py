@@ -54,13 +54,21 @@ def trace(  # noqa: PLR0913
     )
     resolved = resolve(run, request)
     typer.echo(trace_cost(run, resolved).describe(shutil.disk_usage(path).free))
-    typer.echo(f"precision   {resolved.dtype:>14}   whatever the run used: effects are small differences of two passes")
+    typer.echo(f"precision   {resolved.dtype:>14}   {_reason(resolved.dtype)}")
     if plan:
         return
     folder = trace_circuits(run, request, name=name, keep_effects=keep_effects, progress=Listener())
     if controls:
         trace_controls(run, request, folder, replicates=controls, progress=Listener())
     typer.echo(f"{folder} is done.")
+
+
+def _reason(number_format: str) -> str:
+    from cellprism.causal.requests import CHANGES
+
+    if number_format == CHANGES:
+        return "float32, but what an edit changes is multiplied in bfloat16, which rounds the change alone"
+    return "whatever the run used: effects are small differences of two passes"
 
 
 def _layers(text: str | None) -> tuple[int, ...] | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cellprism.cells.expression import Expression
     from cellprism.cells.tokenised import TokenLists
     from cellprism.cells.tokens import TokenizedCells
+    from cellprism.models.differences import PostNorm
 
 
 BUSY = {"cpu": 512}
@@ -106,6 +107,10 @@ class CellModel(ABC):
 
     def block_module(self, layer: int) -> torch.nn.Module:
         """The module with the weights of block ``layer``; optional, wanted by a control that shuffles them."""
+        raise NotImplementedError
+
+    def parts(self, layer: int) -> PostNorm:
+        """The weights of block ``layer``; optional, wanted by traces that multiply changes alone."""
         raise NotImplementedError
 
     def batches(self, tokens: TokenizedCells, cells: np.ndarray, *, token_budget: int) -> Iterator[Batch]:

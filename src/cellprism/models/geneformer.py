@@ -14,6 +14,7 @@ from cellprism.models.attention import attention, transformers_attention
 from cellprism.models.base import Batch, CellModel, gather, pick_dtype
 from cellprism.models.checkpoints import find_checkpoint, weight_files
 from cellprism.models.dictionaries import find_vocabulary
+from cellprism.models.differences import Affine, PostNorm
 
 if TYPE_CHECKING:
     from cellprism.cells.expression import Expression
@@ -114,6 +115,15 @@ class Geneformer(CellModel):
     def block_module(self, layer: int) -> torch.nn.Module:
         module: torch.nn.Module = self.bert.bert.encoder.layer[layer]
         return module
+
+    def parts(self, layer: int) -> PostNorm:
+        part = self.bert.bert.encoder.layer[layer]
+        own, joined = part.attention.self, part.attention.output
+        linear = (own.query, own.key, own.value, joined.dense, part.intermediate.dense, part.output.dense)
+        return PostNorm(
+            tuple(Affine(one.weight, one.bias) for one in linear), norm1=joined.LayerNorm, norm2=part.output.LayerNorm,
+            activation=part.intermediate.intermediate_act_fn, n_heads=own.num_attention_heads,
+        )
 
 
 def load_geneformer(

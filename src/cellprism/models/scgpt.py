@@ -17,6 +17,7 @@ from cellprism.models.scgpt_network import Network, Sizes
 if TYPE_CHECKING:
     from cellprism.cells.expression import Expression
     from cellprism.cells.tokens import TokenizedCells
+    from cellprism.models.differences import PostNorm
 
 FILES = ("best_model.pt", "args.json", "vocab.json")
 INPUT_PATH = ("encoder.", "value_encoder.", "transformer_encoder.", "dsbn.", "bn.")
@@ -123,6 +124,10 @@ class ScGPT(CellModel):
     def block_module(self, layer: int) -> torch.nn.Module:
         module: torch.nn.Module = self.layers[layer]
         return module
+
+    def parts(self, layer: int) -> PostNorm:
+        parts: PostNorm = self.layers[layer].parts()
+        return parts
 
 
 def load_scgpt(

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from cellprism.models.attention import attention
+from cellprism.models.differences import Affine, PostNorm
 
 LARGEST_VALUE = 512.0
 """scGPT cuts values at this before it embeds them."""
@@ -92,6 +93,15 @@ class _Block(nn.Module):
         h = self.norm1((h if here is None else here) + self.self_attn(h, mask, here))
         out: torch.Tensor = self.norm2(h + self.linear2(functional.relu(self.linear1(h))))
         return out
+
+    def parts(self) -> PostNorm:
+        own = self.self_attn
+        projected = zip(own.in_proj_weight.chunk(3), own.in_proj_bias.chunk(3), strict=True)
+        maps = [Affine(weight, bias) for weight, bias in projected]
+        maps += [Affine(one.weight, one.bias) for one in (own.out_proj, self.linear1, self.linear2)]
+        return PostNorm(
+            tuple(maps), norm1=self.norm1, norm2=self.norm2, activation=functional.relu, n_heads=own.n_heads,
+        )
 
 
 class Network(nn.Module):

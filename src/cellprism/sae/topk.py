@@ -20,6 +20,10 @@ class TopKCodes:
     index: torch.Tensor
     value: torch.Tensor
 
+    def at(self, positions: torch.Tensor) -> TopKCodes:
+        """The codes of some of the positions."""
+        return TopKCodes(self.index[positions], self.value[positions])
+
 
 class SparseAutoencoder(torch.nn.Module):
     """Sparse autoencoder on the raw residual; it carries its own centre and scale.
@@ -98,7 +102,11 @@ class SparseAutoencoder(torch.nn.Module):
 
     def encode(self, x: torch.Tensor) -> TopKCodes:
         """Codes of raw residuals ``x``, shape ``(N, d_model)``. A value of 0 is a place that no feature took."""
-        value, index = largest(self.pre_activations(self.normalise(x)), self.width)
+        return self.choose(self.pre_activations(self.normalise(x)))
+
+    def choose(self, pre: torch.Tensor) -> TopKCodes:
+        """Codes by pre-activations ``(N, n_features)``."""
+        value, index = largest(pre, self.width)
         if self.activation == "batchtopk":
             value = value * (value > self.threshold)
         return TopKCodes(index, value * self.gain[index])

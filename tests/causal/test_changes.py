@@ -1,0 +1,125 @@
+"""Changes carried through the layers against two passes, in float64 and in float32."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+from cellprism.benchmarks.precision import _wide
+from cellprism.causal import changes
+from cellprism.causal.changes import changed_effects
+from cellprism.causal.cost import CHANGES_SPEED, trace_cost
+from cellprism.causal.effects import cell_effects, clean_state
+from cellprism.causal.intervention import scale_features
+from cellprism.causal.requests import CHANGES, PRECISION, TraceRequest, resolve
+from cellprism.causal.tracing import trace
+from cellprism.models import differences
+from cellprism.runs.schemas import TABLES, read_table
+
+if TYPE_CHECKING:
+    from tests.causal.conftest import World
+
+    from cellprism.causal.effects import CleanState
+    from cellprism.causal.intervention import Edits
+    from cellprism.runs.directory import Run
+
+SOURCE, TARGETS = 0, (1, 3)
+ASKED = TraceRequest(source=1, features="random:9", cells=14)
+
+
+def some(world: World, cell: int) -> tuple[CleanState, Edits]:
+    state = clean_state(world.model, world.saes, world.tokens, cell, source=SOURCE, targets=TARGETS)
+    fired = torch.unique(state.source.index[state.source.value > 0])
+    return state, scale_features(world.saes[SOURCE], state.source, state.places, fired[::9])
+
+
+def test_effects_are_those_of_float64(world: World) -> None:
+    """And nearer to them than bfloat16 products of the residual are (7 % on a trained dictionary)."""
+    exact_model: Any = copy.deepcopy(world.model)
+    exact_model.bert.double()
+    wide = {layer: _wide(sae.requires_grad_(False)) for layer, sae in world.saes.items()}
+    wrong, size, signs = 0.0, 0.0, []
+    for cell in (0, 5):
+        state, edits = some(world, cell)
+        found = changed_effects(world.model, world.saes, state, edits, token_budget=800)
+        state = clean_state(exact_model, wide, world.tokens, cell, source=SOURCE, targets=TARGETS)
+        exact = cell_effects(exact_model, wide, state, edits, token_budget=800)
+        for layer in TARGETS:
+            assert found[layer].shape == exact[layer].shape
+            wrong += float((found[layer] - exact[layer]).square().sum())
+            size += float(exact[layer].square().sum())
+            large = exact[layer].abs() > exact[layer].abs().max() / 100
+            signs.append((found[layer].sign() == exact[layer].sign())[large].float().mean())
+    assert (wrong / size) ** 0.5 < 0.04
+    assert min(signs) > 0.99
+
+
+def test_batches_and_groups_do_not_matter(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    state, edits = some(world, 2)
+    whole = changed_effects(world.model, world.saes, state, edits, token_budget=10**6)
+    monkeypatch.setattr(changes, "CHANGES_BYTES", 1)
+    pieces = changed_effects(world.model, world.saes, state, edits, token_budget=500)
+    for layer in TARGETS:
+        assert torch.linalg.norm(pieces[layer] - whole[layer]) < 0.01 * torch.linalg.norm(whole[layer])
+
+
+def test_an_edit_of_strength_zero_has_no_effect_and_the_dead_stay_dead(world: World) -> None:
+    state, edits = some(world, 2)
+    nothing = replace(edits, strength=torch.zeros_like(edits.strength))
+    found = changed_effects(world.model, world.saes, state, nothing, token_budget=700)
+    assert all(effect.abs().max() < 1e-5 for effect in found.values())
+    found = changed_effects(world.model, world.saes, state, edits, token_budget=700)
+    exact = cell_effects(world.model, world.saes, state, edits, token_budget=700)
+    for layer in TARGETS:
+        assert ((found[layer] != 0) != (exact[layer] != 0)).float().mean() < 0.01
+
+
+def fast_everywhere(monkeypatch: pytest.MonkeyPatch, fast: bool) -> None:
+    monkeypatch.setattr(differences, "WIDTH", 1)
+    monkeypatch.setattr(differences, "multiplies_bfloat16", lambda: fast)
+
+
+def test_a_trace_uses_them_where_they_pay_and_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast_everywhere(monkeypatch, fast=True)
+    assert resolve(run, replace(ASKED, method="attribution")).dtype == PRECISION
+    asked = resolve(run, ASKED)
+    assert asked.dtype == CHANGES
+    cost, slow = trace_cost(run, asked), trace_cost(run, replace(asked, dtype=PRECISION))
+    assert (cost.speed, slow.speed) == (CHANGES_SPEED, 1)
+    assert cost.operations > slow.operations
+    assert cost.memory > slow.memory
+    quick = trace(run, ASKED, name="quick")
+    assert json.loads((quick / "trace.json").read_text())["dtype"] == CHANGES
+    fast_everywhere(monkeypatch, fast=False)
+    plain = trace(run, ASKED, name="plain")
+    assert json.loads((plain / "trace.json").read_text())["dtype"] == PRECISION
+    pair = ["source", "target_layer", "target", "sign"]
+    found, exact = (
+        set(read_table(folder / "edges.parquet", TABLES["edges"])[pair].itertuples(index=False, name=None))
+        for folder in (quick, plain)
+    )
+    assert len(exact) > 50
+    assert len(found ^ exact) <= 0.03 * len(exact)
+
+
+def test_a_trace_goes_on_in_the_format_in_which_it_was_begun(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast_everywhere(monkeypatch, fast=True)
+    whole = trace(run, ASKED, name="whole")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cellprism.causal.tracing.save_results", killed)
+        with pytest.raises(KeyboardInterrupt):
+            trace(run, ASKED, name="pieces")
+    fast_everywhere(monkeypatch, fast=False)
+    pieces = trace(run, ASKED, name="pieces")
+    assert json.loads((pieces / "trace.json").read_text())["dtype"] == CHANGES
+    first, second = (read_table(folder / "edges.parquet", TABLES["edges"]) for folder in (whole, pieces))
+    assert first.equals(second)
