@@ -17,4 +17,7 @@ def test_cells_of_several_lines_are_refused_with_their_names(column: str) -> Non
 
 
 def test_other_columns_may_mix() -> None:
-    refuse_mixture(pd.DataFrame({"cell_type": ["a", "b"], "cell_linear_score": [1, 2]}), "mine.h5ad", named=[])
+    obs = pd.DataFrame({"cell_type": ["a", "b"], "cell_linear_score": [1, 2]})
+    refuse_mixture(obs, "mine.h5ad", named=[])
+    with pytest.raises(UserError, match="mixes 2 cell lines"):
+        refuse_mixture(obs.rename(columns={"cell_type": "cell_line"}), "mine.h5ad", named=[])
