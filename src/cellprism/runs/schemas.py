@@ -13,6 +13,8 @@ from cellprism.runs.ablation_schemas import ABLATION
 from cellprism.runs.causal_schemas import CAUSAL
 from cellprism.runs.files import atomic_path
 from cellprism.runs.layout import BOOL, F32, F64, FEATURE, I32, I64, STR, TERM, Table
+from cellprism.runs.regulation_schemas import REGULATION_TABLES
+from cellprism.runs.steering_schemas import STEERING_TABLES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -279,7 +281,7 @@ TABLES = {table.name: table for table in (
     CELLS, CELL_LABELS, GENES, TRAINING, METRICS, FEATURES, TOP_GENES, HISTOGRAMS, ANNOTATIONS, RANK_ANNOTATIONS,
     LABELS, COFIRING, MODULES, MEMBERS, CELLTYPES, PUBLISHED_GROUPS, TOP_CELLS, MAP, NEIGHBOURS, STRING_DENSITY,
     EXPLAINED, ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, STABILITY, UNLABELLED, GENE_CLUSTERS, REMARKS,
-    RATES, CONTROLS, *CAUSAL, *ABLATION,
+    RATES, CONTROLS, *CAUSAL, *ABLATION, *STEERING_TABLES, *REGULATION_TABLES,
 )}
 
 
