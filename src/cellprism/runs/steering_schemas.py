@@ -11,7 +11,7 @@ _INTERVAL = {
     "high": (F64, "upper end of that interval"),
 }
 _ALGEBRAIC = {
-    "algebraic": (BOOL, "last layer: no block follows, so that the effect is a product of atom and readout, not a response"),
+    "algebraic": (BOOL, "last layer: no block follows, so that the effect is atom times readout, not a response"),
 }
 SWITCHES = Table("switches", 1, {
     **FEATURE,
