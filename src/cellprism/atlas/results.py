@@ -59,7 +59,7 @@ def called(reader: RunReader, layer: int, dictionary: Dictionaries) -> Callable[
     terms = label_terms(reader, layer, dictionary)
     top = reader.top_genes(layer)
     first = top[top["rank"] < NAMES].sort_values(["feature", "rank"]).groupby("feature")["symbol"].agg(", ".join)
-    names: dict[int, str] = first.to_dict()
+    names = dict(zip(first.index.tolist(), first.tolist(), strict=True))
     return lambda feature: (terms[feature], "") if feature in terms else (None, names.get(feature, ""))
 
 
