@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def table_path(run: Run, name: str, which: str) -> Path:
     """``causal/NAME_WHICH.parquet``."""
-    return run.file("causal") / f"{name}_{which}.parquet"
+    return run.file(f"causal/{name}_{which}.parquet")
 
 
 def write_causal(
@@ -58,4 +58,5 @@ def read_causal(run: Run, name: str, which: str, *, command: str) -> pd.DataFram
 
 def causal_names(run: Run, name: str) -> list[str]:
     """What follows ``NAME_`` in the names of the files of a table, sorted."""
-    return sorted(path.stem.removeprefix(f"{name}_") for path in run.file("causal").glob(f"{name}_*.parquet"))
+    start, end = f"causal/{name}_", ".parquet"
+    return [file.removeprefix(start).removesuffix(end) for file in run.beginning(start) if file.endswith(end)]

@@ -19,6 +19,7 @@ const GeneList = lazy("gene list", () => import("./pages/gene-list"));
 const Modules = lazy("modules", () => import("./pages/modules"));
 const Flow = lazy("flow", () => import("./pages/flow"));
 const Circuits = lazy("circuits", () => import("./pages/circuits"));
+const Ablation = lazy("ablation", () => import("./pages/ablation"));
 const Compare = lazy("compare", () => import("./pages/compare"));
 const Ontology = lazy("ontology", () => import("./pages/ontology"));
 const Cells = lazy("cells", () => import("./pages/cells"));
@@ -41,6 +42,7 @@ const pagesOf = (run: string): [heading: string, links: [name: string, path: str
     ["Modules", paths.modules(run), ["modules"]],
     ["Flow", paths.flow(run), ["flow"]],
     ["Circuits", paths.circuits(run), ["circuits"]],
+    ["Ablation", paths.ablation(run), ["ablation"]],
     ["Compare", paths.compare(run), ["compare"]],
   ]],
   ["About", [
@@ -110,6 +112,7 @@ function Pages({ atlas, entry }: { atlas: AtlasIndex; entry: RunEntry }) {
             <Route path="/:run/modules"><Modules /></Route>
             <Route path="/:run/flow"><Flow /></Route>
             <Route path="/:run/circuits"><Circuits /></Route>
+            <Route path="/:run/ablation"><Ablation /></Route>
             <Route path="/:run/compare"><Compare /></Route>
             <Route path="/:run/ontology"><Ontology /></Route>
             <Route path="/:run/cells"><Cells /></Route>

@@ -19,6 +19,9 @@ const rates: Record<string, string> = {
   static: "Features that are a cluster of genes",
   variance_by_gene: "Activation variance by gene alone",
   company: "Unlabelled features in labelled company",
+  carries_term: "Features that carry their term",
+  specific: "Features called specific, as published",
+  interacting: "Targets that interact",
 };
 
 const metrics: Record<string, string> = {

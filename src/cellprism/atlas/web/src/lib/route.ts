@@ -65,6 +65,7 @@ export const paths = {
   flow: (run: string, query?: Query) => address(run, "/flow", query),
   circuits: (run: string, query?: Query) => address(run, "/circuits", query),
   compare: (run: string, query?: Query) => address(run, "/compare", query),
+  ablation: (run: string, query?: Query) => address(run, "/ablation", query),
   methods: (run: string) => address(run, "/methods"),
 };
 
