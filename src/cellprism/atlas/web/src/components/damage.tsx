@@ -10,7 +10,7 @@ import { LayerTabs } from "./layer-tabs";
 import { From } from "./source";
 import { Strips } from "./strips";
 import { CsvButton, SvgButton } from "./take";
-import { VirtualTable, type Column } from "./virtual-table";
+import { UNDER, VirtualTable, type Column } from "./virtual-table";
 
 type About = Ablations["damage"][number];
 
@@ -28,10 +28,12 @@ function ArmTable({ arms, within }: { arms: Arm[]; within: string }) {
     <table class="stacked" role="table">
       <thead role="rowgroup">
         <tr role="row">
-          <th scope="col" role="columnheader">Chosen against</th>
+          <th scope="col" role="columnheader">Measure</th>
+          <th scope="col" role="columnheader">Against</th>
           <th scope="col" role="columnheader" class="num">Chosen</th>
           <th scope="col" role="columnheader" class="num">Others</th>
           <th scope="col" role="columnheader" class="num">Difference</th>
+          <th scope="col" role="columnheader" class="num" title="interval over cells">95 %</th>
           <th scope="col" role="columnheader" class="num" title="sign flips over cells: do these features differ?">p over cells</th>
           <th scope="col" role="columnheader" class="num" title="the feature as unit: do such features differ?">p over features</th>
         </tr>
@@ -42,10 +44,12 @@ function ArmTable({ arms, within }: { arms: Arm[]; within: string }) {
           const show = (value: number | null) => (arm.metric === "hit" ? signed(percent(value, 2).replace("-", "−"), value) : signed(number(value), value));
           return (
             <tr role="row">
-              <th scope="row" role="rowheader">{ARMS[arm.arm] ?? arm.arm}</th>
+              <th scope="row" role="rowheader">{TITLES[arm.metric]}</th>
+              <td role="cell" data-label="chosen against">{ARMS[arm.arm] ?? arm.arm}</td>
               <td role="cell" data-label="chosen" class="num" {...source("chosen")}>{show(arm.chosen)}</td>
               <td role="cell" data-label="others" class="num" {...source("other")}>{show(arm.other)}</td>
               <td role="cell" data-label="difference" class="num strong" {...source("difference")}>{show(arm.difference)}</td>
+              <td role="cell" data-label="95 %" class="num" {...source("low")}>{show(arm.low)} to {show(arm.high)}</td>
               <td role="cell" data-label="p over cells" class="num" {...source("p", "signs of the cells' differences flipped")}>{probability(arm.p)}</td>
               <td role="cell" data-label="p over features" class="num" {...source("p_features", "labels exchanged between features")}>{probability(arm.p_features)}</td>
             </tr>
@@ -77,7 +81,6 @@ function Metric({ arms, metric, about }: { arms: Arm[]; metric: "loss" | "hit"; 
           said: `against ${ARMS[arm.arm] ?? arm.arm} ones: ${number(scaled(arm.difference))} ${unit}, 95 % from ${number(scaled(arm.low))} to ${number(scaled(arm.high))}; p over cells ${probability(arm.p)}, over features ${probability(arm.p_features)}`,
         }))}
       />
-      <ArmTable arms={own} within={ofAblation("damage_arms", about.layer)} />
     </figure>
   );
 }
@@ -94,12 +97,12 @@ function Features({ about, words }: { about: About; words: Words }) {
         const at = (i: number) => rows[i]!;
         const source = (column: string, i: number) => from(`damage.${column}`, { within, n: `${plural(at(i).n_cells, "cell")} in which it fires` });
         const columns: Column[] = [
-          { key: "feature", title: "Feature", width: "5rem", phone: "4rem", cell: (i) => <a class="num" href={`#${paths.feature(id, layer, at(i).feature)}`}>{layer}·{at(i).feature}</a> },
-          { key: "label", title: "Label", width: "minmax(6rem, 1fr)", phone: "minmax(0, 1fr)", cell: (i) => (at(i).label === null ? <span class="muted">not annotated</span> : shortTerm(words.terms.term[at(i).label!] ?? "")) },
-          { key: "arm", title: "Why", width: "minmax(6rem, 11rem)", phone: "5.5rem", cell: (i) => (at(i).partner === null ? ARMS[at(i).arm] : <>as frequent as <a class="plain-link" href={`#${paths.feature(id, layer, at(i).partner!)}`}>{layer}·{at(i).partner}</a></>) },
+          { key: "feature", title: "Feature", width: "5rem", phone: "minmax(3.5rem, 1fr)", cell: (i) => <a class="num" href={`#${paths.feature(id, layer, at(i).feature)}`}>{layer}·{at(i).feature}</a> },
+          { key: "label", title: "Label", width: "minmax(6rem, 1fr)", phone: UNDER, cell: (i) => (at(i).label === null ? <span class="muted">not annotated</span> : shortTerm(words.terms.term[at(i).label!] ?? "")) },
+          { key: "arm", title: "Why", width: "minmax(6rem, 11rem)", phone: UNDER, cell: (i) => (at(i).partner === null ? ARMS[at(i).arm] : <>as frequent as <a class="plain-link" href={`#${paths.feature(id, layer, at(i).partner!)}`}>{layer}·{at(i).partner}</a></>) },
           { key: "frequency", title: "Fires at", width: "5rem", numeric: true, help: "share of all positions", cell: (i) => <span {...source("frequency", i)}>{share(at(i).frequency)}</span> },
           { key: "loss", title: "Loss", width: "6.5rem", phone: "5.5rem", numeric: true, help: MEANINGS["loss"]!, cell: (i) => <span {...source("loss", i)}>{signed(number(at(i).loss), at(i).loss)}</span> },
-          { key: "hit", title: "Guessed first", width: "6rem", numeric: true, help: MEANINGS["hit"]!, cell: (i) => <span {...source("hit", i)}>{signed(percent(at(i).hit, 2).replace("-", "−"), at(i).hit)}</span> },
+          { key: "hit", title: "Guessed first", width: "6rem", phone: "4.5rem", numeric: true, help: MEANINGS["hit"]!, cell: (i) => <span {...source("hit", i)}>{signed(percent(at(i).hit, 2).replace("-", "−"), at(i).hit)}</span> },
         ];
         const groups = Object.keys(ARMS).map((arm) => ({ name: ARMS[arm]!, values: rows.filter((row) => row.arm === arm && row.loss !== null).map(({ loss }) => loss!) })).filter(({ values }) => values.length);
         return (
@@ -136,10 +139,10 @@ export function Damage({ all, words }: { all: About[]; words: Words }) {
         {first && (
           <p class="facts">
             <span>{plural(first.n_features, "chosen feature")} of layer {layer}{notes.features && <span class="muted"> ({notes.features})</span>}, as many of the nearest frequency and as many at random: <From of="damage_arms.n_hidden" within={within}>{count(first.n_hidden)}</From> hidden genes in <From of="damage_arms.n_cells" within={within}>{count(first.n_cells)}</From> cells, the same for all</span>
-            <span class="push"><CsvButton name={["damage", layer]} what="the comparison of damage" of={{ table: "damage_arms", layer, within }} header={CSV} rows={() => arms.map((arm) => CSV.map((column) => arm[column]))} /></span>
           </p>
         )}
         <div class="cards charts-few">{METRICS.map((metric) => <Metric key={metric} metric={metric} arms={arms} about={about} />)}</div>
+        <div class="panel"><p class="table-title">The comparison in numbers <span class="push"><CsvButton name={["damage", layer]} what="the comparison of damage" of={{ table: "damage_arms", layer, within }} header={CSV} rows={() => arms.map((arm) => CSV.map((column) => arm[column]))} /></span></p><ArmTable arms={arms.filter(({ difference }) => difference !== null)} within={within} /></div>
         <p class="small muted table-note">p over cells asks whether <em>these</em> features differ from those others; p over features, with the feature as unit, whether <em>such</em> features do. Few features can hardly show the latter.</p>
         <Features about={about} words={words} />
       </div>

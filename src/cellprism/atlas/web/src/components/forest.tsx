@@ -19,6 +19,8 @@ export interface ForestRow {
   beside?: Maybe;
   /** drawn in full where a test says so */
   sure: boolean;
+  /** written at the right end of the row */
+  note?: string;
   /** the row in words */
   said: string;
 }
@@ -39,13 +41,14 @@ const HEADING = 30;
 const NARROW = 34;
 const LETTER = 6.4;
 const EDGE = 12;
+const NOTE = 84;
 
 export function Forest({ rows, none, label, axis, ends }: Props) {
   const [frame, width] = useWidth<SVGSVGElement>(720);
   const narrow = width < 480;
   const step = narrow ? NARROW : ROW;
   const left = narrow ? EDGE : Math.min(300, Math.round(width * 0.4));
-  const right = width - EDGE;
+  const right = width - (rows.some(({ note }) => note) ? NOTE : EDGE);
   const values = rows.flatMap(({ value, low, high, beside }) => [value, low, high, beside]).filter((v): v is number => typeof v === "number");
   const marks = ticks(Math.min(none, ...values), Math.max(none, ...values, none + 1e-9), narrow ? 3 : 5);
   const [least, most] = [marks[0]!, marks.at(-1)!];
@@ -72,13 +75,14 @@ export function Forest({ rows, none, label, axis, ends }: Props) {
         </g>
       ))}
       <line class="none-line" x1={x(none)} x2={x(none)} y1={top} y2={bottom} />
-      <text class="axis" x={(left + EDGE + right) / 2} y={bottom + 32} text-anchor="middle">{axis}</text>
-      {rows.map(({ key, name, href, current, heading, value, low, high, beside, sure, said }, i) => {
+      <text class="axis" x={narrow ? width / 2 : (left + EDGE + right) / 2} y={bottom + 32} text-anchor="middle">{axis}</text>
+      {rows.map(({ key, name, href, current, heading, value, low, high, beside, note, sure, said }, i) => {
         const y = places[i]! + (narrow ? 24 : 12);
         const inner = (
           <>
             <rect class="row-ground" x={0} y={places[i]} width={width} height={step} />
             <text class="name" x={narrow ? 0 : left - 8} y={narrow ? places[i]! + 12 : y + 4} text-anchor={narrow ? "start" : "end"}>{clip(name, Math.floor((narrow ? width : left - 16) / LETTER))}</text>
+            {note && <text class="axis" x={width - 4} y={y + 4} text-anchor="end">{note}</text>}
             {low !== null && high !== null && <line class="span" x1={x(low)} x2={x(high)} y1={y} y2={y} />}
             {typeof beside === "number" && <path class="control" d={`M${x(beside)} ${y - 4}l4 4l-4 4l-4 -4z`} />}
             {value !== null && <circle class="estimate" cx={x(value)} cy={y} r={4} />}

@@ -12,7 +12,7 @@ import { LayerTabs } from "./layer-tabs";
 import { Scatter } from "./scatter";
 import { From } from "./source";
 import { CsvButton, SvgButton } from "./take";
-import { VirtualTable, type Column } from "./virtual-table";
+import { UNDER, VirtualTable, type Column } from "./virtual-table";
 
 type About = Ablations["patching"][number];
 
@@ -67,11 +67,11 @@ function Published({ rows, about }: { rows: Patched[]; about: About }) {
         {points.length > 0 && (
           <figure>
             <Scatter plain={points} marked={[]} log label={caption} titles={["ratio of a random direction", "ratio of the feature"]} />
-            <figcaption class="chart-key small muted">
+            <p class="chart-key small muted">
               <span>{plural(points.length, "feature")}; dashed: the same for both</span>
               <SvgButton name={["patching", layer, "published"]} what="the published ratios" caption={caption} />
               <CsvButton name={["patching", layer, "published"]} what="the published ratios" of={{ table: "patching", layer, within }} header={["feature", "published_ratio", "published_random"]} rows={() => rows.map((row) => [row.feature, row.published_ratio, row.published_random])} />
-            </figcaption>
+            </p>
           </figure>
         )}
       </div>
@@ -96,11 +96,11 @@ function Layer({ about }: { about: About }) {
   const at = (i: number) => rows[i]!;
   const effect = (row: Patched) => signed(number(row.effect), row.effect);
   const columns: Column[] = [
-    { key: "feature", title: "Feature", width: "5rem", phone: "4rem", cell: (i) => <a class="num" href={`#${paths.feature(id, layer, at(i).feature)}`}>{layer}·{at(i).feature}</a> },
-    { key: "term", title: "Term", width: "minmax(8rem, 1fr)", phone: "minmax(0, 1fr)", cell: (i) => <span title={`${at(i).source}: ${at(i).term}`}>{shortTerm(at(i).term)}</span> },
-    { key: "effect", title: `Effect, ${unit}`, width: "6.5rem", phone: "5.5rem", numeric: true, help: "change of the score of the term's hidden genes beyond that of their controls, mean over cells; negative: the feature supports its term", cell: (i) => <span {...source("effect", at(i))}>{effect(at(i))}</span> },
-    { key: "span", title: "95 %", width: "9.5rem", numeric: true, extra: true, help: "interval over cells; that it leaves out 0 does not say that the feature carries its term: read q", cell: (i) => <span {...source("low", at(i))}>{number(at(i).low)} to {number(at(i).high)}</span> },
-    { key: "q", title: "q", width: "5.5rem", phone: "5rem", numeric: true, help: "against gene sets that take a random member of each match, Benjamini-Hochberg over the features tested", cell: (i) => <span class={carried(at(i)) ? "strong" : ""} {...source("q", at(i))}>{probability(at(i).q)}</span> },
+    { key: "feature", title: "Feature", width: "5rem", phone: "minmax(3.5rem, 1fr)", cell: (i) => <a class="num" href={`#${paths.feature(id, layer, at(i).feature)}`}>{layer}·{at(i).feature}</a> },
+    { key: "term", title: "Term", width: "minmax(8rem, 1fr)", phone: UNDER, cell: (i) => <span title={`${at(i).source}: ${at(i).term}`}>{shortTerm(at(i).term)}</span> },
+    { key: "effect", title: `Effect, ${unit}`, width: "6.5rem", phone: "5.25rem", numeric: true, help: "change of the score of the term's hidden genes beyond that of their controls, mean over cells; negative: the feature supports its term", cell: (i) => <span {...source("effect", at(i))}>{effect(at(i))}</span> },
+    { key: "span", title: "95 %", width: "11.5rem", numeric: true, extra: true, help: "interval over cells; that it leaves out 0 does not say that the feature carries its term: read q", cell: (i) => <span {...source("low", at(i))}>{number(at(i).low)} to {number(at(i).high)}</span> },
+    { key: "q", title: "q", width: "5.5rem", phone: "5.25rem", numeric: true, help: "against gene sets that take a random member of each match, Benjamini-Hochberg over the features tested", cell: (i) => <span class={carried(at(i)) ? "strong" : ""} {...source("q", at(i))}>{probability(at(i).q)}</span> },
     { key: "random", title: "Random", width: "5.5rem", numeric: true, help: "the effect of a random direction of the same length at the same positions", cell: (i) => <span {...source("random", at(i))}>{signed(number(at(i).random), at(i).random)}</span> },
     { key: "genes", title: "Genes", width: "4rem", numeric: true, help: "held-out genes: of the term, not among the feature's top genes", cell: (i) => <span {...source("n_genes", at(i))}>{count(at(i).n_genes)}</span> },
     ...(query["published"] === "1" ? [

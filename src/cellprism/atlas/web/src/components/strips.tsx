@@ -16,7 +16,7 @@ const EDGE = 16;
 export function Strips({ groups, label, axis, write }: Props) {
   const [frame, width] = useWidth<SVGSVGElement>(560);
   const values = groups.flatMap((group) => group.values);
-  const marks = ticks(Math.min(0, ...values), Math.max(...values, 1e-9), width < 480 ? 2 : 4);
+  const marks = ticks(Math.min(0, ...values), Math.max(...values, 1e-9), width < 480 ? 2 : 6);
   const [least, most] = [marks[0]!, marks.at(-1)!];
   const x = (value: number) => LEFT + ((value - least) / (most - least)) * (width - LEFT - EDGE);
   const bottom = groups.length * ROW;

@@ -11,7 +11,7 @@ import { Forest } from "./forest";
 import { Scatter } from "./scatter";
 import { From } from "./source";
 import { CsvButton, SvgButton } from "./take";
-import { VirtualTable, type Column } from "./virtual-table";
+import { UNDER, VirtualTable, type Column } from "./virtual-table";
 
 type About = Ablations["combinations"][number];
 
@@ -81,29 +81,38 @@ function TargetTable({ about, chosen, targets, words }: { about: About; chosen: 
   const source = (column: string) => from(`interactions.${column}`, { within, n: plural(chosen.n_cells, "cell"), null: column === "q" || column === "contrast" ? "signs of the cells' contrasts flipped" : "" });
   const layer = chosen.target_layer;
   const columns: Column[] = [
-    { key: "target", title: "Target", width: "4.75rem", phone: "4rem", cell: (i) => <a class="num" href={`#${paths.feature(id, layer, targets.target[i]!)}`}>{layer}·{targets.target[i]}</a> },
-    { key: "label", title: "Label", width: "minmax(6rem, 1fr)", phone: "minmax(0, 1fr)", cell: (i) => nameOf(words, targets.label[i]) ?? <span class="muted">not annotated</span> },
-    { key: "alone", title: "Sum", width: "5rem", numeric: true, help: "sum of the mean effects of the parts alone", cell: (i) => <span {...source("alone")}>{number(targets.alone[i]!)}</span> },
-    { key: "together", title: "Together", width: "5rem", numeric: true, help: "mean effect of all parts together", cell: (i) => <span {...source("together")}>{number(targets.together[i]!)}</span> },
-    { key: "contrast", title: "Contrast", width: "5.5rem", phone: "5rem", numeric: true, help: "what is there beyond the sum, mean over cells", cell: (i) => <span {...source("contrast")}>{signed(number(targets.contrast[i]!), targets.contrast[i]!)}</span> },
+    { key: "target", title: "Target", width: "4.75rem", phone: "minmax(3.5rem, 1fr)", cell: (i) => <a class="num" href={`#${paths.feature(id, layer, targets.target[i]!)}`}>{layer}·{targets.target[i]}</a> },
+    { key: "label", title: "Label", width: "minmax(6rem, 1fr)", phone: UNDER, cell: (i) => nameOf(words, targets.label[i]) ?? <span class="muted">not annotated</span> },
+    { key: "alone", title: "Sum", width: "5rem", numeric: true, extra: true, help: "sum of the mean effects of the parts alone", cell: (i) => <span {...source("alone")}>{number(targets.alone[i]!)}</span> },
+    { key: "together", title: "Together", width: "5rem", numeric: true, extra: true, help: "mean effect of all parts together", cell: (i) => <span {...source("together")}>{number(targets.together[i]!)}</span> },
+    { key: "contrast", title: "Contrast", width: "5.5rem", phone: "5.5rem", numeric: true, help: "what is there beyond the sum, mean over cells", cell: (i) => <span {...source("contrast")}>{signed(number(targets.contrast[i]!), targets.contrast[i]!)}</span> },
     { key: "relative", title: "Of the parts", width: "5.5rem", numeric: true, extra: true, help: "the contrast over the summed absolute effects of the parts", cell: (i) => <span {...source("relative")}>{percent(targets.relative[i]!, 0)}</span> },
-    { key: "q", title: "q", width: "5.5rem", phone: "4.75rem", numeric: true, help: "sign flips over cells, Benjamini-Hochberg over all live targets of all combinations", cell: (i) => <span class={targets.q[i]! < Q ? "strong" : ""} {...source("q")}>{probability(targets.q[i]!)}</span> },
+    { key: "q", title: "q", width: "5.5rem", phone: "5rem", numeric: true, help: "sign flips over cells, Benjamini-Hochberg over all live targets of all combinations", cell: (i) => <span class={targets.q[i]! < Q ? "strong" : ""} {...source("q")}>{probability(targets.q[i]!)}</span> },
   ];
-  return <VirtualTable label="Targets of this combination" columns={columns} rows={Array.from({ length: targets.n }, (_, i) => i)} empty="No target changes without these features." />;
+  const rows = Array.from({ length: targets.n }, (_, i) => i);
+  return (
+    <div class="panel table-panel short-table" data-testid="targets">
+      <p class="table-title">
+        <span>{targets.n < chosen.live ? <>The {count(targets.n)} of smallest q of </> : null}<From of="interactions." within={within}>{plural(chosen.live, "live target")}</From> of {pair(chosen)} in layer {layer}{targets.n < chosen.live && <span class="muted">; the Parquet table has all</span>}</span>
+        <span class="push"><CsvButton name={["interactions", about.name, chosen.combination]} what="these targets" of={{ table: "interactions", within }} header={[...TARGETS]} rows={() => rows.map((i) => TARGETS.map((column) => targets[column][i]))} /></span>
+      </p>
+      <VirtualTable label="Targets of this combination" columns={columns} rows={rows} empty="No target changes without these features." />
+    </div>
+  );
 }
 
-function Chosen({ about, chosen, words }: { about: About; chosen: Combination; words: Words }) {
+function Chosen({ about, chosen, targets, words }: { about: About; chosen: Combination; targets: Targets; words: Words }) {
   const { id } = useRun();
-  const found = useLoad(`targets ${id} ${about.name} ${chosen.combination}`, () => loadTargets(id, about.name, chosen));
+  const sure = (i: number) => targets.q[i]! < Q;
+  const points = Array.from({ length: targets.n }, (_, i): [number, number] => [targets.alone[i]!, targets.together[i]!]);
   const within = ofAblation("combinations", about.name);
   const n = plural(chosen.n_cells, "cell");
   const caption = `Mean effects on features of layer ${chosen.target_layer} when ${pair(chosen)} are taken away together, against the sum of their effects alone; on the dashed line effects add up.`;
-  const name = ["interactions", about.name, chosen.combination];
   return (
     <section class="panel" aria-label="The chosen combination" data-testid="combination">
       <div class="panel-head">
         <h3>{pair(chosen)}</h3>
-        <SvgButton name={name} what="this combination" caption={caption} />
+        <SvgButton name={["interactions", about.name, chosen.combination]} what="this combination" caption={caption} />
       </div>
       <ul class="parts">
         {partsOf(chosen).map(([layer, feature, label]) => <li><a class="num" href={`#${paths.feature(id, layer, feature)}`}>{layer}·{feature}</a> {nameOf(words, label) ?? <span class="muted">not annotated</span>}</li>)}
@@ -113,23 +122,8 @@ function Chosen({ about, chosen, words }: { about: About; chosen: Combination; w
         <span><From of="combinations.interactions" within={within} n={n}>{count(chosen.interactions)}</From> of <From of="combinations.live" within={within} n={n}>{count(chosen.live)}</From> live targets interact</span>
         <span class="muted">published ratio <From of="combinations.published_ratio" within={within} n={n}>{fixed(chosen.published_ratio)}</From>; <From of="combinations.published_if_additive" within={within} n={n}>{fixed(chosen.published_if_additive)}</From> if additive</span>
       </p>
-      <Load of={found}>
-        {(targets) => {
-          const points = Array.from({ length: targets.n }, (_, i): [number, number] => [targets.alone[i]!, targets.together[i]!]);
-          const sure = (i: number) => targets.q[i]! < Q;
-          return (
-            <>
-              {targets.n > 0 && <Scatter plain={points.filter((_, i) => !sure(i))} marked={points.filter((_, i) => sure(i))} label={caption} titles={["sum of the effects alone", "effect together"]} />}
-              <p class="chart-key small muted">
-                <span><i class="key-dot" /> target</span><span><i class="key-dot marked-key" /> interacting, q &lt; {Q}</span>
-                <CsvButton name={name} what="these targets" of={{ table: "interactions", within: ofAblation("interactions", about.name) }} header={[...TARGETS]} rows={() => points.map((_, i) => TARGETS.map((column) => targets[column][i]))} />
-              </p>
-              {targets.n < chosen.live && <p class="small muted">The {count(targets.n)} of smallest q of {count(chosen.live)}; the Parquet table has all.</p>}
-              <div class="table-panel short-table plain-table"><TargetTable {...{ about, chosen, targets, words }} /></div>
-            </>
-          );
-        }}
-      </Load>
+      {targets.n > 0 && <Scatter plain={points.filter((_, i) => !sure(i))} marked={points.filter((_, i) => sure(i))} label={caption} titles={["sum of the effects alone", "effect together"]} />}
+      <p class="chart-key small muted"><span><i class="key-dot" /> target</span><span><i class="key-dot marked-key" /> interacting, q &lt; {Q}</span></p>
     </section>
   );
 }
@@ -141,6 +135,7 @@ function Analysis({ about, words }: { about: About; words: Words }) {
   const scheme = query["scheme"] ?? "";
   const rows = useMemo(() => (found.value ?? []).filter((row) => !scheme || row.scheme === scheme), [found.value, scheme]);
   const chosen = rows.find(({ combination }) => String(combination) === query["combination"]) ?? rows[0];
+  const targets = useLoad(`targets ${id} ${about.name} ${chosen?.combination}`, async () => (chosen ? loadTargets(id, about.name, chosen) : null));
   const within = ofAblation("combinations", about.name);
   const caption = `How much of the summed effects of features alone is there when they are taken away together (${analysisName(about.name)}), with 95 % intervals over cells; 1 is additive.`;
   return (
@@ -157,18 +152,19 @@ function Analysis({ about, words }: { about: About; words: Words }) {
               <Forest
                 none={1} axis="effect together over the sum of the effects alone" label={caption}
                 rows={rows.slice(0, MOST).map((row, i) => ({
-                  key: String(row.combination), name: `${pair(row)}, ${row.interactions} of ${row.live}`, href: `#${paths.ablation(id, { ...query, combination: String(row.combination) })}`, current: row === chosen,
+                  key: String(row.combination), name: pair(row), note: `${row.interactions} of ${row.live}`, href: `#${paths.ablation(id, { ...query, combination: String(row.combination) })}`, current: row === chosen,
                   heading: rows[i - 1]?.scheme === row.scheme ? undefined : row.scheme, value: row.additivity, low: row.low, high: row.high, sure: true,
                   said: `${pair(row)}, ${row.scheme}: together ${fixed(row.additivity, 3)} of the sum, 95 % from ${fixed(row.low, 3)} to ${fixed(row.high, 3)}; ${row.interactions} of ${row.live} live targets interact`,
                 }))}
               />
               <p class="chart-key small muted">
-                <span>after the name: interacting of live targets</span>{rows.length > MOST && <span>the first {MOST} of {count(rows.length)}; the CSV has all</span>}
+                <span>at the end of a row: interacting of live targets</span>{rows.length > MOST && <span>the first {MOST} of {count(rows.length)}; the CSV has all</span>}
                 <CsvButton name={["combinations", about.name]} what="the combinations" of={{ table: "combinations", within }} header={CSV} rows={() => rows.map((row) => CSV.map((column) => row[column]))} />
               </p>
             </figure>
-            {chosen && <Chosen key={chosen.combination} about={about} chosen={chosen} words={words} />}
+            {chosen && <Load of={targets}>{(targets) => targets && <Chosen {...{ about, chosen, targets, words }} />}</Load>}
           </div>
+          {chosen && targets.value && <TargetTable {...{ about, chosen, words }} targets={targets.value} />}
         </>
       )}
     </Load>
@@ -183,7 +179,7 @@ export function Together({ all, words }: { all: About[]; words: Words }) {
     <>
       <div class="toolbar">
         {all.length > 1 && (
-          <label class="inline">
+          <label class="inline long">
             Taken away
             <select value={about.name} onChange={(event) => change({ together: event.currentTarget.value, combination: "", scheme: "" })}>
               {all.map(({ name }) => <option value={name}>{analysisName(name)}</option>)}
