@@ -236,6 +236,29 @@ class Link(BaseModel):
     label: GeneSet | None
 
 
+class Patching(GeneSet):
+    """What becomes of hidden genes of a term without the feature, beside a random direction."""
+
+    n_genes: int
+    n_cells: int
+    effect: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    q: float | None
+    random: float | None
+
+
+class Damage(BaseModel):
+    """How much worse hidden genes are guessed without the feature; ``arm`` says why it was measured."""
+
+    arm: str
+    partner: int | None
+    n_cells: int
+    loss: float | None
+    hit: float | None
+
+
 class Feature(BaseModel):
     layer: int
     feature: int
@@ -261,6 +284,8 @@ class Feature(BaseModel):
     string: Density | None = None
     stability: Stability | None = None
     nearest: Nearest | None = None
+    patching: Patching | None = None
+    damage: list[Damage]
     steering: Steered | None = None
     responses: Answers | None = None
     odds: list[Odds]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellprism._version import __version__
+from cellprism.atlas.ablation import ablated, ablation_files
 from cellprism.atlas.circuits import circuit_files, edge_counts
 from cellprism.atlas.columns import pack_columns
 from cellprism.atlas.dictionaries import dictionaries
@@ -39,6 +40,7 @@ from cellprism.runs.lock import exclusive
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from cellprism.atlas.ablation import Found
     from cellprism.atlas.dictionaries import Dictionaries
     from cellprism.atlas.flow import Chain
 
@@ -76,14 +78,16 @@ def export(runs: Sequence[Path], out: Path) -> Path:
     with _replacing(Path(out)) as folder:
         shutil.copytree(STATIC, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
         identifiers = run_identifiers([reader.path for reader in readers])
-        entries = []
+        entries, measured = [], False
         for identifier, reader in zip(identifiers, readers, strict=True):
-            _write_run(reader, identifier, folder / "runs" / identifier)
+            found = ablated(reader)
+            measured = measured or any(found.values())
+            _write_run(reader, identifier, folder / "runs" / identifier, found)
             listing = copy_tables(reader, folder / "download" / identifier)
             _write(folder / "runs" / identifier / "tables.jz", pack_json(listing))
             entries.append(_entry(reader, identifier))
         index = {"format": FORMAT, "generator": f"cellprism {__version__}", "mode": "export",
-                 "capabilities": ["tables"], "runs": entries}
+                 "capabilities": ["tables", *(["ablation"] if measured else [])], "runs": entries}
         (folder / "atlas.json").write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return Path(out)
 
@@ -101,7 +105,7 @@ def run_identifiers(paths: Sequence[Path]) -> list[str]:
     return names
 
 
-def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:
+def _write_run(reader: RunReader, identifier: str, folder: Path, found: Found) -> None:
     dictionary = dictionaries(reader)
     for name, content in dictionary.files().items():
         _write(folder / "dict" / f"{name}.jz", pack_json(content))
@@ -115,7 +119,10 @@ def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:
     for i, records in enumerate(names):
         _write(folder / file_name("dict/name", i, len(names)), pack_json(records))
     edges = edge_counts(reader)
-    _write(folder / "summary.jz", pack_json({**summary(reader, identifier, dictionary, edges), "files": spread}))
+    about = {**summary(reader, identifier, dictionary, edges), "files": spread, "ablation": found}
+    _write(folder / "summary.jz", pack_json(about))
+    for name, data in ablation_files(reader, dictionary, found):
+        _write(folder / name, data)
     rows, matrix = group_index(reader, dictionary)
     _write(folder / "groups" / "matrix.jz", pack_json(matrix))
     for i, own in enumerate(rows):
@@ -139,7 +146,7 @@ def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:
         _write(folder / "modules" / f"L{layer:02d}.jz", pack_json(module_list(reader, layer, dictionary)))
         top = top_columns(features, reader.top_genes(layer), dictionary)
         _write(folder / "top" / f"L{layer:02d}.bin", pack_columns(top))
-        for i, shard in feature_shards(reader, layer, dictionary, chained[layer]):
+        for i, shard in feature_shards(reader, layer, dictionary, chained[layer], found):
             _write(folder / "feat" / f"L{layer:02d}" / f"{i}.jz", pack_json(shard))
 
 

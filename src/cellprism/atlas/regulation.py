@@ -9,7 +9,7 @@ import numpy as np
 from cellprism.atlas.columns import pack_columns
 from cellprism.atlas.featuremap import rounded
 from cellprism.atlas.packing import number, pack_json
-from cellprism.atlas.results import called, records, result, result_layers, result_notes, rounded_rows
+from cellprism.atlas.results import called, has_result, records, result, result_layers, result_notes, rounded_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,8 @@ RESPONSE = ("control", "effect", "low", "high", "t", "p", "q")
 def regulation_files(reader: RunReader, dictionary: Dictionaries) -> Iterator[tuple[str, bytes]]:
     """Yield name and bytes of every file under ``regulation/``; see ``docs/atlas-format.md``."""
     index = []
-    for layer in result_layers(reader, FOLDER, "perturbations"):
+    layers, outdated = result_layers(reader, FOLDER, "perturbations")
+    for layer in layers:
         table = result(reader, FOLDER, "perturbations", layer)
         table = table.sort_values(["responding", "target"], ascending=[False, True], ignore_index=True)
         responses = result(reader, FOLDER, "responses", layer)
@@ -52,6 +53,7 @@ def regulation_files(reader: RunReader, dictionary: Dictionaries) -> Iterator[tu
         factors = result(reader, FOLDER, "tf_targets", layer).sort_values(["p", "target", "source"])
         yield f"{folder}/all.jz", pack_json({
             "perturbations": records(table), "factors": records(factors),
+            "rates": records(result(reader, FOLDER, "rates", layer)),
             "heat": _heat(responses, targets[:HEAT_TARGETS], name_of),
         })
         index.append({
@@ -59,7 +61,7 @@ def regulation_files(reader: RunReader, dictionary: Dictionaries) -> Iterator[tu
             "n_features": int(responses["feature"].nunique()), "n_tests": len(responses),
             "notes": result_notes(reader, FOLDER, "perturbations", layer),
         })
-    yield "regulation/index.jz", pack_json(index)
+    yield "regulation/index.jz", pack_json({"layers": index, "outdated": outdated})
 
 
 def responses_of(reader: RunReader, layer: int) -> dict[int, list[Any]]:
@@ -67,7 +69,7 @@ def responses_of(reader: RunReader, layer: int) -> dict[int, list[Any]]:
 
     The perturbations are those with the smallest p, `SHOWN` at most.
     """
-    if layer not in result_layers(reader, FOLDER, "perturbations"):
+    if not has_result(reader, FOLDER, "perturbations", layer):
         return {}
     table = result(reader, FOLDER, "responses", layer)
     responding = table[table["q"] < Q].sort_values(["feature", "p", "target"])

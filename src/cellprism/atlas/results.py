@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from cellprism.atlas.geneindex import label_terms
 from cellprism.atlas.packing import clean, number
+from cellprism.atlas.public import public
 from cellprism.causal.requests import is_current
+from cellprism.causal.tables import causal_names, table_path
 from cellprism.errors import UserError
 from cellprism.runs.schemas import TABLES, empty, read_notes, read_table
 
@@ -26,14 +28,25 @@ DIGITS = 4
 """Significant digits where there are many numbers."""
 
 
-def result_layers(reader: RunReader, folder: str, table: str) -> list[int]:
-    """Layers of which ``folder`` has the table, and whose model, cells and autoencoder are still those of the run."""
-    found = []
-    for path in reader.run.file(folder).glob(f"{table}_*.parquet"):
-        layer = re.fullmatch(rf"{table}_(\d+)", path.stem)
-        if layer and int(layer[1]) in reader.layers and _is_current(reader, path):
-            found.append(int(layer[1]))
-    return sorted(found)
+def result_layers(reader: RunReader, folder: str, table: str) -> tuple[list[int], list[int]]:
+    """Layers of which ``folder`` has the table, and those whose table rests on what the run is made of no more."""
+    names = causal_names(reader.run, table, folder=folder)
+    there = sorted(int(name) for name in names if re.fullmatch(r"\d+", name) and int(name) in reader.layers)
+    current = [layer for layer in there if has_result(reader, folder, table, layer)]
+    return current, sorted(set(there) - set(current))
+
+
+def has_result(reader: RunReader, folder: str, table: str, layer: int) -> bool:
+    """Whether ``folder`` has the table of a layer, and the run still what it rests on."""
+    path = _path(reader, folder, table, layer)
+    if not path.exists():
+        return False
+    notes: dict[str, Any] = read_notes(path)
+    try:
+        return is_current(reader.run, notes["key"], notes["layers"])
+    except UserError:
+        # what the run was made of is not here to be compared with
+        return True
 
 
 def result(reader: RunReader, folder: str, table: str, layer: int) -> pd.DataFrame:
@@ -43,10 +56,9 @@ def result(reader: RunReader, folder: str, table: str, layer: int) -> pd.DataFra
 
 
 def result_notes(reader: RunReader, folder: str, table: str, layer: int) -> dict[str, Any]:
-    """The single values among the notes of a table, for readers."""
-    path = _path(reader, folder, table, layer)
-    notes = clean(read_notes(path)) if path.exists() else {}
-    return {name: value for name, value in notes.items() if name != "key" and not isinstance(value, (dict, list))}
+    """The notes of a table, for readers."""
+    notes: dict[str, Any] = clean(public(read_notes(_path(reader, folder, table, layer))))
+    return {name: value for name, value in notes.items() if name not in ("key", "layers")}
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -70,16 +82,7 @@ def rounded_rows(table: pd.DataFrame, names: Iterable[str]) -> list[list[float |
 
 
 def _path(reader: RunReader, folder: str, table: str, layer: int) -> Path:
-    return reader.run.file(folder) / f"{table}_{layer:02d}.parquet"
-
-
-def _is_current(reader: RunReader, path: Path) -> bool:
-    notes: dict[str, Any] = read_notes(path)
-    try:
-        return "key" not in notes or is_current(reader.run, notes["key"], notes["layers"])
-    except UserError:
-        # what the run was made of is not here to be compared with
-        return True
+    return table_path(reader.run, table, f"{layer:02d}", folder=folder)
 
 
 def _value(value: Any) -> Any:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cellprism.atlas.packing import number, pack_json, whole
-from cellprism.atlas.results import DIGITS, called, records, result, result_layers, result_notes, rounded_rows
+from cellprism.atlas.results import (
+    DIGITS,
+    called,
+    has_result,
+    records,
+    result,
+    result_layers,
+    result_notes,
+    rounded_rows,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +36,8 @@ GENES_OF = 8
 def steering_files(reader: RunReader, dictionary: Dictionaries) -> Iterator[tuple[str, bytes]]:
     """Yield name and bytes of every file under ``steer/``; see ``docs/atlas-format.md``."""
     index = []
-    for layer in result_layers(reader, FOLDER, "steering"):
+    layers, outdated = result_layers(reader, FOLDER, "steering")
+    for layer in layers:
         table = result(reader, FOLDER, "steering", layer)
         readouts = result(reader, FOLDER, "steering_readouts", layer)
         switches = result(reader, FOLDER, "switches", layer)
@@ -53,12 +63,12 @@ def steering_files(reader: RunReader, dictionary: Dictionaries) -> Iterator[tupl
             "n_missing": int((switches["arm"] == "missing").sum()),
             "notes": result_notes(reader, FOLDER, "steering", layer),
         })
-    yield "steer/index.jz", pack_json(index)
+    yield "steer/index.jz", pack_json({"layers": index, "outdated": outdated})
 
 
 def steered(reader: RunReader, layer: int) -> dict[int, list[Any]]:
     """Feature to ``[arm, alpha, [[readout, effect, low, high, q, span], ...]]`` at the largest alpha; for its page."""
-    if layer not in result_layers(reader, FOLDER, "steering"):
+    if not has_result(reader, FOLDER, "steering", layer):
         return {}
     table = result(reader, FOLDER, "steering", layer)
     readouts = result(reader, FOLDER, "steering_readouts", layer)

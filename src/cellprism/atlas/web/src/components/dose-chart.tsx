@@ -1,5 +1,5 @@
 // A readout against what the activation was multiplied by: a feature beside its controls.
-import { clip, number } from "../lib/format";
+import { clip, tick } from "../lib/format";
 import type { Effect } from "../lib/steering";
 import { ticks } from "../lib/ticks";
 import { useWidth } from "../lib/width";
@@ -22,10 +22,9 @@ interface Props {
   /** the readout in its unit */
   axis: string;
   label: string;
-  show: (value: number, step: number) => string;
 }
 
-export function DoseChart({ alphas, series, axis, label, show }: Props) {
+export function DoseChart({ alphas, series, axis, label }: Props) {
   const [frame, W] = useWidth<SVGSVGElement>(480);
   const all = series.flatMap(({ doses }) => doses.flatMap((dose) => (dose ? [dose[0], dose[1], dose[2]] : []))).filter((v): v is number => typeof v === "number");
   const marks = ticks(Math.min(0, ...all), Math.max(1e-9, ...all), 4);
@@ -45,11 +44,11 @@ export function DoseChart({ alphas, series, axis, label, show }: Props) {
       {marks.map((mark) => (
         <g>
           <line class={Math.abs(mark) < step / 1e3 ? "zero" : "grid"} x1={LEFT} x2={W - RIGHT} y1={y(mark)} y2={y(mark)} />
-          <text class="axis" x={LEFT - 8} y={y(mark) + 4} text-anchor="end">{show(mark, step)}</text>
+          <text class="axis" x={LEFT - 8} y={y(mark) + 4} text-anchor="end">{tick(mark, step)}</text>
         </g>
       ))}
       <line class="unchanged" x1={x(1)} x2={x(1)} y1={TOP} y2={H - BOTTOM} />
-      {shown.map((alpha) => <text class="axis" x={x(alpha)} y={H - BOTTOM + 17} text-anchor="middle">× {number(alpha)}</text>)}
+      {shown.map((alpha) => <text class="axis" x={x(alpha)} y={H - BOTTOM + 17} text-anchor="middle">× {alpha}</text>)}
       <text class="axis" x={(LEFT + W - RIGHT) / 2} y={H - 6} text-anchor="middle">{W < 340 ? "activation times" : "activation multiplied by; dotted line: unchanged"}</text>
       <text class="axis" transform={`translate(11 ${(TOP + H - BOTTOM) / 2}) rotate(-90)`} text-anchor="middle">{clip(axis, 36)}</text>
       {[...series].reverse().map((one) => (

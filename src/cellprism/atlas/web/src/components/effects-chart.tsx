@@ -1,5 +1,5 @@
-// Numbers with their intervals, one row each, beside the same numbers of controls.
-import { clip } from "../lib/format";
+// Effects of features with their intervals, in groups, each beside the effects of its controls.
+import { clip, tick } from "../lib/format";
 import { ticks } from "../lib/ticks";
 import { useWidth } from "../lib/width";
 
@@ -12,41 +12,36 @@ export interface Mark {
   sure?: boolean;
 }
 
-export interface ForestRow {
+export interface EffectRow {
   key: string;
-  /** layer and feature, or nothing */
-  place?: string;
+  /** layer and feature */
+  place: string;
   name: string;
-  /** page of what the row is about */
-  href?: string;
-  /** address at which the row is chosen */
-  pick?: string;
-  chosen?: boolean;
+  /** page of the feature */
+  href: string;
+  /** address at which it is chosen */
+  pick: string;
+  chosen: boolean;
   marks: Mark[];
   /** the number as it is written at the end of the row */
   text: string;
   spoken: string;
 }
 
-export interface ForestGroup {
+export interface EffectGroup {
   title: string;
   /** colour of its own marks */
   tone: "blue" | "vermilion";
   /** the side of the line on which its marks are expected: 1 right, -1 left, 0 none */
   side: number;
-  rows: ForestRow[];
+  rows: EffectRow[];
 }
 
 interface Props {
-  groups: ForestGroup[];
+  groups: EffectGroup[];
   label: string;
   /** what the axis measures, and how its marks are written */
   axis: string;
-  show: (value: number, step: number) => string;
-  /** where nothing happens */
-  zero?: number;
-  /** values that the axis holds at least */
-  range?: [number, number];
   /** the whole way in the unit of the axis, for a second axis of shares of it */
   whole?: number | null;
   wholeAxis?: string;
@@ -56,51 +51,48 @@ const TEXT = 58;
 const GAP = 7;
 const HEAD = 30;
 
-export function Forest({ groups, label, axis, show, zero = 0, range, whole, wholeAxis }: Props) {
+export function EffectsChart({ groups, label, axis, whole, wholeAxis }: Props) {
   const [frame, W] = useWidth<SVGSVGElement>(860);
-  const narrow = W < 560;
+  const narrow = W < 480;
   const left = narrow ? 6 : Math.min(300, Math.round(W * 0.36));
   const right = W - TEXT;
-  const kinds = Math.max(1, ...groups.flatMap(({ rows }) => rows.map(({ marks }) => marks.length)));
   const lead = narrow ? 22 : 12;
-  const rowHeight = lead + (kinds - 1) * GAP + 9;
+  const rowHeight = lead + 2 * GAP + 9;
   const shares = whole ? 34 : 0;
   const values = groups.flatMap(({ rows }) => rows.flatMap(({ marks }) => marks.flatMap(({ value, low, high }) => [value, low, high]))).filter((v): v is number => typeof v === "number");
-  const marks = ticks(Math.min(...values, zero, ...(range ?? [])), Math.max(...values, zero + 1e-9, ...(range ?? [])), W < 420 ? 2 : 4);
+  const marks = ticks(Math.min(...values, 0), Math.max(...values, 1e-9), W < 420 ? 2 : 4);
   const step = marks[1]! - marks[0]!;
   const [low, high] = [marks[0]!, marks[marks.length - 1]!];
   const x = (value: number) => left + ((value - low) / (high - low)) * (right - left - 12);
   let at = 6 + shares;
   const placed = groups.filter(({ rows }) => rows.length).map((group) => {
     const top = at;
-    const headed = group.title ? HEAD : 4;
-    at += headed + group.rows.length * rowHeight + 8;
-    return { group, top, headed };
+    at += HEAD + group.rows.length * rowHeight + 8;
+    return { group, top };
   });
   const bottom = at;
   const wholeMarks = whole ? ticks(low / whole, high / whole, W < 420 ? 2 : 4).filter((share) => x(share * whole) >= left - 1 && x(share * whole) <= right - 11) : [];
   return (
     <svg class="chart forest" ref={frame} height={bottom + 40} role="group" aria-label={label}>
-      {placed.map(({ group, top, headed }) => group.side !== 0 && (
+      {placed.map(({ group, top }) => group.side !== 0 && (
         <g>
-          <rect class="expected" x={group.side > 0 ? x(zero) : left} width={Math.max(0, group.side > 0 ? right - 12 - x(zero) : x(zero) - left)} y={top} height={headed + group.rows.length * rowHeight} />
+          <rect class="expected" x={group.side > 0 ? x(0) : left} width={Math.max(0, group.side > 0 ? right - 12 - x(0) : x(0) - left)} y={top} height={HEAD + group.rows.length * rowHeight} />
           {!narrow && <text class="axis" x={group.side > 0 ? right - 18 : left + 6} y={top + 18} text-anchor={group.side > 0 ? "end" : "start"}>expected side</text>}
         </g>
       ))}
       {marks.map((mark) => (
         <g>
-          <line class={Math.abs(mark - zero) < step / 1e3 ? "zero" : "grid"} x1={x(mark)} x2={x(mark)} y1={shares} y2={bottom} />
-          <text class="axis" x={x(mark)} y={bottom + 16} text-anchor="middle">{show(mark, step)}</text>
+          <line class={Math.abs(mark) < step / 1e3 ? "zero" : "grid"} x1={x(mark)} x2={x(mark)} y1={shares} y2={bottom} />
+          <text class="axis" x={x(mark)} y={bottom + 16} text-anchor="middle">{tick(mark, step)}</text>
         </g>
       ))}
-      {!marks.some((mark) => Math.abs(mark - zero) < step / 1e3) && <line class="zero" x1={x(zero)} x2={x(zero)} y1={shares} y2={bottom} />}
       <text class="axis" x={(left + right) / 2} y={bottom + 34} text-anchor="middle">{clip(axis, Math.floor((right - left) / 5.6))}</text>
       {whole && wholeMarks.map((share) => <text class="axis" x={x(share * whole)} y={28} text-anchor="middle">{`${Math.round(100 * share)}\u00a0%`.replace("-", "−")}</text>)}
       {whole && <text class="axis" x={(left + right) / 2} y={11} text-anchor="middle">{clip(wholeAxis ?? "", Math.floor((right - left) / 5.6))}</text>}
-      {placed.map(({ group, top, headed }) => (
+      {placed.map(({ group, top }) => (
         <g>
-          {group.title && <text class="forest-title" x={narrow ? left : 0} y={top + 19}>{clip(group.title, Math.floor((narrow ? W : left + (group.side ? 0 : 200)) / 6))}</text>}
-          {group.rows.map((row, i) => <Row key={row.key} {...{ row, group, x, narrow, left, lead, rowHeight, W }} y={top + headed + i * rowHeight} />)}
+          <text class="forest-title" x={narrow ? left : 0} y={top + 19}>{clip(group.title, Math.floor((narrow ? W : left + (group.side ? 0 : 200)) / 6))}</text>
+          {group.rows.map((row, i) => <Row key={row.key} {...{ row, group, x, narrow, left, lead, rowHeight, W }} y={top + HEAD + i * rowHeight} />)}
         </g>
       ))}
     </svg>
@@ -108,8 +100,8 @@ export function Forest({ groups, label, axis, show, zero = 0, range, whole, whol
 }
 
 interface RowProps {
-  row: ForestRow;
-  group: ForestGroup;
+  row: EffectRow;
+  group: EffectGroup;
   x: (value: number) => number;
   y: number;
   narrow: boolean;
@@ -123,8 +115,8 @@ function Row({ row, group, x, y, narrow, left, lead, rowHeight, W }: RowProps) {
   const centre = y + lead;
   const name = (
     <text class="name" x={narrow ? left : 0} y={narrow ? y + 10 : centre + 4}>
-      {row.place && <tspan class="forest-place">{row.place}{"\u2002"}</tspan>}
-      {clip(row.name, Math.max(6, Math.floor((narrow ? W - TEXT - 12 : left - 14) / 6.4) - (row.place ? row.place.length + 1 : 0)))}
+      <tspan class="forest-place">{row.place}{"\u2002"}</tspan>
+      {clip(row.name, Math.max(6, Math.floor((narrow ? W - TEXT - 12 : left - 14) / 6.4) - row.place.length - 1))}
     </text>
   );
   const dots = row.marks.map((mark, i) => {
@@ -140,17 +132,14 @@ function Row({ row, group, x, y, narrow, left, lead, rowHeight, W }: RowProps) {
       </g>
     );
   });
-  const hit = (
-    <>
-      <rect class={row.chosen ? "reach-out chosen" : "reach-out"} x={narrow ? 0 : left} y={y} width={narrow ? W : W - left} height={rowHeight - 2} rx={3}><title>{`${row.name}: ${row.spoken}`}</title></rect>
-      {dots}
-      <text class="value" x={W} y={narrow ? y + 10 : centre + 4} text-anchor="end">{row.text}</text>
-    </>
-  );
   return (
     <g>
-      {row.pick ? <a class="forest-row" href={`#${row.pick}`} aria-label={`${row.name}, ${row.spoken}`} aria-current={row.chosen ? "true" : undefined}>{hit}</a> : hit}
-      {row.href ? <a href={`#${row.href}`} aria-label={`${row.name}: its page`}>{name}</a> : name}
+      <a class="forest-row" href={`#${row.pick}`} aria-label={`${row.name}, ${row.spoken}`} aria-current={row.chosen ? "true" : undefined}>
+        <rect class={row.chosen ? "reach-out chosen" : "reach-out"} x={narrow ? 0 : left} y={y} width={narrow ? W : W - left} height={rowHeight - 2} rx={3}><title>{`${row.name}: ${row.spoken}`}</title></rect>
+        {dots}
+        <text class="value" x={W} y={narrow ? y + 10 : centre + 4} text-anchor="end">{row.text}</text>
+      </a>
+      <a href={`#${row.href}`} aria-label={`${row.name}: its page`}>{name}</a>
     </g>
   );
 }

@@ -1,28 +1,18 @@
 // The steered features of an arm together, less their controls: does the choice of features matter at all?
-import { fixed, MISSING, number, plural, probability, signed, tick } from "../lib/format";
-import { useRun } from "../lib/run";
+import { fixed, MISSING, number, plural, probability, signed } from "../lib/format";
 import { from } from "../lib/source";
 import { ofSteering, type Arm, type Readout, type SteeredLayer } from "../lib/steering";
 import { Forest } from "./forest";
 import { CsvButton, SvgButton } from "./take";
 
-interface Props {
-  about: SteeredLayer;
-  readout: Readout;
-  alpha: number;
-}
+const ARM_COLUMNS = ["arm", "alpha", "readout", "against", "n_features", "chosen", "other", "difference", "low", "high", "p", "q"] as const;
+const armName = (arm: string) => (arm === "on" ? "On-features" : "Off-features");
 
-export const armName = (arm: string) => (arm === "on" ? "On-features" : "Off-features");
-
-export function SteeringArms({ about, readout, alpha }: Props) {
-  const { summary } = useRun();
-  const { layer } = about;
-  const rows = about.arms.filter((arm) => arm.readout === readout.readout && arm.alpha === alpha);
+export function SteeringArms({ about: { layer, arms, algebraic }, readout, alpha }: { about: SteeredLayer; readout: Readout; alpha: number }) {
+  const rows = arms.filter((arm) => arm.readout === readout.readout && arm.alpha === alpha);
   const within = ofSteering("steering_arms", layer);
-  const source = (column: string, arm: Arm) => from(`steering_arms.${column}`, { within, n: plural(arm.n_features, "feature"), null: "signs of the differences flipped over features" });
-  const caption = `Steered features of layer ${layer} less their controls: ${readout.readout}, activation times ${number(alpha)}, with 95 % intervals over features.`;
-  const header = ["arm", "alpha", "readout", "against", "n_features", "chosen", "other", "difference", "low", "high", "p", "q"];
-  const csv = () => about.arms.map((arm) => [arm.arm, arm.alpha, arm.readout, arm.against, arm.n_features, arm.chosen, arm.other, arm.difference, arm.low, arm.high, arm.p, arm.q]);
+  const cell = (column: keyof Arm, arm: Arm, text: string) => <td class="num" {...from(`steering_arms.${column}`, { within, n: plural(arm.n_features, "feature"), null: "signs of the differences flipped over features" })}>{text}</td>;
+  const caption = `Steered features of layer ${layer} less their controls: ${readout.readout}, activation times ${alpha}, with 95 % intervals over features.`;
   return (
     <section class="panel" aria-labelledby="arms" data-testid="arms">
       <div class="panel-head">
@@ -30,23 +20,20 @@ export function SteeringArms({ about, readout, alpha }: Props) {
         {rows.length > 0 && (
           <span class="chips">
             <SvgButton name={["steering", layer, "arms"]} what="the arms" caption={caption} />
-            <CsvButton name={["steering", layer, "arms"]} what="the arms" of={{ table: "steering_arms", within }} header={header} rows={csv} />
+            <CsvButton name={["steering", layer, "arms"]} what="the arms" of={{ table: "steering_arms", within }} header={[...ARM_COLUMNS]} rows={() => arms.map((arm) => ARM_COLUMNS.map((column) => arm[column]))} />
           </span>
         )}
       </div>
       {rows.length === 0
-        ? <p class="empty">No arm had enough features with controls to be compared at this strength in run “{summary.title}”.</p>
+        ? <p class="empty">No arm had enough features with controls to be compared at this strength.</p>
         : (
           <div class="two">
             <Forest
-              label={caption} axis={`difference of effects, ${readout.unit}`} show={tick} whole={readout.span} wholeAxis="share of the whole way from early to late"
-              groups={(["on", "off"] as const).map((name) => ({
-                title: armName(name), tone: name === "on" ? "blue" : "vermilion", side: 0,
-                rows: rows.filter((arm) => arm.arm === name).map((arm) => ({
-                  key: arm.against, name: `less ${arm.against}`, text: signed(number(arm.difference), arm.difference),
-                  marks: [{ value: arm.difference, low: arm.low, high: arm.high, kind: "own", sure: arm.q !== null && arm.q < 0.05 }],
-                  spoken: `${number(arm.difference)}, interval ${number(arm.low)} to ${number(arm.high)}, q ${probability(arm.q)}`,
-                })),
+              none={0} label={caption} axis={`difference of effects, ${readout.unit}`} ends={["controls more", "they more"]}
+              rows={rows.map((arm, i) => ({
+                key: `${arm.arm} ${arm.against}`, name: `less ${arm.against}`, heading: rows[i - 1]?.arm === arm.arm ? undefined : armName(arm.arm),
+                value: arm.difference, low: arm.low, high: arm.high, sure: algebraic || (arm.q !== null && arm.q < 0.05), note: signed(number(arm.difference), arm.difference),
+                said: `${armName(arm.arm)} less ${arm.against}: ${number(arm.difference)}, interval ${number(arm.low)} to ${number(arm.high)}, q ${probability(arm.q)}`,
               }))}
             />
             <div class="scroll-x" tabIndex={0} role="region" aria-label="Arms as a table">
@@ -54,13 +41,10 @@ export function SteeringArms({ about, readout, alpha }: Props) {
                 <thead><tr><th scope="col">Features</th><th scope="col" class="num" title="features of the arm">n</th><th scope="col" class="num" title="mean effect of the features">Theirs</th><th scope="col" class="num" title="mean effect of their controls">Controls'</th><th scope="col" class="num">Difference</th><th scope="col" class="num">q</th></tr></thead>
                 <tbody>
                   {rows.map((arm) => (
-                    <tr key={`${arm.arm} ${arm.against}`} class={about.algebraic || (arm.q !== null && arm.q < 0.05) ? "" : "unsure"}>
+                    <tr>
                       <th scope="row">{armName(arm.arm)} <span class="small muted">less {arm.against}</span></th>
-                      <td class="num" {...source("n_features", arm)}>{arm.n_features}</td>
-                      <td class="num" {...source("chosen", arm)}>{number(arm.chosen)}</td>
-                      <td class="num" {...source("other", arm)}>{number(arm.other)}</td>
-                      <td class="num strong" {...source("difference", arm)}>{signed(number(arm.difference), arm.difference)}</td>
-                      <td class="num" {...source("q", arm)}>{arm.q === null ? <span class="muted" title="algebraic: no test">{MISSING}</span> : probability(arm.q)}</td>
+                      {cell("n_features", arm, String(arm.n_features))}{cell("chosen", arm, number(arm.chosen))}{cell("other", arm, number(arm.other))}
+                      {cell("difference", arm, signed(number(arm.difference), arm.difference))}{cell("q", arm, arm.q === null ? MISSING : probability(arm.q))}
                     </tr>
                   ))}
                 </tbody>

@@ -1,5 +1,5 @@
 // One steered feature: its effect against the strength of the push, and the genes that change most.
-import { count, fixed, number, plural, signed, tick } from "../lib/format";
+import { count, fixed, number, plural, signed } from "../lib/format";
 import { featureName } from "../lib/feature-name";
 import { Load, useLoad } from "../lib/load";
 import { paths } from "../lib/route";
@@ -44,7 +44,7 @@ function Genes({ changes, about, alpha, one }: Pick<Props, "about" | "alpha" | "
     <>
       <div class="panel-head"><h3>Genes that change most</h3><CsvButton name={["steering", about.layer, one.feature, "genes"]} what="the genes" of={{ table: "steering_genes", within }} header={["feature", "alpha", "gene", "change"]} rows={csv} /></div>
       <div class="halves gene-changes">{list("Rises", own[1], "up")}{list("Falls", own[2], "down")}</div>
-      <p class="small muted table-note">Mean change of a gene's logit, or predicted value, over cells and gene positions, activation times {number(alpha)}.</p>
+      <p class="small muted table-note">Mean change of a gene's logit, or predicted value, over cells and gene positions, activation times {alpha}.</p>
     </>
   );
 }
@@ -73,15 +73,15 @@ export function SteeringFeature({ about, readout, alpha, one, words }: Props) {
       </div>
       <div class="two">
         <figure data-testid="dose">
-          <figcaption class="panel-head">
+          <div class="panel-head">
             <h3>Effect by strength</h3>
             <span class="chips">
               <SvgButton name={["steering", layer, one.feature, "dose"]} what="the dose-response" caption={caption} />
               <CsvButton name={["steering", layer, one.feature, "dose"]} what="the dose-response" of={{ table: "steering", within }} header={["feature", "direction", "alpha", "readout", "effect", "low", "high", "positive", "p", "q"]} rows={csv} />
             </span>
-          </figcaption>
+          </div>
           <DoseChart
-            label={caption} axis={`${readout.readout}, ${readout.unit}`} alphas={about.alphas} show={tick}
+            label={caption} axis={`${readout.readout}, ${readout.unit}`} alphas={about.alphas}
             series={[{ kind: "own", tone, doses: one.atom }, ...(one.matched ? [{ kind: "matched" as const, tone: "blue" as const, doses: one.matched.atom }] : []), { kind: "random", tone: "blue", doses: one.random }]}
           />
           <SteeringKey tone={tone} matched={one.matched !== null} />

@@ -1,9 +1,10 @@
 // All features of a perturbation: how much each changes, and how surely.
+import { tick } from "../lib/format";
 import type { Volcano } from "../lib/regulation";
 import { ticks } from "../lib/ticks";
 import { useWidth } from "../lib/width";
 
-const H = 330;
+const H = 372;
 const LEFT = 44;
 const RIGHT = 12;
 const TOP = 12;
@@ -14,13 +15,12 @@ interface Props {
   label: string;
   /** features to be named, the surest first, and where they lead */
   named: { feature: number; href: string; name: string }[];
-  show: (value: number, step: number) => string;
 }
 
 /** Dots of one kind as one shape: a line of no length has round ends. */
 const dots = (points: [number, number][]) => points.map(([x, y]) => `M${x.toFixed(1)} ${y.toFixed(1)}h0`).join("");
 
-export function VolcanoPlot({ data, label, named, show }: Props) {
+export function VolcanoPlot({ data, label, named }: Props) {
   const [frame, W] = useWidth<SVGSVGElement>(480);
   const n = data.feature.length;
   const effects = Array.from(data.effect);
@@ -49,10 +49,10 @@ export function VolcanoPlot({ data, label, named, show }: Props) {
       {xMarks.map((mark) => (
         <g>
           <line class={Math.abs(mark) < xStep / 1e3 ? "zero" : "grid"} x1={x(mark)} x2={x(mark)} y1={TOP} y2={H - BOTTOM} />
-          <text class="axis" x={x(mark)} y={H - BOTTOM + 16} text-anchor="middle">{show(mark, xStep)}</text>
+          <text class="axis" x={x(mark)} y={H - BOTTOM + 16} text-anchor="middle">{tick(mark, xStep)}</text>
         </g>
       ))}
-      {yMarks.map((mark) => <text class="axis" x={LEFT - 4} y={y(mark) + 4} text-anchor="end">{show(mark, yStep)}</text>)}
+      {yMarks.map((mark) => <text class="axis" x={LEFT - 4} y={y(mark) + 4} text-anchor="end">{tick(mark, yStep)}</text>)}
       <text class="axis" x={(LEFT + W - RIGHT) / 2} y={H - 6} text-anchor="middle">effect, in units of the activation</text>
       <text class="axis" transform={`translate(11 ${(TOP + H - BOTTOM) / 2}) rotate(-90)`} text-anchor="middle">−log₁₀ p</text>
       <path class="volcano" d={dots(kinds.quiet.map(at))} />

@@ -15,7 +15,7 @@ function power(exponent: number): string {
 
 export const count = (x: Maybe) => (absent(x) ? MISSING : Math.round(x).toLocaleString("en-GB"));
 
-export const percent = (x: Maybe, digits = 1) => (absent(x) ? MISSING : `${(100 * x).toFixed(digits)}\u00a0%`);
+export const percent = (x: Maybe, digits = 1) => (absent(x) ? MISSING : `${minus((100 * x).toFixed(digits))}\u00a0%`);
 
 /** A share in as few digits as a chart needs. */
 export const roundPercent = (x: number) => percent(x, x >= 0.1 ? 0 : 1);

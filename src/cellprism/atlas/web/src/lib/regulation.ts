@@ -1,8 +1,8 @@
 // What features do when genes are perturbed: its files.
 import { readColumns } from "../data/columns";
 import { json, once, two } from "../data/store";
-import type { Summary } from "../data/types";
-import { absence } from "./run";
+import type { Rate } from "../data/types";
+import type { Notes, Results } from "./steering";
 
 type Maybe = number | null;
 
@@ -42,7 +42,7 @@ export interface RegulatedLayer {
   n_factors: number;
   n_features: number;
   n_tests: number;
-  notes: Record<string, string | number | boolean | null>;
+  notes: Notes;
 }
 
 export interface Heat {
@@ -56,6 +56,7 @@ export interface Regulation {
   /** those with most responding features first */
   perturbations: Perturbation[];
   factors: Factor[];
+  rates: Rate[];
   heat: Heat;
 }
 
@@ -75,11 +76,7 @@ export interface Volcano {
 export const Q = 0.05;
 const P_STEP = 100;
 
-/** Why a run has no such results, as a sentence. */
-export const noRegulation = (summary: Summary): string =>
-  absence(summary, "perturbation") ?? "No perturbation screen was read with this run: `cellprism perturb` asks which features answer when a gene is knocked out, and whether its known targets answer first; then export the run again.";
-
-export const loadRegulated = (run: string) => json<RegulatedLayer[]>(`runs/${run}/regulation/index.jz`);
+export const loadRegulated = (run: string) => json<Results<RegulatedLayer>>(`runs/${run}/regulation/index.jz`);
 const folder = (run: string, layer: number) => `runs/${run}/regulation/L${two(layer)}`;
 export const loadRegulation = (run: string, layer: number) => json<Regulation>(`${folder(run, layer)}/all.jz`);
 

@@ -67,6 +67,7 @@ export const paths = {
   steering: (run: string, query?: Query) => address(run, "/steering", query),
   regulation: (run: string, query?: Query) => address(run, "/regulation", query),
   compare: (run: string, query?: Query) => address(run, "/compare", query),
+  ablation: (run: string, query?: Query) => address(run, "/ablation", query),
   methods: (run: string) => address(run, "/methods"),
 };
 

@@ -35,6 +35,9 @@ export interface Arm {
   algebraic: boolean;
 }
 
+/** What the command that made the tables says of itself. */
+export type Notes = Record<string, unknown>;
+
 /** What was steered in one layer. */
 export interface SteeredLayer {
   layer: number;
@@ -46,7 +49,7 @@ export interface SteeredLayer {
   n_tested: number;
   counts: Record<"on" | "off" | "matched", number>;
   n_missing: number;
-  notes: Record<string, string | number | boolean | null>;
+  notes: Notes;
 }
 
 export type Switch = [shareCells: Maybe, early: Maybe, late: Maybe, g: Maybe, p: Maybe, q: Maybe];
@@ -78,11 +81,20 @@ export interface Steered {
 
 const GENES_OF = 8;
 
-/** Why a run has no such results, as a sentence. */
-export const noSteering = (summary: Summary): string =>
-  absence(summary, "steering") ?? "No feature was steered in this run: `cellprism steer` pushes the features that switch along an ordering of the cells, reads what early cells become, and writes the tables; then export the run again.";
+/** The layers that have results, and those whose results the run has outgrown. */
+export interface Results<Layer> {
+  layers: Layer[];
+  outdated: number[];
+}
 
-export const loadSteering = (run: string) => json<SteeredLayer[]>(`runs/${run}/steer/index.jz`);
+/** Why a run has no such results, in sentences. */
+export function whyNone(summary: Summary, table: string, otherwise: string, outdated: number[]): string {
+  const imported = absence(summary, table);
+  if (imported || summary.model.kind === "published atlas") return imported ?? "The published atlas has no such measurements, and no model or cells to make them with.";
+  return outdated.length ? "What was measured rests on a model, cells or autoencoders that the run has no more." : otherwise;
+}
+
+export const loadSteering = (run: string) => json<Results<SteeredLayer>>(`runs/${run}/steer/index.jz`);
 
 const loadFeatures = (run: string, layer: number) => json<FeatureRow[]>(`runs/${run}/steer/L${two(layer)}/features.jz`);
 

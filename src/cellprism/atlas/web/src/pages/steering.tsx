@@ -1,16 +1,17 @@
 // Whether pushing features moves cells along: readouts, effects beside their controls, arms, and one feature closely.
-import { Forest, type ForestGroup, type Mark } from "../components/forest";
+import { EffectsChart, type EffectGroup, type Mark } from "../components/effects-chart";
 import { SteeringArms } from "../components/steering-arms";
 import { SteeringFeature, SteeringKey } from "../components/steering-feature";
+import { Lacking, middle } from "../components/lacking";
 import { CsvButton, PythonCell, SvgButton } from "../components/take";
-import { VirtualTable, type Column } from "../components/virtual-table";
+import { UNDER, VirtualTable, type Column } from "../components/virtual-table";
 import { featureName } from "../lib/feature-name";
-import { count, fixed, MISSING, number, percent, plural, probability, signed, tick } from "../lib/format";
+import { count, fixed, MISSING, number, percent, plural, probability, signed } from "../lib/format";
 import { Load, useLoad } from "../lib/load";
 import { paths, useQuery } from "../lib/route";
 import { useRun, useTitle, useWords, type Words } from "../lib/run";
 import { from } from "../lib/source";
-import { expected, loadSteered, loadSteering, noSteering, ofSteering, type Effect, type Readout, type Steered, type SteeredLayer } from "../lib/steering";
+import { expected, loadSteered, loadSteering, ofSteering, whyNone, type Effect, type Readout, type Results, type Steered, type SteeredLayer } from "../lib/steering";
 import { steeringCode } from "../lib/python-results";
 
 const MOST = 24;
@@ -92,7 +93,7 @@ function Effects({ about, readout, alpha, at, words, all, chosen }: View & { all
   const within = ofSteering("steering", layer);
   const span = readout.span || null;
   const pick = (one: Steered) => paths.steering(id, { ...query, feature: String(one.feature) });
-  const groups: ForestGroup[] = (["on", "off"] as const).map((arm) => {
+  const groups: EffectGroup[] = (["on", "off"] as const).map((arm) => {
     const own = all.filter((one) => one.arm === arm && one.atom[at]);
     return {
       title: arm === "on" ? `On-features: rise along the ordering (${own.length})` : `Off-features: fall along the ordering (${own.length})`,
@@ -108,22 +109,22 @@ function Effects({ about, readout, alpha, at, words, all, chosen }: View & { all
       }),
     };
   });
-  const caption = `Effect of steering features of layer ${layer} on ${readout.readout} (${readout.unit}) in early cells, activation times ${number(alpha)}, with 95 % intervals over cells; beside each its matched feature and its random direction.`;
+  const caption = `Effect of steering features of layer ${layer} on ${readout.readout} (${readout.unit}) in early cells, activation times ${alpha}, with 95 % intervals over cells; beside each its matched feature and its random direction.`;
   const source = (column: string, one: Steered) => from(`steering.${column}`, { within, n: plural(one.nCells ?? 0, "early cell"), null: "signs of cells flipped; beside it a matched feature and a random direction" });
   const row = (i: number) => all[i]!;
   const effect = (i: number) => row(i).atom[at];
   const columns: Column[] = [
-    { key: "arm", title: "Arm", width: "2.75rem", phone: "2.25rem", cell: (i) => row(i).arm },
-    { key: "feature", title: "Feature", width: "4.5rem", phone: "3.75rem", cell: (i) => <a class="num" href={`#${paths.feature(id, layer, row(i).feature)}`}>{layer}·{row(i).feature}</a> },
-    { key: "name", title: "Label", width: "minmax(7rem, 1fr)", phone: "minmax(0, 1fr)", cell: (i) => <a class="quiet" href={`#${pick(row(i))}`}>{featureName(words, row(i))}</a> },
-    { key: "effect", title: "Effect", width: "5rem", phone: "4.5rem", numeric: true, help: `change of ${readout.readout}, ${readout.unit}`, cell: (i) => <span {...source("effect", row(i))}>{signed(number(effect(i)?.[0]), effect(i)?.[0])}</span> },
-    { key: "interval", title: "95 % interval", width: "9rem", numeric: true, extra: true, cell: (i) => <span {...source("low", row(i))}>{number(effect(i)?.[1])} to {number(effect(i)?.[2])}</span> },
-    ...(span ? [{ key: "share", title: "Of the way", width: "4.75rem", numeric: true, help: "share of the whole way from early to late", cell: (i: number) => <span {...from("steering.effect", { within, how: "effect over the span of the readout" })}>{effect(i) ? signed(percent((effect(i)![0] ?? NaN) / span), effect(i)![0]) : MISSING}</span> }] : []),
+    { key: "arm", title: "Arm", width: "2.25rem", phone: "2.25rem", cell: (i) => row(i).arm },
+    { key: "feature", title: "Feature", width: "4rem", phone: "minmax(0, 1fr)", cell: (i) => <a class="num" href={`#${paths.feature(id, layer, row(i).feature)}`}>{layer}·{row(i).feature}</a> },
+    { key: "name", title: "Label", width: "minmax(6rem, 1fr)", phone: UNDER, cell: (i) => <a class="quiet" href={`#${pick(row(i))}`}>{featureName(words, row(i))}</a> },
+    { key: "effect", title: "Effect", width: "5rem", phone: "5rem", numeric: true, help: `change of ${readout.readout}, ${readout.unit}`, cell: (i) => <span {...source("effect", row(i))}>{signed(number(effect(i)?.[0]), effect(i)?.[0])}</span> },
+    { key: "interval", title: "95 % interval", width: "9.5rem", numeric: true, extra: true, cell: (i) => <span {...source("low", row(i))}>{number(effect(i)?.[1])} to {number(effect(i)?.[2])}</span> },
+    ...(span ? [{ key: "share", title: "Of the way", width: "4.5rem", numeric: true, help: "share of the whole way from early to late", cell: (i: number) => <span {...from("steering.effect", { within, how: "effect over the span of the readout" })}>{effect(i) ? signed(percent((effect(i)![0] ?? NaN) / span), effect(i)![0]) : MISSING}</span> }] : []),
     { key: "matched", title: "Matched", width: "5rem", numeric: true, help: "effect of its matched control", cell: (i) => <span {...source("effect", row(i))}>{number(row(i).matched?.atom[at]?.[0])}</span> },
     { key: "random", title: "Random", width: "5rem", numeric: true, help: "effect of its random direction", cell: (i) => <span {...source("effect", row(i))}>{number(row(i).random[at]?.[0])}</span> },
-    { key: "positive", title: "Towards late", width: "6rem", numeric: true, extra: true, help: "share of the cells that move towards late", cell: (i) => <span {...source("positive", row(i))}>{percent(effect(i)?.[3], 0)}</span> },
-    { key: "cells", title: "Cells", width: "4rem", numeric: true, extra: true, help: "early cells in which it fires", cell: (i) => <span {...source("n_cells", row(i))}>{count(row(i).nCells)}</span> },
-    ...(about.algebraic ? [] : [{ key: "q", title: "q", width: "5.25rem", numeric: true, help: "false discovery rate over all rows of the layer that have a test", cell: (i: number) => <span {...source("q", row(i))}>{probability(effect(i)?.[5])}</span> }]),
+    { key: "positive", title: "To late", width: "3.5rem", numeric: true, extra: true, help: "share of the cells that move towards late", cell: (i) => <span {...source("positive", row(i))}>{percent(effect(i)?.[3], 0)}</span> },
+    { key: "cells", title: "Cells", width: "3rem", numeric: true, extra: true, help: "early cells in which it fires", cell: (i) => <span {...source("n_cells", row(i))}>{count(row(i).nCells)}</span> },
+    ...(about.algebraic ? [] : [{ key: "q", title: "q", width: "5.25rem", phone: "5rem", numeric: true, help: "false discovery rate over all rows of the layer that have a test", cell: (i: number) => <span {...source("q", row(i))}>{probability(effect(i)?.[5])}</span> }]),
   ];
   const csv = () => all.map((one) => [layer, one.arm, one.feature, featureName(words, one), alpha, readout.readout, one.nCells, ...(one.atom[at] ?? Array<null>(6).fill(null)), one.matched?.feature, one.matched?.atom[at]?.[0], one.random[at]?.[0]]);
   const header = ["layer", "arm", "feature", "label", "alpha", "readout", "n_cells", "effect", "low", "high", "positive", "p", "q", "matched", "matched_effect", "random_effect"];
@@ -136,10 +137,10 @@ function Effects({ about, readout, alpha, at, words, all, chosen }: View & { all
           <SteeringKey />
           <SvgButton name={["steering", layer, readout.readout]} what="the effects" caption={caption} />
         </figcaption>
-        <Forest groups={groups} label={caption} axis={`effect on ${readout.readout}, ${readout.unit}`} show={tick} whole={span} wholeAxis="share of the whole way from early to late" />
+        <EffectsChart groups={groups} label={caption} axis={`effect on ${readout.readout}, ${readout.unit}`} whole={span} wholeAxis="share of the whole way from early to late" />
         <p class="small muted table-note">Shaded: the side on which effects are expected. A row chooses a feature, its name leads to its page.{left && ` The ${MOST} of each kind that switch most; the table has all.`}</p>
       </figure>
-      <section class="panel table-panel steering-table" aria-label="Effects as a table" data-testid="effects-table">
+      <section class="panel table-panel short-table" aria-label="Effects as a table" data-testid="effects-table">
         <p class="table-title">
           <span class="strong">Effects as a table</span>
           <span class="push"><CsvButton name={["steering", layer, readout.readout, alpha]} what="the effects" of={{ table: "steering", within }} header={header} rows={csv} /></span>
@@ -166,7 +167,7 @@ function Layer({ layers, about, words }: { layers: SteeredLayer[]; about: Steere
           ? <label class="inline">Layer <select value={layer} onChange={(event) => change({ layer: event.currentTarget.value, feature: "" })}>{layers.map((other) => <option value={other.layer}>{other.layer}</option>)}</select></label>
           : <span class="inline">Layer <b class="num">{layer}</b></span>}
         <label class="inline">Readout <select value={readout.readout} onChange={(event) => change({ readout: event.currentTarget.value })}>{about.readouts.map((row) => <option value={row.readout}>{row.readout}</option>)}</select></label>
-        <label class="inline">Activation times <select value={alpha} onChange={(event) => change({ alpha: event.currentTarget.value })}>{about.alphas.map((dose) => <option value={dose}>{number(dose)}{dose === 0 ? ", ablated" : ""}</option>)}</select></label>
+        <label class="inline">Activation times <select value={alpha} onChange={(event) => change({ alpha: event.currentTarget.value })}>{about.alphas.map((dose) => <option value={dose}>{dose}{dose === 0 ? ", ablated" : ""}</option>)}</select></label>
       </div>
       {about.algebraic && <p class="note" role="note">Layer {layer} is the last: no block follows it, so that an effect is the feature's atom times the readout, which arithmetic decides and no cell answers. There is nothing to test, and no p or q is given.</p>}
       <Readouts about={about} readout={readout} change={change} />
@@ -197,25 +198,29 @@ function Layer({ layers, about, words }: { layers: SteeredLayer[]; about: Steere
   );
 }
 
-function Body({ layers, words }: { layers: SteeredLayer[]; words: Words }) {
+const LACKING = "No feature was steered in this run. This pushes the features that switch along an ordering of the cells and reads what early cells become:";
+
+function Body({ results: { layers, outdated }, words }: { results: Results<SteeredLayer>; words: Words }) {
   const { summary } = useRun();
   const [query] = useQuery();
   const about = layers.find(({ layer }) => String(layer) === query["layer"]) ?? layers[0];
-  return about?.readouts.length ? <Layer key={about.layer} layers={layers} about={about} words={words} /> : <p class="note">{noSteering(summary)}</p>;
+  return about?.readouts.length
+    ? <Layer key={about.layer} layers={layers} about={about} words={words} />
+    : <Lacking why={whyNone(summary, "steering", LACKING, outdated)} command={`cellprism steer RUN --layer ${middle(summary)}`} />;
 }
 
 export default function SteeringPage() {
   const { id } = useRun();
   useTitle("Steering");
   const words = useWords();
-  const layers = useLoad(`steering ${id}`, () => loadSteering(id));
+  const results = useLoad(`steering ${id}`, () => loadSteering(id));
   return (
     <>
       <header class="page-head">
         <h1>Steering</h1>
         <p class="lede">Does pushing a feature move cells along? Features that rise or fall along an ordering of the cells are strengthened or weakened in early cells, and readouts that took no part in choosing them say how far these cells move.</p>
       </header>
-      <Load of={words}>{(words) => <Load of={layers}>{(layers) => <Body layers={layers} words={words} />}</Load>}</Load>
+      <Load of={words}>{(words) => <Load of={results}>{(results) => <Body results={results} words={words} />}</Load>}</Load>
     </>
   );
 }
