@@ -84,6 +84,8 @@ export interface Summary {
   genes: NamedGenes;
   /** files over which the records of genes and of terms are spread */
   files: { gene: number; term: number; name?: number };
+  /** names of the tables about features taken away; absent from atlases of older versions */
+  ablation?: { patching: string[]; combinations: string[]; damage: string[] };
   provenance: { environment: Record<string, unknown>; config: unknown; stages: Stage[] };
 }
 
@@ -157,6 +159,8 @@ export interface Feature {
   nearest?: [feature: Maybe, cosine: Maybe, reliability: Maybe];
   stability?: [n_seeds: Maybe, same_atom: Maybe, jaccard: Maybe, null_jaccard: Maybe];
   odds?: OddsRow[];
+  patching?: [source: string, term: string, n_genes: number, n_cells: number, effect: Maybe, low: Maybe, high: Maybe, p: Maybe, q: Maybe, random: Maybe];
+  damage?: [arm: string, partner: number | null, n_cells: number, loss: Maybe, hit: Maybe][];
   remarks?: [label: string | null, note: string | null, author: string | null, written: string | null][];
 }
 

@@ -1,5 +1,6 @@
 // One feature: what it does, how sure that is, what else is like it.
 import { useEffect } from "preact/hooks";
+import { Carries } from "../components/carries";
 import { Causes } from "../components/causes";
 import { GoesOn } from "../components/chains";
 import { AnnotationTable, GroupTable, OddsTable } from "../components/evidence";
@@ -150,6 +151,7 @@ function Body({ data, about, words }: { data: Data; about: LayerSummary; words: 
         {feature.genes.length > 0 && <OtherRuns symbols={feature.genes.map(([gene]) => genes.symbol[gene] ?? "")} />}
       </section>
       {!feature.dead && <Causes layer={layer} feature={feature.feature} words={words} />}
+      <Carries feature={feature} layer={layer} />
       <MoreAbout feature={feature} layer={layer} />
       <Remarks feature={feature} layer={layer} />
       <PythonCell code={featureCode(summary, layer, feature.feature, feature.highways.length > 0)} />
