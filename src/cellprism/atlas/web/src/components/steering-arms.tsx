@@ -29,7 +29,7 @@ export function SteeringArms({ about: { layer, arms, algebraic }, readout, alpha
         : (
           <div class="two">
             <Forest
-              none={0} label={caption} axis={`difference of effects, ${readout.unit}`} ends={["controls more", "they more"]}
+              none={0} label={caption} axis={`difference of effects, ${readout.unit}`} ends={["more towards early", "more towards late"]}
               rows={rows.map((arm, i) => ({
                 key: `${arm.arm} ${arm.against}`, name: `less ${arm.against}`, heading: rows[i - 1]?.arm === arm.arm ? undefined : armName(arm.arm),
                 value: arm.difference, low: arm.low, high: arm.high, sure: algebraic || (arm.q !== null && arm.q < 0.05), note: signed(number(arm.difference), arm.difference),

@@ -61,7 +61,7 @@ function Perturbations({ rows, about, chosen, pick }: ListProps) {
   const csv = () => rows.map((row) => [row.target, row.n_cells, row.n_guides, row.n_replicates, row.n_control, row.knockdown, row.knockdown_p, row.responding, row.null_mean, row.null_q95, row.n_permutations]);
   const beyond = rows.filter((row) => row.responding > (row.null_q95 ?? Infinity)).length;
   return (
-    <section class="panel table-panel perturbations" style={{ height: `min(30rem, ${11 + 2.5 * rows.length}rem)` }} aria-labelledby="perturbations" data-testid="perturbations">
+    <section class="panel table-panel fitted perturbations" style={{ height: `min(30rem, ${13 + 2.5 * rows.length}rem)` }} aria-labelledby="perturbations" data-testid="perturbations">
       <div class="panel-head">
         <div>
           <h2 id="perturbations">Perturbations</h2>

@@ -182,7 +182,7 @@ function Layer({ layers, about, words }: { layers: SteeredLayer[]; about: Steere
               <SteeringArms about={about} readout={readout} alpha={alpha} />
               {chosen && (
                 <>
-                  <div class="toolbar"><label class="inline">One feature closely <select class="wide-select" value={chosen.feature} onChange={(event) => change({ feature: event.currentTarget.value })}>{all.map((one) => <option value={one.feature}>{one.arm} · {layer}·{one.feature} {featureName(words, one)}</option>)}</select></label></div>
+                  <div class="toolbar"><label class="inline long">One feature closely <select value={chosen.feature} onChange={(event) => change({ feature: event.currentTarget.value })}>{all.map((one) => <option value={one.feature}>{one.arm} · {layer}·{one.feature} {featureName(words, one)}</option>)}</select></label></div>
                   <SteeringFeature one={chosen} {...view} />
                 </>
               )}
