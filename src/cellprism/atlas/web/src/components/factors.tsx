@@ -49,10 +49,10 @@ export function Factors({ factors, layer }: { factors: Factor[]; layer: number }
     { key: "auroc", title: "By features", width: "5rem", phone: "5rem", numeric: true, help: "AUROC: chance that a known target answers more than a matched gene", cell: cell("auroc", (f) => fixed(f.auroc), "q") },
     { key: "p", title: "p", width: "4.25rem", numeric: true, extra: true, cell: cell("p", (f) => probability(f.p)) },
     { key: "q", title: "q", width: "4.25rem", numeric: true, cell: cell("q", (f) => probability(f.q), "q") },
-    { key: "auroc_expression", title: "Expression", width: "5rem", phone: "5rem", numeric: true, help: "AUROC by the change of the gene's own expression", cell: cell("auroc_expression", (f) => fixed(f.auroc_expression), "q_expression") },
+    { key: "auroc_expression", title: "Expression", width: "5rem", phone: "5.25rem", numeric: true, help: "AUROC by the change of the gene's own expression", cell: cell("auroc_expression", (f) => fixed(f.auroc_expression), "q_expression") },
     { key: "p_expression", title: "p", width: "4.25rem", numeric: true, extra: true, cell: cell("p_expression", (f) => probability(f.p_expression)) },
     { key: "q_expression", title: "q", width: "4.25rem", numeric: true, cell: cell("q_expression", (f) => probability(f.q_expression), "q_expression") },
-    { key: "power", title: "Power", width: "3.75rem", phone: "3.5rem", numeric: true, help: "share of planted answers that the same test finds", cell: cell("power", (f) => percent(f.power, 0)) },
+    { key: "power", title: "Power", width: "3.75rem", numeric: true, help: "share of planted answers that the same test finds", cell: cell("power", (f) => percent(f.power, 0)) },
   ];
   const caption = `Whether the known targets of transcription factors answer before matched genes when the factor is perturbed: AUROC by the features of layer ${layer}, and (diamond) by the change of expression alone; 0.5 is chance.`;
   return (

@@ -31,7 +31,7 @@ export function HeatMap({ rows, columns, values, full, label, spoken }: Props) {
   const theme = useTheme();
   const [frame, wide] = useWidth<HTMLDivElement>(860);
   const [told, setTold] = useState("");
-  const left = Math.min(96, Math.max(56, 8 * Math.max(...rows.map(({ name }) => name.length)) + 10));
+  const left = Math.min(112, Math.max(56, 8.5 * Math.max(...rows.map(({ name }) => name.length)) + 14));
   const cell = Math.max(CELL, Math.min(30, Math.floor((wide - left) / Math.max(1, columns.length))));
   const [W, H] = [left + columns.length * cell, HEAD + rows.length * CELL];
   const shapes = new Map<number, string>();
