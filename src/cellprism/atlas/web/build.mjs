@@ -41,7 +41,8 @@ const { metafile } = await build({
   tsconfigRaw: { compilerOptions: { jsx: "react", jsxFactory: "h", jsxFragmentFactory: "Fragment" } },
   inject: ["src/jsx.ts"],
   entryNames: "[name]-[hash]",
-  chunkNames: "[name]-[hash]",
+  // Short, for a name stands in every file that imports what it names.
+  chunkNames: "[hash]",
   metafile: true,
 });
 

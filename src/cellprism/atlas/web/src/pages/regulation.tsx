@@ -21,6 +21,7 @@ import { whyNone, type Results } from "../lib/steering";
 import { useTheme } from "../lib/theme";
 
 const FULL_T = 8;
+const COLUMNS = ["target", "n_cells", "n_guides", "n_replicates", "n_control", "knockdown", "knockdown_p", "responding", "null_mean", "null_q95", "n_permutations"] as const;
 
 /** Responding features as a bar, and what comes of calling controls perturbed as a band from its mean to its 95 % quantile. */
 function Beside({ row, top }: { row: Perturbation; top: number }) {
@@ -57,8 +58,6 @@ function Perturbations({ rows, about, chosen, pick }: ListProps) {
     { key: "guides", title: "Guides", width: "4rem", numeric: true, extra: true, cell: (i) => <span {...source("n_guides", at(i))}>{at(i).n_guides === null ? MISSING : count(at(i).n_guides)}</span> },
     { key: "replicates", title: "Replicates", width: "5.25rem", numeric: true, extra: true, help: "units of the test", cell: (i) => <span {...source("n_replicates", at(i))}>{count(at(i).n_replicates)}</span> },
   ];
-  const header = ["target", "n_cells", "n_guides", "n_replicates", "n_control", "knockdown", "knockdown_p", "responding", "null_mean", "null_q95", "n_permutations"];
-  const csv = () => rows.map((row) => [row.target, row.n_cells, row.n_guides, row.n_replicates, row.n_control, row.knockdown, row.knockdown_p, row.responding, row.null_mean, row.null_q95, row.n_permutations]);
   const beyond = rows.filter((row) => row.responding > (row.null_q95 ?? Infinity)).length;
   return (
     <section class="panel table-panel fitted perturbations" style={{ height: `min(30rem, ${13 + 2.5 * rows.length}rem)` }} aria-labelledby="perturbations" data-testid="perturbations">
@@ -67,7 +66,7 @@ function Perturbations({ rows, about, chosen, pick }: ListProps) {
           <h2 id="perturbations">Perturbations</h2>
           <p class="muted"><span class="num" {...from("perturbations.responding", { within, how: "perturbations with more responding features than 95 % of relabellings of controls give" })}>{beyond} of {count(rows.length)}</span> move more features than 95 % of relabelled controls; {plural(about.n_features, "feature")} tested</p>
         </div>
-        <CsvButton name={["regulation", about.layer, "perturbations"]} what="the perturbations" of={{ table: "perturbations", within }} header={header} rows={csv} />
+        <CsvButton name={["regulation", about.layer, "perturbations"]} what="the perturbations" of={{ table: "perturbations", within }} header={[...COLUMNS]} rows={() => rows.map((row) => COLUMNS.map((column) => row[column]))} />
       </div>
       <p class="chart-key small muted"><span><i class="key-band-bar" /> bar: responding features</span><span><i class="key-null" /> null: tick its mean, band up to its 95 % quantile</span></p>
       <VirtualTable label="Perturbations" columns={columns} rows={rows.map((_, i) => i)} selected={chosen} empty="" />

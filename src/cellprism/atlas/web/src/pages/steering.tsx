@@ -17,6 +17,7 @@ import { steeringCode } from "../lib/python-results";
 
 const MOST = 24;
 const Q = 0.05;
+const READOUT = ["readout", "what", "unit", "n_fit", "n_test", "measure", "quality", "null_mean", "null_q95", "n_permutations", "span"] as const;
 const sure = (effect: Effect | null | undefined) => effect?.[5] !== null && effect?.[5] !== undefined && effect[5] < Q;
 
 interface View {
@@ -34,7 +35,7 @@ function Readouts({ about, readout, change }: { about: SteeredLayer; readout: Re
     <section class="panel" aria-labelledby="readouts" data-testid="readouts">
       <div class="panel-head">
         <div><h2 id="readouts">What the readouts are worth</h2><p class="muted">judged on cells that neither chose features nor were steered</p></div>
-        <CsvButton name={["steering", about.layer, "readouts"]} what="the readouts" of={{ table: "steering_readouts", within }} header={["readout", "what", "unit", "n_fit", "n_test", "measure", "quality", "null_mean", "null_q95", "n_permutations", "span"]} rows={() => about.readouts.map((row) => [row.readout, row.what, row.unit, row.n_fit, row.n_test, row.measure, row.quality, row.null_mean, row.null_q95, row.n_permutations, row.span])} />
+        <CsvButton name={["steering", about.layer, "readouts"]} what="the readouts" of={{ table: "steering_readouts", within }} header={[...READOUT]} rows={() => about.readouts.map((row) => READOUT.map((column) => row[column]))} />
       </div>
       <StackedTable
         chosen={about.readouts.indexOf(readout)}
