@@ -102,7 +102,7 @@ function Effects({ about, readout, alpha, at, words, all, chosen }: View & { all
           key: String(one.feature), place: `${layer}·${one.feature}`, name: featureName(words, one), href: paths.feature(id, layer, one.feature),
           pick: pick(one), chosen: one === chosen, text: show(effect[0]),
           marks: [markOf(effect, "own", about.algebraic || sure(effect)), markOf(one.matched?.atom[at], "matched"), markOf(one.random[at], "random")],
-          spoken: `effect ${number(effect[0])}, interval ${number(effect[1])} to ${number(effect[2])}; matched ${number(one.matched?.atom[at]?.[0])}, random ${number(one.random[at]?.[0])}`,
+          spoken: `interval ${number(effect[1])} to ${number(effect[2])}; matched ${number(one.matched?.atom[at]?.[0])}, random ${number(one.random[at]?.[0])}`,
         };
       }),
     };
