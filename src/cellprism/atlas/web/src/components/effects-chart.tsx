@@ -71,7 +71,7 @@ export function EffectsChart({ groups, label, axis, whole, wholeAxis }: Props) {
     return { group, top };
   });
   const bottom = at;
-  const wholeMarks = whole ? ticks(low / whole, high / whole, W < 420 ? 2 : 4).filter((share) => x(share * whole) >= left - 1 && x(share * whole) <= right - 11) : [];
+  const wholeMarks = whole ? ticks(Math.min(low / whole, high / whole), Math.max(low / whole, high / whole), W < 420 ? 2 : 4).filter((share) => x(share * whole) >= left - 1 && x(share * whole) <= right - 11) : [];
   return (
     <svg class="chart forest" ref={frame} height={bottom + 40} role="group" aria-label={label}>
       {placed.map(({ group, top }) => group.side !== 0 && (

@@ -21,7 +21,7 @@ export function verdict(factors: Factor[]): string {
   const alone = first.filter(({ q_expression }) => !sure(q_expression)).length;
   const powers = factors.flatMap(({ power }) => (power === null ? [] : [power])).sort((a, b) => a - b);
   const middle = powers.length ? (powers[(powers.length - 1) >> 1]! + powers[powers.length >> 1]!) / 2 : null;
-  const planted = factors.flatMap(({ planted }) => (planted === null ? [] : [planted]));
+  const planted = [...new Set(factors.flatMap(({ planted }) => (planted === null ? [] : [fixed(planted)])))].sort();
   const meaning = alone
     ? `${alone} of them ${alone === 1 ? "is" : "are"} not seen in the expression itself: there the features know more of the targets than the counts of the cell say.`
     : first.length
@@ -30,7 +30,7 @@ export function verdict(factors: Factor[]): string {
         ? "The signal is in the input, and these features do not show it."
         : "The signal is not in the input either, so that features can hardly show it.";
   return `Known targets answer first, at q < 0.05, for ${first.length} of ${plural(factors.length, "factor")} by features and for ${plain} by the change of expression alone. ${meaning}` +
-    (middle === null ? "" : ` Answers that were planted (AUROC ${fixed(Math.min(...planted))} to ${fixed(Math.max(...planted))}) are found in ${percent(middle, 0)} of trials, the median over factors${middle < POWER ? ": too few to say anything from what is not found" : ""}.`);
+    (middle === null ? "" : ` Answers that were planted (AUROC ${planted[0]}${planted.length > 1 ? ` to ${planted.at(-1)}` : ""}) are found in ${percent(middle, 0)} of trials, the median over factors${middle < POWER ? ": too few to say anything from what is not found" : ""}.`);
 }
 
 export function Factors({ factors, layer }: { factors: Factor[]; layer: number }) {
@@ -49,10 +49,10 @@ export function Factors({ factors, layer }: { factors: Factor[]; layer: number }
     { key: "auroc", title: "By features", width: "5rem", phone: "5rem", numeric: true, help: "AUROC: chance that a known target answers more than a matched gene", cell: cell("auroc", (f) => fixed(f.auroc), "q") },
     { key: "p", title: "p", width: "4.25rem", numeric: true, extra: true, cell: cell("p", (f) => probability(f.p)) },
     { key: "q", title: "q", width: "4.25rem", numeric: true, cell: cell("q", (f) => probability(f.q), "q") },
-    { key: "auroc_expression", title: "Expression", width: "5rem", phone: "5rem", numeric: true, help: "AUROC by the change of the gene's own expression", cell: cell("auroc_expression", (f) => fixed(f.auroc_expression), "q_expression") },
+    { key: "auroc_expression", title: "Expression", width: "5rem", phone: "5.25rem", numeric: true, help: "AUROC by the change of the gene's own expression", cell: cell("auroc_expression", (f) => fixed(f.auroc_expression), "q_expression") },
     { key: "p_expression", title: "p", width: "4.25rem", numeric: true, extra: true, cell: cell("p_expression", (f) => probability(f.p_expression)) },
     { key: "q_expression", title: "q", width: "4.25rem", numeric: true, cell: cell("q_expression", (f) => probability(f.q_expression), "q_expression") },
-    { key: "power", title: "Power", width: "3.75rem", phone: "3.5rem", numeric: true, help: "share of planted answers that the same test finds", cell: cell("power", (f) => percent(f.power, 0)) },
+    { key: "power", title: "Power", width: "3.75rem", numeric: true, help: "share of planted answers that the same test finds", cell: cell("power", (f) => percent(f.power, 0)) },
   ];
   const caption = `Whether the known targets of transcription factors answer before matched genes when the factor is perturbed: AUROC by the features of layer ${layer}, and (diamond) by the change of expression alone; 0.5 is chance.`;
   return (
@@ -76,7 +76,7 @@ export function Factors({ factors, layer }: { factors: Factor[]; layer: number }
           />
           {factors.length > FEW && <p class="small muted table-note">The {FEW} of smallest p; the table has all.</p>}
         </figure>
-        <section class="panel table-panel" aria-label="Factors as a table">
+        <section class="panel table-panel fitted" style={{ height: `${7 + 2.5 * Math.min(12, factors.length)}rem` }} aria-label="Factors as a table">
           <p class="table-title"><span class="strong">Factors by p</span><span class="push"><CsvButton name={["regulation", layer, "factors"]} what="the factors" of={{ table: "tf_targets", within }} header={[...FACTOR_COLUMNS]} rows={() => factors.map((f) => FACTOR_COLUMNS.map((column) => f[column]))} /></span></p>
           <VirtualTable label="Factors" columns={columns} rows={factors.map((_, i) => i)} empty="" />
         </section>

@@ -6,7 +6,7 @@ import { useTheme } from "../lib/theme";
 import { useWidth } from "../lib/width";
 
 const CELL = 18;
-const HEAD = 132;
+const HEAD = 140;
 /** Shades of one sign; cells of a shade are one shape, so that a large picture has few parts. */
 const SHADES = 6;
 
@@ -31,7 +31,7 @@ export function HeatMap({ rows, columns, values, full, label, spoken }: Props) {
   const theme = useTheme();
   const [frame, wide] = useWidth<HTMLDivElement>(860);
   const [told, setTold] = useState("");
-  const left = Math.min(96, Math.max(56, 8 * Math.max(...rows.map(({ name }) => name.length)) + 10));
+  const left = Math.min(112, Math.max(56, 8.5 * Math.max(...rows.map(({ name }) => name.length)) + 14));
   const cell = Math.max(CELL, Math.min(30, Math.floor((wide - left) / Math.max(1, columns.length))));
   const [W, H] = [left + columns.length * cell, HEAD + rows.length * CELL];
   const shapes = new Map<number, string>();
@@ -57,7 +57,7 @@ export function HeatMap({ rows, columns, values, full, label, spoken }: Props) {
           ))}
           {columns.map(({ name, href }, j) => (
             <a href={`#${href}`} aria-label={name}>
-              <text class="name" transform={`translate(${left + (j + 0.5) * cell + 4} ${HEAD - 6}) rotate(-90)`}>{clip(name, 18)}<title>{name}</title></text>
+              <text class="name" transform={`translate(${left + (j + 0.5) * cell + 4} ${HEAD - 6}) rotate(-90)`}>{clip(name, 17)}<title>{name}</title></text>
             </a>
           ))}
         </svg>

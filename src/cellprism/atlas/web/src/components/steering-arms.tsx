@@ -3,6 +3,7 @@ import { fixed, MISSING, number, plural, probability, signed } from "../lib/form
 import { from } from "../lib/source";
 import { ofSteering, type Arm, type Readout, type SteeredLayer } from "../lib/steering";
 import { Forest } from "./forest";
+import { StackedTable, type StackedCell } from "./stacked-table";
 import { CsvButton, SvgButton } from "./take";
 
 const ARM_COLUMNS = ["arm", "alpha", "readout", "against", "n_features", "chosen", "other", "difference", "low", "high", "p", "q"] as const;
@@ -11,7 +12,7 @@ const armName = (arm: string) => (arm === "on" ? "On-features" : "Off-features")
 export function SteeringArms({ about: { layer, arms, algebraic }, readout, alpha }: { about: SteeredLayer; readout: Readout; alpha: number }) {
   const rows = arms.filter((arm) => arm.readout === readout.readout && arm.alpha === alpha);
   const within = ofSteering("steering_arms", layer);
-  const cell = (column: keyof Arm, arm: Arm, text: string) => <td class="num" {...from(`steering_arms.${column}`, { within, n: plural(arm.n_features, "feature"), null: "signs of the differences flipped over features" })}>{text}</td>;
+  const cell = (column: keyof Arm, arm: Arm, text: string): StackedCell => [text, from(`steering_arms.${column}`, { within, n: plural(arm.n_features, "feature"), null: "signs of the differences flipped over features" })];
   const caption = `Steered features of layer ${layer} less their controls: ${readout.readout}, activation times ${alpha}, with 95 % intervals over features.`;
   return (
     <section class="panel" aria-labelledby="arms" data-testid="arms">
@@ -29,26 +30,24 @@ export function SteeringArms({ about: { layer, arms, algebraic }, readout, alpha
         : (
           <div class="two">
             <Forest
-              none={0} label={caption} axis={`difference of effects, ${readout.unit}`} ends={["controls more", "they more"]}
+              none={0} label={caption} axis={`difference of effects, ${readout.unit}`} ends={["more towards early", "more towards late"]}
               rows={rows.map((arm, i) => ({
                 key: `${arm.arm} ${arm.against}`, name: `less ${arm.against}`, heading: rows[i - 1]?.arm === arm.arm ? undefined : armName(arm.arm),
                 value: arm.difference, low: arm.low, high: arm.high, sure: algebraic || (arm.q !== null && arm.q < 0.05), note: signed(number(arm.difference), arm.difference),
                 said: `${armName(arm.arm)} less ${arm.against}: ${number(arm.difference)}, interval ${number(arm.low)} to ${number(arm.high)}, q ${probability(arm.q)}`,
               }))}
             />
-            <div class="scroll-x" tabIndex={0} role="region" aria-label="Arms as a table">
-              <table>
-                <thead><tr><th scope="col">Features</th><th scope="col" class="num" title="features of the arm">n</th><th scope="col" class="num" title="mean effect of the features">Theirs</th><th scope="col" class="num" title="mean effect of their controls">Controls'</th><th scope="col" class="num">Difference</th><th scope="col" class="num">q</th></tr></thead>
-                <tbody>
-                  {rows.map((arm) => (
-                    <tr>
-                      <th scope="row">{armName(arm.arm)} <span class="small muted">less {arm.against}</span></th>
-                      {cell("n_features", arm, String(arm.n_features))}{cell("chosen", arm, number(arm.chosen))}{cell("other", arm, number(arm.other))}
-                      {cell("difference", arm, signed(number(arm.difference), arm.difference))}{cell("q", arm, arm.q === null ? MISSING : probability(arm.q))}
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
+            <div>
+              <StackedTable
+                heads={[
+                  { title: "Features" }, { title: "n", numeric: true, help: "features of the arm" }, { title: "Theirs", numeric: true, help: "mean effect of the features" },
+                  { title: "Controls'", numeric: true, help: "mean effect of their controls" }, { title: "Difference", numeric: true }, { title: "q", numeric: true },
+                ]}
+                rows={rows.map((arm) => [
+                  [<span>{armName(arm.arm)} <span class="small muted">less {arm.against}</span></span>], cell("n_features", arm, String(arm.n_features)), cell("chosen", arm, number(arm.chosen)),
+                  cell("other", arm, number(arm.other)), cell("difference", arm, signed(number(arm.difference), arm.difference)), cell("q", arm, arm.q === null ? MISSING : probability(arm.q)),
+                ])}
+              />
               {readout.span !== null && <p class="small muted table-note">The whole way from early to late cells is {fixed(readout.span, 3)} {readout.unit}.</p>}
             </div>
           </div>

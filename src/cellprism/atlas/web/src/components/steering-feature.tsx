@@ -21,9 +21,9 @@ const SHOWN = 12;
 
 function Genes({ changes, about, alpha, one }: Pick<Props, "about" | "alpha" | "one"> & { changes: GeneChanges[] }) {
   const { id } = useRun();
-  const own = changes.find(([i]) => about.alphas[i] === alpha);
+  const own = changes.find(([i]) => about.alphas[i] === alpha) ?? changes.at(-1);
   const within = ofSteering("steering_genes", about.layer);
-  if (!own) return <p class="empty">Genes were not read for this feature at this strength.</p>;
+  if (!own) return <p class="empty">Genes were not read for this feature.</p>;
   const top = Math.max(...[...own[1], ...own[2]].map(([, change]) => Math.abs(change)), 1e-12);
   const list = (heading: string, rows: [string, number][], tone: string) => (
     <table class={`bars change-${tone}`}>
@@ -44,7 +44,7 @@ function Genes({ changes, about, alpha, one }: Pick<Props, "about" | "alpha" | "
     <>
       <div class="panel-head"><h3>Genes that change most</h3><CsvButton name={["steering", about.layer, one.feature, "genes"]} what="the genes" of={{ table: "steering_genes", within }} header={["feature", "alpha", "gene", "change"]} rows={csv} /></div>
       <div class="halves gene-changes">{list("Rises", own[1], "up")}{list("Falls", own[2], "down")}</div>
-      <p class="small muted table-note">Mean change of a gene's logit, or predicted value, over cells and gene positions, activation times {alpha}.</p>
+      <p class="small muted table-note">Mean change of a gene's logit, or predicted value, over cells and gene positions, activation times {about.alphas[own[0]]}.</p>
     </>
   );
 }

@@ -11,7 +11,7 @@ export function steeringCode(summary: Summary, layer: number, readout: string, a
     "effects = steered.query(\"direction == 'atom' and arm != 'matched'\")",
     "controls = steered.query(\"direction == 'random' or arm == 'matched'\")",
     `arms = run.steering_arms(${layer})${chosen}`,
-    `genes = run.steering_genes(${layer}).query("alpha == ${alpha}")`,
+    `genes = run.steering_genes(${layer}).sort_values(["feature", "rank"])`,
     "",
   ].join("\n");
 }

@@ -121,7 +121,7 @@ export async function loadGeneChanges(run: string, layer: number, feature: numbe
 }
 
 /** Whether an effect is to be above (1) or below (-1) zero: towards late when what rises is amplified or what falls is weakened. */
-export const expected = (arm: "on" | "off", alpha: number): number => Math.sign(alpha - 1) * (arm === "on" ? 1 : -1);
+export const expected = (arm: "on" | "off", alpha: number, { span }: Readout): number => Math.sign(alpha - 1) * (arm === "on" ? 1 : -1) * ((span ?? 1) < 0 ? -1 : 1);
 
 /** Where the tables of steering of a layer are. */
 export const ofSteering = (table: string, layer: number) => `causal/${table}_${two(layer)}`;

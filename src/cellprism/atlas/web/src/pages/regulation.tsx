@@ -22,6 +22,7 @@ import { whyNone } from "../lib/steering";
 import { useTheme } from "../lib/theme";
 
 const FULL_T = 8;
+const COLUMNS = ["target", "n_cells", "n_guides", "n_replicates", "n_control", "knockdown", "knockdown_p", "responding", "null_mean", "null_q95", "n_permutations"] as const;
 
 /** Responding features as a bar, and what comes of calling controls perturbed as a band from its mean to its 95 % quantile. */
 function Beside({ row, top }: { row: Perturbation; top: number }) {
@@ -48,7 +49,7 @@ function Perturbations({ rows, about, chosen, pick }: ListProps) {
   const at = (i: number) => rows[i]!;
   const source = (column: string, row: Perturbation) => from(`perturbations.${column}`, { within, n: `${count(row.n_replicates)} against ${count(row.n_control)} replicates, ${plural(row.n_cells, "cell")}`, null: row.null_mean === null ? "not known: too few control replicates" : `control replicates called perturbed ${count(row.n_permutations)} times: ${number(row.null_mean)} on average, 95 % at most ${number(row.null_q95)}` });
   const columns: Column[] = [
-    { key: "target", title: "Perturbed gene", width: "minmax(6rem, 0.6fr)", phone: "minmax(0, 1fr)", cell: (i) => <a class="gene" href={`#${pick(i)}`} aria-current={i === chosen ? "true" : undefined}>{at(i).target}</a> },
+    { key: "target", title: "Perturbed", width: "minmax(6rem, 0.6fr)", phone: "minmax(0, 1fr)", cell: (i) => <a class="gene" href={`#${pick(i)}`} aria-current={i === chosen ? "true" : undefined}>{at(i).target}</a> },
     { key: "bar", title: "", width: "minmax(5rem, 1fr)", phone: "minmax(3rem, 1fr)", cell: (i) => <Beside row={at(i)} top={top} /> },
     { key: "responding", title: "Responding", width: "5.5rem", phone: "5.25rem", numeric: true, help: "features with q < 0.05", cell: (i) => <span class={at(i).responding > (at(i).null_q95 ?? 0) ? "strong" : "muted"} {...source("responding", at(i))}>{count(at(i).responding)}</span> },
     { key: "null", title: "By chance, 95 %", width: "7.5rem", numeric: true, help: "features that respond when control replicates are called perturbed: mean, and what 95 % of such relabellings do not exceed", cell: (i) => <span {...source("null_mean", at(i))}>{number(at(i).null_mean)}<span class="muted"> · {number(at(i).null_q95)}</span></span> },
@@ -58,17 +59,15 @@ function Perturbations({ rows, about, chosen, pick }: ListProps) {
     { key: "guides", title: "Guides", width: "4rem", numeric: true, extra: true, cell: (i) => <span {...source("n_guides", at(i))}>{at(i).n_guides === null ? MISSING : count(at(i).n_guides)}</span> },
     { key: "replicates", title: "Replicates", width: "5.25rem", numeric: true, extra: true, help: "units of the test", cell: (i) => <span {...source("n_replicates", at(i))}>{count(at(i).n_replicates)}</span> },
   ];
-  const header = ["target", "n_cells", "n_guides", "n_replicates", "n_control", "knockdown", "knockdown_p", "responding", "null_mean", "null_q95", "n_permutations"];
-  const csv = () => rows.map((row) => [row.target, row.n_cells, row.n_guides, row.n_replicates, row.n_control, row.knockdown, row.knockdown_p, row.responding, row.null_mean, row.null_q95, row.n_permutations]);
   const beyond = rows.filter((row) => row.responding > (row.null_q95 ?? Infinity)).length;
   return (
-    <section class="panel table-panel perturbations" style={{ height: `min(30rem, ${11 + 2.5 * rows.length}rem)` }} aria-labelledby="perturbations" data-testid="perturbations">
+    <section class="panel table-panel fitted perturbations" style={{ height: `min(30rem, ${13 + 2.5 * rows.length}rem)` }} aria-labelledby="perturbations" data-testid="perturbations">
       <div class="panel-head">
         <div>
           <h2 id="perturbations">Perturbations</h2>
           <p class="muted"><span class="num" {...from("perturbations.responding", { within, how: "perturbations with more responding features than 95 % of relabellings of controls give" })}>{beyond} of {count(rows.length)}</span> move more features than 95 % of relabelled controls; {plural(about.n_features, "feature")} tested</p>
         </div>
-        <CsvButton name={["regulation", about.layer, "perturbations"]} what="the perturbations" of={{ table: "perturbations", within }} header={header} rows={csv} />
+        <CsvButton name={["regulation", about.layer, "perturbations"]} what="the perturbations" of={{ table: "perturbations", within }} header={[...COLUMNS]} rows={() => rows.map((row) => COLUMNS.map((column) => row[column]))} />
       </div>
       <p class="chart-key small muted"><span><i class="key-band-bar" /> bar: responding features</span><span><i class="key-null" /> null: tick its mean, band up to its 95 % quantile</span></p>
       <VirtualTable label="Perturbations" columns={columns} rows={rows.map((_, i) => i)} selected={chosen} empty="" />

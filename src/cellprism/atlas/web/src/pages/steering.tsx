@@ -3,6 +3,7 @@ import { EffectsChart, type EffectGroup, type Mark } from "../components/effects
 import { SteeringArms } from "../components/steering-arms";
 import { SteeringFeature, SteeringKey } from "../components/steering-feature";
 import { Lacking, middle } from "../components/lacking";
+import { StackedTable } from "../components/stacked-table";
 import { CsvButton, PythonCell, SvgButton } from "../components/take";
 import { UNDER, VirtualTable, type Column } from "../components/virtual-table";
 import { featureName } from "../lib/feature-name";
@@ -16,6 +17,7 @@ import { steeringCode } from "../lib/python-results";
 
 const MOST = 24;
 const Q = 0.05;
+const READOUT = ["readout", "what", "unit", "n_fit", "n_test", "measure", "quality", "null_mean", "null_q95", "n_permutations", "span"] as const;
 const sure = (effect: Effect | null | undefined) => effect?.[5] !== null && effect?.[5] !== undefined && effect[5] < Q;
 
 interface View {
@@ -33,29 +35,24 @@ function Readouts({ about, readout, change }: { about: SteeredLayer; readout: Re
     <section class="panel" aria-labelledby="readouts" data-testid="readouts">
       <div class="panel-head">
         <div><h2 id="readouts">What the readouts are worth</h2><p class="muted">judged on cells that neither chose features nor were steered</p></div>
-        <CsvButton name={["steering", about.layer, "readouts"]} what="the readouts" of={{ table: "steering_readouts", within }} header={["readout", "what", "unit", "n_fit", "n_test", "measure", "quality", "null_mean", "null_q95", "n_permutations", "span"]} rows={() => about.readouts.map((row) => [row.readout, row.what, row.unit, row.n_fit, row.n_test, row.measure, row.quality, row.null_mean, row.null_q95, row.n_permutations, row.span])} />
+        <CsvButton name={["steering", about.layer, "readouts"]} what="the readouts" of={{ table: "steering_readouts", within }} header={[...READOUT]} rows={() => about.readouts.map((row) => READOUT.map((column) => row[column]))} />
       </div>
-      <div class="scroll-x" tabIndex={0} role="region" aria-label="Readouts">
-        <table class="readouts">
-          <thead><tr><th scope="col">Readout</th><th scope="col">What it measures</th><th scope="col">Judged by</th><th scope="col" class="num">Quality</th><th scope="col" class="num" title="the same with the ordering permuted: mean, and what 95 % of permutations stay below">Null, 95 % below</th><th scope="col" class="num" title="mean of late less mean of early cells">Whole way</th><th scope="col">Unit</th></tr></thead>
-          <tbody>
-            {about.readouts.map((row) => {
-              const works = row.quality !== null && row.null_q95 !== null && row.quality > row.null_q95;
-              return (
-                <tr key={row.readout} class={row.readout === readout.readout ? "picked" : ""}>
-                  <th scope="row"><button type="button" class="chip" aria-pressed={row.readout === readout.readout} onClick={() => change({ readout: row.readout })}>{row.readout}</button></th>
-                  <td class="prose">{row.what}</td>
-                  <td class="muted">{row.measure}</td>
-                  <td class={works ? "num strong" : "num muted"} {...source("quality", row)}>{fixed(row.quality)}{!works && row.quality !== null && <div class="small">no better than chance</div>}</td>
-                  <td class="num" {...source("null_q95", row)}>{fixed(row.null_mean)} <span class="muted">{fixed(row.null_q95)}</span></td>
-                  <td class="num" {...source("span", row)}>{number(row.span)}</td>
-                  <td class="muted">{row.unit}</td>
-                </tr>
-              );
-            })}
-          </tbody>
-        </table>
-      </div>
+      <StackedTable
+        chosen={about.readouts.indexOf(readout)}
+        heads={[
+          { title: "Readout" }, { title: "What it measures" }, { title: "Judged by" }, { title: "Quality", numeric: true },
+          { title: "Null, 95 % below", numeric: true, help: "the same with the ordering permuted: mean, and what 95 % of permutations stay below" },
+          { title: "Whole way", numeric: true, help: "mean of late less mean of early cells" }, { title: "Unit" },
+        ]}
+        rows={about.readouts.map((row) => {
+          const works = row.quality !== null && row.null_q95 !== null && row.quality > row.null_q95;
+          return [
+            [<button type="button" class="chip" aria-pressed={row === readout} onClick={() => change({ readout: row.readout })}>{row.readout}</button>], [row.what], [row.measure],
+            [<><span class={works ? "strong" : "muted"}>{fixed(row.quality)}</span>{!works && row.quality !== null && <div class="small muted">no better than chance</div>}</>, source("quality", row)],
+            [<>{fixed(row.null_mean)} <span class="muted">· {fixed(row.null_q95)}</span></>, source("null_q95", row)], [number(row.span), source("span", row)], [row.unit],
+          ];
+        })}
+      />
     </section>
   );
 }
@@ -66,7 +63,7 @@ function Verdict({ all, about, readout, alpha, at }: Omit<View, "words"> & { all
   const parts = (["on", "off"] as const).flatMap((arm) => {
     const own = all.filter((one) => one.arm === arm && one.atom[at]);
     if (!own.length) return [];
-    const side = expected(arm, alpha);
+    const side = expected(arm, alpha, readout);
     const moved = (effects: (Effect | null | undefined)[]) => effects.filter((effect) => effect && Math.sign(effect[0] ?? 0) === side && (about.algebraic || sure(effect))).length;
     const controls = own.filter((one) => one.matched?.atom[at]);
     return [{ arm, n: own.length, moved: moved(own.map((one) => one.atom[at])), controls: controls.length, movedControls: moved(controls.map((one) => one.matched!.atom[at])) }];
@@ -97,7 +94,7 @@ function Effects({ about, readout, alpha, at, words, all, chosen }: View & { all
     const own = all.filter((one) => one.arm === arm && one.atom[at]);
     return {
       title: arm === "on" ? `On-features: rise along the ordering (${own.length})` : `Off-features: fall along the ordering (${own.length})`,
-      tone: arm === "on" ? "blue" : "vermilion", side: expected(arm, alpha),
+      tone: arm === "on" ? "blue" : "vermilion", side: expected(arm, alpha, readout),
       rows: own.slice(0, MOST).map((one) => {
         const effect = one.atom[at]!;
         return {
@@ -182,7 +179,7 @@ function Layer({ layers, about, words }: { layers: SteeredLayer[]; about: Steere
               <SteeringArms about={about} readout={readout} alpha={alpha} />
               {chosen && (
                 <>
-                  <div class="toolbar"><label class="inline">One feature closely <select class="wide-select" value={chosen.feature} onChange={(event) => change({ feature: event.currentTarget.value })}>{all.map((one) => <option value={one.feature}>{one.arm} · {layer}·{one.feature} {featureName(words, one)}</option>)}</select></label></div>
+                  <div class="toolbar"><label class="inline long">One feature closely <select value={chosen.feature} onChange={(event) => change({ feature: event.currentTarget.value })}>{all.map((one) => <option value={one.feature}>{one.arm} · {layer}·{one.feature} {featureName(words, one)}</option>)}</select></label></div>
                   <SteeringFeature one={chosen} {...view} />
                 </>
               )}
@@ -191,6 +188,7 @@ function Layer({ layers, about, words }: { layers: SteeredLayer[]; about: Steere
         }}
       </Load>
       <p class="small muted table-note">
+        {typeof about.notes["order_name"] === "string" && `Cells are ordered by ${about.notes["order_name"]}. `}
         {count(about.n_tested)} features of layer {layer} were tested for switching; <span class="num" {...from("switches.arm", { within: ofSteering("switches", layer) })}>{count(about.counts.on)}</span> on-features, <span class="num" {...from("switches.arm", { within: ofSteering("switches", layer) })}>{count(about.counts.off)}</span> off-features and <span class="num" {...from("switches.arm", { within: ofSteering("switches", layer) })}>{count(about.counts.matched)}</span> controls were steered{about.n_missing > 0 && `; ${count(about.n_missing)} that switch fire in too few early cells to be steered`}.
       </p>
       <PythonCell code={steeringCode(summary, layer, readout.readout, alpha)} />
