@@ -1,4 +1,4 @@
-"""From cells to replicates: one value for each guide with batches held equal, or the cells where there are no guides."""
+"""From cells to replicates: a value for each guide with batches held equal, or the cells where there are none."""
 
 from __future__ import annotations
 
