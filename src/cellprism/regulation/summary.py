@@ -62,8 +62,8 @@ def _screen(found: Perturbed) -> list[str]:
     here, there = notes["positions_of_a_cell"], notes["positions_of_a_cell_of_the_run"]
     if here < FAR * there:
         lines.append(
-            f"a cell has {here:.0f} positions (median), one of the run {there:.0f}: the screen is far from what the run has "
-            "seen, and its features may mean something else here."
+            f"a cell has {here:.0f} positions (median), one of the run {there:.0f}: the screen is far from what the "
+            "run knows, and its features may mean something else here."
         )
     if notes["left_out"]:
         shown = [f"{name} ({n})" for name, n in notes["left_out"].items()]
