@@ -8,7 +8,7 @@ from scipy import sparse
 from tests.regulation.worlds import labelled, moved
 
 from cellprism.errors import UserError
-from cellprism.regulation.replicates import group_sums, hold_batches_equal, replicates, variance_parts
+from cellprism.regulation.replicates import hold_batches_equal, replicates, variance_parts
 
 
 def test_batches_are_held_equal_as_least_squares_would() -> None:
@@ -16,18 +16,28 @@ def test_batches_are_held_equal_as_least_squares_would() -> None:
     unit, batch = rng.integers(0, 5, 200), rng.integers(0, 3, 200)
     unit[batch == 1] = np.minimum(unit[batch == 1], 3)  # the last unit has no cell in one batch
     values = rng.standard_normal((200, 4)) + unit[:, None] + 3 * batch[:, None]
-    found = hold_batches_equal(*group_sums(sparse.csr_matrix(values), unit, batch))
+    found = hold_batches_equal(sparse.csr_matrix(values), unit, batch)[0]
     design = np.hstack([unit[:, None] == np.arange(5), batch[:, None] == np.arange(3)]).astype(float)
     solved = np.linalg.lstsq(design, values, rcond=None)[0]
     np.testing.assert_allclose(found, solved[:5] + solved[5:].mean(axis=0), atol=1e-8)
 
 
 def test_batches_that_no_guide_joins_are_refused() -> None:
-    count = np.array([[4, 0], [5, 0], [0, 6]])
+    values = sparse.csr_matrix(np.arange(6.0)[:, None])
     with pytest.raises(UserError, match="no guide is in several batches"):
-        hold_batches_equal(np.zeros((3, 2, 1)), count)
-    one_batch = hold_batches_equal(np.array([[[2.0], [0]], [[2], [0]]]), np.array([[2, 0], [4, 0]]))
-    assert one_batch.ravel().tolist() == [1, 0.5]
+        hold_batches_equal(values, np.array([0, 0, 1, 1, 2, 2]), np.array([0, 0, 0, 0, 1, 1]))
+    value, count = hold_batches_equal(values, np.array([0, 0, 1, 1, 1, 1]), np.full(6, 3))
+    assert value.ravel().tolist() == [0.5, 3.5]
+    assert count.tolist() == [[2], [4]]
+
+
+def test_variance_within_is_that_of_cells_of_one_guide_and_batch() -> None:
+    screen = labelled(3, guides=2, control_guides=3, cells=4)
+    values = moved(screen, screen.guide, np.random.default_rng(2), columns=5, guide_sd=3)
+    found, _ = variance_parts(sparse.csr_matrix(values), screen)
+    groups = [values[(screen.guide == g) & (screen.batch == b)] for g in np.unique(screen.guide) for b in (0, 1)]
+    slow = sum(((group - group.mean(axis=0)) ** 2).sum(axis=0) for group in groups) / (len(values) - len(groups))
+    np.testing.assert_allclose(found, slow)
 
 
 @pytest.mark.parametrize(("guide_sd", "correlation"), [(0.0, 0.0), (0.5, 0.2), (1.0, 0.5)])
