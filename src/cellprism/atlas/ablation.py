@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cellprism.atlas.as_published import patched
 from cellprism.atlas.circuits import NO_TERM
 from cellprism.atlas.columns import pack_columns
 from cellprism.atlas.featuremap import rounded
@@ -65,6 +66,7 @@ def ablation_files(reader: RunReader, dictionary: Dictionaries, found: Found) ->
         yield from _pages(f"ablation/damage/L{layer:02d}", _with_labels(table, labels[layer]))
         index["damage"].append({"layer": layer, **_about(reader, "damage", which, table),
                                 "arms": _records(reader.damage_arms(layer))})
+    index["published"] = patched(reader)
     index["outdated"] = [
         {"table": table, "name": which} for table in PARTS for which in _names(reader, table)
         if which not in found[table]
@@ -112,14 +114,15 @@ def _rates(reader: RunReader, which: str) -> list[dict[str, Any]]:
 
 
 def _with_labels(table: pd.DataFrame, labels: Mapping[int, int]) -> pd.DataFrame:
-    return table.assign(label=[labels.get(feature) for feature in table["feature"]])
+    terms: list[Any] = [labels.get(feature) for feature in table["feature"]]
+    return table.assign(label=terms)
 
 
 def _combinations(table: pd.DataFrame, labels: Mapping[int, Mapping[int, int]]) -> pd.DataFrame:
     """With the term of each part's label."""
     for letter in LETTERS:
         parts = zip(*(_plain(table[f"{what}_{letter}"]) for what in ("layer", "feature")), strict=True)
-        named = [None if layer is None else labels[layer].get(feature) for layer, feature in parts]
+        named: list[Any] = [None if layer is None else labels[layer].get(feature) for layer, feature in parts]
         table = table.assign(**{f"label_{letter}": named})
     return table
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cellprism.atlas.as_published import perturbed
 from cellprism.atlas.columns import pack_columns
 from cellprism.atlas.featuremap import rounded
 from cellprism.atlas.packing import number, pack_json
@@ -61,7 +62,9 @@ def regulation_files(reader: RunReader, dictionary: Dictionaries) -> Iterator[tu
             "n_features": int(responses["feature"].nunique()), "n_tests": len(responses),
             "notes": result_notes(reader, FOLDER, "perturbations", layer),
         })
-    yield "regulation/index.jz", pack_json({"layers": index, "outdated": outdated})
+    yield "regulation/index.jz", pack_json({
+        "layers": index, "outdated": outdated, "published": perturbed(reader),
+    })
 
 
 def responses_of(reader: RunReader, layer: int) -> dict[int, list[Any]]:

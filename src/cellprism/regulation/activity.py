@@ -54,7 +54,7 @@ class Activity:
     lengths: np.ndarray
 
     def cell_means(self, cells: np.ndarray, *, without: int = -1) -> sparse.csr_matrix:
-        """Mean activation over the positions of cells, the position of the gene ``without`` left out, ``(cells, F)``."""
+        """Mean activation over the positions of cells, ``(cells, F)``, those of the gene ``without`` left out."""
         total, lengths = self.total[cells], self.lengths[cells].astype(np.float64)
         rows = np.flatnonzero(self.own_gene == without) if without >= 0 else np.zeros(0, np.int64)
         place = np.full(len(self.lengths), -1)

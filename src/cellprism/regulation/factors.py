@@ -15,11 +15,9 @@ from cellprism.stats.fdr import bh
 
 if TYPE_CHECKING:
     from cellprism.regulation.activity import Activity
+    from cellprism.regulation.networks import Networks
     from cellprism.regulation.responses import Response
     from cellprism.regulation.screen import Screen
-
-Networks = dict[str, dict[str, set[str]]]
-
 
 @dataclass(frozen=True)
 class Gathered:
@@ -55,7 +53,7 @@ class Factor:
     expression: RankTest
 
 
-def test_factor(
+def compare_targets(
     gathered: Gathered, number: int, own: int, response: Response, expression: Response, activity: Activity,
     rng: np.random.Generator,
 ) -> list[Factor]:

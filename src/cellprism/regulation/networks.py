@@ -10,11 +10,13 @@ from cellprism.knowledge.gene_sets import load_gene_sets
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+Networks = dict[str, dict[str, set[str]]]
+"""Network -> factor -> symbols of its targets, upper case."""
 SUFFIX = " targets"
 
 
-def known_targets(own: Sequence[str], given: Sequence[str]) -> dict[str, dict[str, set[str]]]:
-    """Network -> factor -> symbols of its targets, upper case, whatever the sign; the factor itself is left out.
+def known_targets(own: Sequence[str], given: Sequence[str]) -> Networks:
+    """Factors and their targets by network, whatever the sign; no factor is its own target.
 
     Parameters
     ----------
@@ -29,7 +31,7 @@ def known_targets(own: Sequence[str], given: Sequence[str]) -> dict[str, dict[st
     UserError
         One of ``given`` holds no factor, or something cannot be read.
     """
-    networks: dict[str, dict[str, set[str]]] = {}
+    networks: Networks = {}
     for name in dict.fromkeys([*own, *given]):
         found = {library: _factors(terms) for library, terms in load_gene_sets([name]).items()}
         if name in given and not any(found.values()):

@@ -1,4 +1,4 @@
-"""A screen through a run: from a request to the tables ``perturbations``, ``responses``, ``tf_targets`` and ``rates``."""
+"""A screen through a run: from a request to ``perturbations``, ``responses``, ``tf_targets`` and ``rates``."""
 
 from __future__ import annotations
 
@@ -15,26 +15,25 @@ from cellprism.causal.tables import write_causal
 from cellprism.causal.work import Work
 from cellprism.models.stages import run_model
 from cellprism.regulation.activity import screen_activity
-from cellprism.regulation.expression import fold_change, log_expression, read_genes
-from cellprism.regulation.factors import Factor, Gathered, factor_rows, test_factor
-from cellprism.regulation.families import NullFamilies, adjust
+from cellprism.regulation.arms import compare, measures_of
+from cellprism.regulation.chance import LEVEL, adjust, share_below
+from cellprism.regulation.factors import Gathered, factor_rows
 from cellprism.regulation.networks import known_targets
 from cellprism.regulation.published import published_response
-from cellprism.regulation.rates import factor_rates, response_rates
-from cellprism.regulation.replicates import replicates, variance_parts
-from cellprism.regulation.responses import MIN_CELLS, null_p, respond
+from cellprism.regulation.rates import factor_rates, published_rate, response_rates
+from cellprism.regulation.responses import MIN_CELLS
 from cellprism.regulation.screen import read_screen
 from cellprism.runs.files import sha256
 from cellprism.runs.lock import exclusive
 from cellprism.runs.progress import Silent
 from cellprism.runs.schemas import TABLES
-from cellprism.stats.moderated import difference
 
 if TYPE_CHECKING:
-    from scipy import sparse
+    from collections.abc import Sequence
 
     from cellprism.regulation.activity import Activity
-    from cellprism.regulation.responses import Response
+    from cellprism.regulation.arms import Compared, Measures
+    from cellprism.regulation.networks import Networks
     from cellprism.regulation.screen import PerturbRequest, Screen
     from cellprism.runs.directory import Run
     from cellprism.runs.progress import Progress
@@ -53,14 +52,6 @@ class Perturbed:
     tf_targets: pd.DataFrame
     rates: pd.DataFrame
     notes: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class _Values:
-    """A measure of cells: its variance between cells of a guide, and the correlation of these."""
-
-    scale: np.ndarray
-    intraclass: float
 
 
 def perturb_run(run: Run, request: PerturbRequest, progress: Progress | None = None) -> Perturbed:
@@ -89,110 +80,78 @@ def _perturb(run: Run, request: PerturbRequest, progress: Progress) -> Perturbed
         "key": run_key(run, [layer]), "asked": drawn, "screen": sha256(Path(request.screen)),
     })
     activity = screen_activity(run, screen, layer, work, progress)
-    result = _tables(run, request, screen, activity, networks, progress)
+    found = perturbed_tables(screen, activity, networks, seed=[request.seed, layer], progress=progress)
+    found.notes.update({
+        **asdict(request), "networks": sorted(networks),
+        "positions_of_a_cell_of_the_run": float(run.read("cells")["n_tokens"].median()),
+    })
     for name in ("perturbations", "responses", "tf_targets", "rates"):
-        frame = getattr(result, name)[list(TABLES[name].columns)]
-        write_causal(run, name, f"{layer:02d}", frame, layers=[layer], notes=result.notes, folder=FOLDER)
+        frame = getattr(found, name)[list(TABLES[name].columns)]
+        write_causal(run, name, f"{layer:02d}", frame, layers=[layer], notes=found.notes, folder=FOLDER)
     work.remove()
-    return result
+    return found
 
 
-def _tables(
-    run: Run, request: PerturbRequest, screen: Screen, activity: Activity, networks: dict[str, dict[str, set[str]]],
-    progress: Progress,
+def perturbed_tables(
+    screen: Screen, activity: Activity, networks: Networks, *, seed: Sequence[int], progress: Progress,
 ) -> Perturbed:
-    rng = np.random.default_rng([request.seed, request.layer, 22])
-    per_10k = read_genes(screen)
-    logged = log_expression(per_10k)
-    features = _Values(*variance_parts(activity.cell_means(np.arange(len(screen.arm))), screen))
-    genes = _Values(*variance_parts(logged, screen))
-    families = NullFamilies(PERMUTATIONS)
-    found: list[Response] = []
-    rows: list[dict[str, Any]] = []
-    factors: list[Factor] = []
-    gathered = Gathered.of(screen, networks)
+    """The tables of an encoded screen.
+
+    Parameters
+    ----------
+    networks
+        From `networks.known_targets`.
+    """
+    rng = np.random.default_rng([*seed, 22])
+    measures, gathered = measures_of(screen, activity), Gathered.of(screen, networks)
+    arms = []
     with progress.bar("comparing perturbations with the control", len(screen.arms) - 1, "perturbation") as advance:
         for number in range(1, len(screen.arms)):
-            cells, own = screen.of(number), screen.own_gene(number)
-            response, units = respond(
-                activity.cell_means(cells, without=own), screen, cells,
-                scale=features.scale, intraclass=features.intraclass,
-            )
-            families.add(null_p(units, features.scale[response.column], rng, permutations=PERMUTATIONS))
-            expression, _ = respond(
-                logged[cells], screen, cells, scale=genes.scale, intraclass=genes.intraclass,
-            )
-            found.append(response)
-            rows.append({
-                **_counts(screen, number, response), **_knockdown(per_10k, screen, cells, own, expression, genes),
-            })
-            factors += test_factor(gathered, number, own, response, expression, activity, rng)
+            arms.append(compare(number, screen, activity, measures, gathered, rng=rng, permutations=PERMUTATIONS))
             advance(1)
-    q = adjust([response.p for response in found])
-    responding, null = np.array([int((own < 0.05).sum()) for own in q]), families.responding()
-    known = families.known
-    perturbations = pd.DataFrame(rows).assign(
-        responding=responding, null_mean=np.where(known, null.mean(axis=0), np.nan),
-        null_q95=np.where(known, np.quantile(null, 0.95, axis=0), np.nan), n_permutations=PERMUTATIONS * known,
+    q, bar = adjust([arm.response.p for arm in arms])
+    responding = np.array([int((own < LEVEL).sum()) for own in q])
+    null = [arm.by_chance.passing(bar) for arm in arms]
+    table = pd.DataFrame([arm.row for arm in arms]).assign(
+        responding=responding, null_mean=[part.mean() if len(part) else np.nan for part in null],
+        null_q95=[np.quantile(part, 0.95) if len(part) else np.nan for part in null],
+        n_permutations=[len(part) for part in null],
     )
+    factors = [factor for arm in arms for factor in arm.factors]
     tf_targets = factor_rows(factors)
-    published = published_response(activity, screen, rng, permutations=PERMUTATIONS)
     rates = pd.DataFrame([
-        *response_rates(found, responding, null[:, known], families.share_below, published), *factor_rates(tf_targets, factors),
+        *response_rates([arm.response.p for arm in arms], responding, null, share_below([a.by_chance for a in arms])),
+        published_rate(*published_response(activity, screen, rng, permutations=PERMUTATIONS)),
+        *factor_rates(tf_targets, factors),
     ])
     order = np.argsort(-responding, kind="stable")
-    notes = _notes(run, request, screen, found, features, sorted(networks))
     return Perturbed(
-        perturbations.iloc[order].reset_index(drop=True), _responses(screen, found, q), tf_targets, rates, notes,
+        table.iloc[order].reset_index(drop=True), _responses(screen, arms, q), tf_targets, rates,
+        _notes(screen, arms, measures),
     )
 
 
-def _counts(screen: Screen, number: int, response: Response) -> dict[str, Any]:
-    own = screen.arm == number
-    return {
-        "target": screen.arms[number], "n_cells": int(own.sum()),
-        "n_guides": None if screen.guide is None else len(np.unique(screen.guide[own])),
-        "n_replicates": response.n_perturbed, "n_control": response.n_control,
-    }
-
-
-def _knockdown(
-    per_10k: sparse.csr_matrix, screen: Screen, cells: np.ndarray, own: int, expression: Response, genes: _Values,
-) -> dict[str, float]:
-    """Change of the perturbed gene's own expression, by the replicates of the test."""
-    place = np.searchsorted(expression.column, own)
-    if own < 0 or place == len(expression.column) or expression.column[place] != own:
-        return {"knockdown": np.nan, "knockdown_p": np.nan}
-    units = replicates(per_10k[cells][:, [own]], screen, cells, intraclass=genes.intraclass)
-    means = difference(units.value, units.perturbed[None], weight=units.weight, batch=units.batch)
-    control = float(means.control[0, 0])
-    return {
-        "knockdown": fold_change(control + float(means.effect[0, 0]), control), "knockdown_p": expression.p[place],
-    }
-
-
-def _responses(screen: Screen, found: list[Response], q: list[np.ndarray]) -> pd.DataFrame:
+def _responses(screen: Screen, arms: list[Compared], q: list[np.ndarray]) -> pd.DataFrame:
     """Table ``responses``, smallest p first within a perturbation."""
     parts = []
-    for name, response, adjusted in zip(screen.arms[1:], found, q, strict=True):
-        numbers = {key: getattr(response, key) for key in ("control", "effect", "low", "high", "t", "p")}
-        part = pd.DataFrame({"target": name, "feature": response.column, **numbers, "q": adjusted})
+    for name, arm, adjusted in zip(screen.arms[1:], arms, q, strict=True):
+        numbers = {key: getattr(arm.response, key) for key in ("control", "effect", "low", "high", "t", "p")}
+        part = pd.DataFrame({"target": name, "feature": arm.response.column, **numbers, "q": adjusted})
         parts.append(part.sort_values(["p", "feature"]))
     return pd.concat(parts, ignore_index=True)
 
 
-def _notes(
-    run: Run, request: PerturbRequest, screen: Screen, found: list[Response], features: _Values, networks: list[str],
-) -> dict[str, Any]:
+def _notes(screen: Screen, arms: list[Compared], measures: Measures) -> dict[str, Any]:
+    genes = adjust([arm.expression.p for arm in arms])[0]
     return {
-        "protocol": "calibrated", **asdict(request), "networks": networks,
-        "unit": "cell" if screen.guide is None else "guide",
-        "family": int(sum(len(response.p) for response in found)), "permutations": PERMUTATIONS,
-        "least_cells_of_a_feature": MIN_CELLS, "correlation_within_guides": features.intraclass,
-        "prior_df": float(np.median([response.prior_df for response in found])),
+        "protocol": "calibrated", "unit": "cell" if screen.guide is None else "guide",
+        "family": sum(len(arm.response.p) for arm in arms), "permutations": PERMUTATIONS,
+        "least_cells_of_a_feature": MIN_CELLS, "correlation_within_guides": measures.features.intraclass,
         "cells_read": len(screen.arm), "control_cells": int((screen.arm == 0).sum()),
         "genes_measured": len(screen.expression.genes), "genes_mapped": len(screen.tokens.genes),
+        "genes_responding": {
+            name: int((own < LEVEL).sum()) for name, own in zip(screen.arms[1:], genes, strict=True)
+        },
         "positions_of_a_cell": float(np.median(screen.tokens.lengths)),
-        "positions_of_a_cell_of_the_run": float(run.read("cells")["n_tokens"].median()),
         "left_out": screen.left_out, "remarks": list(screen.notes),
     }

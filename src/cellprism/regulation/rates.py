@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cellprism.regulation.factors import Factor
-    from cellprism.regulation.responses import Response
     from cellprism.regulation.targets import RankTest
 
 LEVEL = 0.05
@@ -24,34 +23,43 @@ RANDOM_CELLS = "random cells of the control in place of the perturbed"
 
 
 def response_rates(
-    found: Sequence[Response], responding: np.ndarray, null: np.ndarray, null_below: float,
-    published: tuple[np.ndarray, np.ndarray],
+    p: Sequence[np.ndarray], responding: np.ndarray, null: Sequence[np.ndarray], null_below: float,
 ) -> list[dict[str, Any]]:
     """Rows of the table ``rates`` about perturbations and features.
 
+    A perturbation counts as responding if more of its features respond than in 95 % of the relabellings.
+
     Parameters
     ----------
+    p
+        p-values of each perturbation.
     responding, null
-        Responding features of each perturbation, and under each relabelling ``(permutations, perturbations)``.
+        Responding features of each perturbation, and under each relabelling, ``(permutations,)`` or empty.
     null_below
         Share of the p-values of relabellings below `LEVEL`.
-    published
-        From `published.published_response`.
     """
-    tests = sum(len(response.p) for response in found)
-    below = sum(int((response.p < LEVEL).sum()) for response in found)
-    p_row = _row("p_below_0.05", below / tests, tests, "perturbation and feature", np.array([null_below]), RELABELLED)
-    arms, by_chance = published
-    null = null if null.size else null[:0]
+    tests = sum(map(len, p))
+    known = [(own, chance, len(part)) for own, chance, part in zip(responding, null, p, strict=True) if len(chance)]
+    chance = np.stack([one for _, one, _ in known], axis=1) if known else np.zeros((0, 0))
+    more = np.quantile(chance, 0.95, axis=0) if known else np.zeros(0)
+    above = np.array([own for own, _, _ in known]) > more
+    below = sum(int((part < LEVEL).sum()) for part in p)
+    unit = "perturbation and feature"
+    by_chance = chance.sum(axis=1) / max(sum(n for _, _, n in known), 1)
+    row = _row("p_below_0.05", below / tests, tests, unit, np.array([null_below]), RELABELLED)
     return [
-        _row("responding", responding.sum() / tests, tests, "perturbation and feature", null.sum(axis=1) / tests,
-             RELABELLED),
-        _row("perturbations_responding", (responding > 0).mean(), len(found), "perturbation", (null > 0).mean(axis=1),
-             RELABELLED),
-        {**p_row, "null_q95": np.nan, "n_permutations": len(null)},
-        {**_row("perturbations_responding", (arms > 0).mean(), len(arms), "perturbation", (by_chance > 0).astype(float),
-                RANDOM_CELLS, protocol="published"), "null_q95": np.nan},
+        _row("responding", responding.sum() / tests, tests, unit, by_chance, RELABELLED),
+        {**row, "null_q95": np.nan, "n_permutations": len(chance)},
+        _row("perturbations_responding", above.mean() if known else np.nan, len(known), "perturbation",
+             (chance > more).mean(axis=1) if known else np.zeros(0), RELABELLED),
     ]
+
+
+def published_rate(responding: np.ndarray, by_chance: np.ndarray) -> dict[str, Any]:
+    """The row of the papers' rule: arms with a responding feature, and random cells of the control with one."""
+    row = _row("perturbations_responding", (responding > 0).mean(), len(responding), "perturbation",
+               (by_chance > 0).astype(np.float64), RANDOM_CELLS, protocol="published")
+    return {**row, "null_q95": np.nan}
 
 
 def factor_rates(table: pd.DataFrame, factors: Sequence[Factor]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""From cells to replicates: one value for each guide with batches held equal, or the cells where there are no guides."""
+"""From cells to replicates: a value for each guide with batches held equal, or the cells where there are none."""
 
 from __future__ import annotations
 
@@ -56,50 +56,54 @@ def replicates(
     if screen.guide is None:
         return Replicates(values.toarray().astype(np.float64), np.ones(len(cells)), batch, arm > 0)
     guides, unit = np.unique(screen.guide[cells], return_inverse=True)
-    sums, count = group_sums(values, unit, batch)
+    value, count = hold_batches_equal(values, unit, batch)
     perturbed = np.zeros(len(guides), bool)
     perturbed[unit] = arm > 0
     n = count.sum(axis=1)
-    return Replicates(
-        hold_batches_equal(sums, count), n / (1 + (n - 1) * intraclass), np.zeros(len(guides), np.int64), perturbed,
-    )
+    return Replicates(value, n / (1 + (n - 1) * intraclass), np.zeros(len(guides), np.int64), perturbed)
 
 
-def group_sums(values: sparse.csr_matrix, unit: np.ndarray, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sums over the cells of each unit in each batch, ``(units, batches, F)``, and how many there are."""
-    units, batches = int(unit.max()) + 1, int(batch.max()) + 1
-    group = unit * batches + batch
-    inside = sparse.csr_matrix((np.ones(len(group)), (group, np.arange(len(group)))), (units * batches, len(group)))
-    sums = (inside @ values.astype(np.float64)).toarray().reshape(units, batches, -1)
-    count = np.bincount(group, minlength=units * batches).reshape(units, batches)
-    return sums, count
-
-
-def hold_batches_equal(sums: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """Least squares of ``cell = unit + batch``: the units, at the mean over batches, ``(units, F)``.
+def hold_batches_equal(
+    values: sparse.csr_matrix, unit: np.ndarray, batch: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Least squares of ``cell = unit + batch``: the units, at the mean over batches.
 
     The effects of batches are those within units, so that what one unit does has no part in them.
 
     Parameters
     ----------
-    sums, count
-        Sums over cells of each unit in each batch ``(units, batches, F)``, and their number ``(units, batches)``.
+    values
+        Sparse ``(cells, F)``.
+    unit, batch
+        Of each cell, numbered from 0; every unit has a cell.
+
+    Returns
+    -------
+    Values of the units, ``(units, F)``, and their cells in each batch that occurs, ``(units, batches)``.
 
     Raises
     ------
     UserError
         Batches cannot be compared within units.
     """
-    there = count.sum(axis=0) > 0
-    sums, count = sums[:, there], count[:, there].astype(np.float64)
-    n = count.sum(axis=1)
-    within = np.diag(count.sum(axis=0)) - count.T @ (count / n[:, None])
-    if np.linalg.matrix_rank(within) < len(within) - 1:
+    _, batch = np.unique(batch, return_inverse=True)
+    units, batches = int(unit.max()) + 1, int(batch.max()) + 1
+    count = np.bincount(unit * batches + batch, minlength=units * batches).reshape(units, batches)
+    n, share = count.sum(axis=1), count / count.sum(axis=1, keepdims=True)
+    within = np.diag(count.sum(axis=0)) - count.T @ share
+    if np.linalg.matrix_rank(within) < batches - 1:
         msg = "no guide is in several batches, so that a batch cannot be told from its guides: leave out `--batch`."
         raise UserError(msg)
-    totals = sums.sum(axis=1)
-    effect = np.linalg.pinv(within) @ (sums.sum(axis=0) - (count / n[:, None]).T @ totals)
-    return np.asarray((totals - count @ effect) / n[:, None])
+    totals = group_sums(values, unit).toarray()
+    effect = np.linalg.pinv(within) @ (group_sums(values, batch).toarray() - share.T @ totals)
+    return totals / n[:, None] - share @ effect, count
+
+
+def group_sums(values: sparse.csr_matrix, group: np.ndarray) -> sparse.csr_matrix:
+    """Sums over the cells of each group, sparse float64 ``(groups, F)``."""
+    shape = (int(group.max()) + 1, len(group))
+    inside = sparse.csr_matrix((np.ones(len(group)), (group, np.arange(len(group)))), shape)
+    return sparse.csr_matrix(inside @ values.astype(np.float64))
 
 
 def variance_parts(values: sparse.csr_matrix, screen: Screen) -> tuple[np.ndarray, float]:
@@ -110,24 +114,28 @@ def variance_parts(values: sparse.csr_matrix, screen: Screen) -> tuple[np.ndarra
     ``(B / W - 1) / n0``; the median over columns, at least 0, stands for all of them, as one correlation does in
     limma's ``duplicateCorrelation`` (Smyth, Michaud and Scott 2005).
     """
-    unit = screen.arm if screen.guide is None else screen.guide
-    _, unit = np.unique(unit, return_inverse=True)
-    sums, count = group_sums(values, unit, screen.batch)
-    square_sums = group_sums(values.power(2), unit, screen.batch)[0].sum(axis=(0, 1))
-    full = np.maximum(count, 1)[:, :, None]
-    inside = np.maximum(square_sums - (sums**2 / full).sum(axis=(0, 1)), 0)
-    within = inside / max(count.sum() - (count > 0).sum(), 1)
+    _, unit = np.unique(screen.arm if screen.guide is None else screen.guide, return_inverse=True)
+    within = _within(values, unit * (int(screen.batch.max()) + 1) + screen.batch)
     if screen.guide is None:
         return within, 0.0
+    value, count = hold_batches_equal(values, unit, screen.batch)
     arm = np.zeros(len(count), np.int64)
     arm[unit] = screen.arm
     n = count.sum(axis=1).astype(np.float64)
-    value = hold_batches_equal(sums, count)
     member = (arm == np.arange(len(screen.arms))[:, None]) * n
-    centre = (member @ value) / member.sum(axis=1, keepdims=True)
+    size = member.sum(axis=1)
     df = len(n) - len(screen.arms)
-    between = (n[:, None] * (value - centre[arm]) ** 2).sum(axis=0) / df
-    n0 = (n.sum() - ((member**2).sum(axis=1) / member.sum(axis=1)).sum()) / df
+    between = (n[:, None] * (value - (member @ value / size[:, None])[arm]) ** 2).sum(axis=0) / df
+    n0 = (n.sum() - ((member**2).sum(axis=1) / size).sum()) / df
     live = within > 0
     ratio = float(np.median((between[live] / within[live] - 1) / n0)) if live.any() else 0.0
     return within, max(ratio, 0.0) / (1 + max(ratio, 0.0))
+
+
+def _within(values: sparse.csr_matrix, group: np.ndarray) -> np.ndarray:
+    """Mean square of cells about the mean of their group, ``(F,)``."""
+    _, group = np.unique(group, return_inverse=True)
+    n = np.bincount(group)
+    squares = np.asarray(values.power(2).sum(axis=0, dtype=np.float64)).ravel()
+    of_means = (1 / n) @ group_sums(values, group).power(2)
+    return np.asarray(np.maximum(squares - of_means, 0) / max(len(group) - len(n), 1))

@@ -113,5 +113,3 @@ def null_p(units: Replicates, scale: np.ndarray, rng: np.random.Generator, *, pe
         return np.zeros((0, units.value.shape[1]))
     found = difference(control.value, labels, weight=control.weight, batch=control.batch)
     return moderated_t(found, scale).p
-
-

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
 
-from cellprism.cells.expression import Expression, read_expression
+from cellprism.cells.expression import read_expression
 from cellprism.cells.mixture import refuse_mixture
 from cellprism.errors import UserError
 from cellprism.models.sources import choose_cells
@@ -18,6 +18,7 @@ from cellprism.models.sources import choose_cells
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cellprism.cells.expression import Expression
     from cellprism.cells.tokens import TokenizedCells
     from cellprism.models.base import CellModel
     from cellprism.runs.config import CellsConfig
@@ -134,7 +135,7 @@ def read_screen(request: PerturbRequest, model: CellModel, config: CellsConfig) 
     """
     with _in_words_of_the_command():
         cells = read_expression(request.screen, layer=request.counts)
-        cells = choose_cells(cells, dict(request.where))
+        cells = cast("Expression", choose_cells(cells, dict(request.where)))
         columns = {c for c in (request.target, request.guide, request.batch) if c}
         labels = _labels(cells, request)
         refuse_mixture(cells.obs, cells.source, named=columns | {name for name, _ in request.where})
@@ -177,7 +178,7 @@ def _labels(cells: Expression, request: PerturbRequest) -> pd.DataFrame:
         msg = f"{cells.source}: no cell has {request.target} {request.control!r} (there are {shown}): give `--control`."
         raise UserError(msg)
     if len(there) == 1:
-        msg = f"{cells.source}: all cells have {request.target} {request.control!r}: give a screen with perturbed cells."
+        msg = f"{cells.source}: all cells have {request.target} {request.control!r}: give perturbed cells too."
         raise UserError(msg)
     return labels
 

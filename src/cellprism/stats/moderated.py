@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import digamma, polygamma, stdtr, stdtrit
+from scipy.special import chdtrc, digamma, fdtrc, polygamma, stdtr, stdtrit
 
 FLOOR = 1e-5
 """Variances below this share of their median count as that much: a constant is no measurement of a variance of 0."""
+UNLIKELY = 0.05
 STEPS = 50
 
 
@@ -94,7 +95,8 @@ def moderated_t(found: Difference, unit: np.ndarray) -> ModeratedT:
 
     ``s~^2 = (d0 s0^2 + d s^2) / (d0 + d)``, ``t = effect / (s~ / sqrt(information))`` on ``d0 + d`` degrees of freedom
     (Smyth 2004, Stat Appl Genet Mol Biol 3:3), at most those of all columns together. Variances are compared in units
-    of ``unit``, so that columns of different scale share one prior.
+    of ``unit``, so that columns of different scale share one prior. A column whose variance is larger than the prior
+    allows (p < 0.05 by ``F(d, d0)``) keeps its own, on ``d`` degrees of freedom: the others cannot vouch for it.
 
     Parameters
     ----------
@@ -102,16 +104,21 @@ def moderated_t(found: Difference, unit: np.ndarray) -> ModeratedT:
         What a variance is divided by before it is compared, ``(F,)``, above 0.
     """
     ratio = found.variance / unit
-    d0, s0 = prior(ratio, found.df)
-    weight = np.where(np.isfinite(d0), d0, 0.0)[:, None]
-    shrunk = np.where(np.isfinite(d0)[:, None], (weight * s0[:, None] + found.df * ratio) / (weight + found.df),
-                      s0[:, None])
-    df = np.minimum(found.df + d0, found.df * ratio.shape[1])[:, None]
+    d0, s0 = (part[:, None] for part in prior(ratio, found.df))
+    known = np.isfinite(d0)
+    lent = np.where(known, d0, 0.0)
+    shrunk = np.where(known, (lent * s0 + found.df * ratio) / (lent + found.df), s0)
+    df = np.broadcast_to(np.minimum(found.df + d0, found.df * ratio.shape[1]), ratio.shape)
+    excess = np.where(
+        known, fdtrc(found.df, np.where(known, d0, 1.0), ratio / s0), chdtrc(found.df, found.df * ratio / s0),
+    )
+    unlike = excess < UNLIKELY
+    shrunk, df = np.where(unlike, np.maximum(ratio, shrunk), shrunk), np.where(unlike, found.df, df)
     error = np.sqrt(shrunk * unit / found.information[:, None])
     t = found.effect / error
     p = np.clip(2 * stdtr(df, -np.abs(t)), np.finfo(np.float64).tiny, 1.0)
     reach = stdtrit(df, 0.975) * error
-    return ModeratedT(t, p, found.effect - reach, found.effect + reach, d0)
+    return ModeratedT(t, p, found.effect - reach, found.effect + reach, d0[:, 0])
 
 
 def prior(variance: np.ndarray, df: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,5 @@
 // What features do when genes are perturbed: its files.
+import type { PublishedResponses } from "../components/as-published";
 import { readColumns } from "../data/columns";
 import { json, once, two } from "../data/store";
 import type { Rate } from "../data/types";
@@ -76,7 +77,10 @@ export interface Volcano {
 export const Q = 0.05;
 const P_STEP = 100;
 
-export const loadRegulated = (run: string) => json<Results<RegulatedLayer>>(`runs/${run}/regulation/index.jz`);
+/** With what an imported atlas published. */
+export type Regulated = Results<RegulatedLayer> & { published: PublishedResponses | null };
+
+export const loadRegulated = (run: string) => json<Regulated>(`runs/${run}/regulation/index.jz`);
 const folder = (run: string, layer: number) => `runs/${run}/regulation/L${two(layer)}`;
 export const loadRegulation = (run: string, layer: number) => json<Regulation>(`${folder(run, layer)}/all.jz`);
 

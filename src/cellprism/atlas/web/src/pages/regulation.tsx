@@ -1,4 +1,5 @@
 // What features do when genes are perturbed: perturbations, one of them closely, all together, and known targets.
+import { AsPerturbed } from "../components/as-published";
 import { Factors } from "../components/factors";
 import { HeatMap } from "../components/heat-map";
 import { Lacking, middle } from "../components/lacking";
@@ -13,11 +14,11 @@ import type { Rate } from "../data/types";
 import { Load, useLoad } from "../lib/load";
 import { diverging } from "../lib/palette";
 import { regulationCode } from "../lib/python-results";
-import { loadRegulated, loadRegulation, ofRegulation, Q, type Heat, type Perturbation, type RegulatedLayer, type Regulation } from "../lib/regulation";
+import { loadRegulated, loadRegulation, ofRegulation, Q, type Heat, type Perturbation, type Regulated, type RegulatedLayer, type Regulation } from "../lib/regulation";
 import { paths, useQuery } from "../lib/route";
 import { useRun, useTitle, useWords, type Words } from "../lib/run";
 import { from } from "../lib/source";
-import { whyNone, type Results } from "../lib/steering";
+import { whyNone } from "../lib/steering";
 import { useTheme } from "../lib/theme";
 
 const FULL_T = 8;
@@ -173,13 +174,13 @@ function Layer({ layers, about, words }: { layers: RegulatedLayer[]; about: Regu
 
 const LACKING = "No perturbation screen was read with this run. This asks which features answer when a gene is knocked out, and whether its known targets answer first:";
 
-function Body({ results: { layers, outdated }, words }: { results: Results<RegulatedLayer>; words: Words }) {
+function Body({ results: { layers, outdated, published }, words }: { results: Regulated; words: Words }) {
   const { summary } = useRun();
   const [query] = useQuery();
   const about = layers.find(({ layer }) => String(layer) === query["layer"]) ?? layers[0];
   return about?.n_perturbations
     ? <Layer key={about.layer} layers={layers} about={about} words={words} />
-    : <Lacking why={whyNone(summary, "perturbation", LACKING, outdated)} command={`cellprism perturb RUN SCREEN --layer ${middle(summary)} --target COLUMN --control VALUE`} />;
+    : <><Lacking why={whyNone(summary, "perturbations", LACKING, outdated)} command={`cellprism perturb RUN SCREEN --layer ${middle(summary)} --target COLUMN --control VALUE`} />{published && <AsPerturbed of={published} />}</>;
 }
 
 export default function RegulationPage() {
