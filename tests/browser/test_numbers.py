@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -20,7 +21,7 @@ PAGES = (
     "", "/layers", f"/layer/{FIRST}", f"/layer/{FIRST}?only=frequency:0.05..&apart=1&more=1", f"/feature/{FIRST}/6",
     f"/feature/{LATER}/69", f"/genes?gene={NAMED[0]}", f"/list?genes={'+'.join(NAMED)}", "/modules", "/flow",
     f"/circuits?feature={FIRST}.6&to={LATER}.1", f"/compare?a=run.{FIRST}&b=run.{LATER}",
-    f"/compare?a=run.{FIRST}&b=other.{FIRST}",
+    f"/compare?a=run.{FIRST}&b=other.{FIRST}", "/ablation?published=1&combination=3", f"/feature/{FIRST}/11",
     f"/ontology?{urlencode({'term': '|'.join(TERMS[1])})}", "/cells?key=cell+type&group=T+cell",
 )
 BARE = """() => [...document.querySelectorAll("main .num")]
@@ -50,7 +51,9 @@ def test_every_number_tells_where_it_comes_from(page: Page, whole: Site, path: s
         expect(card, f"{name} on {path}").to_contain_text("SHA-256")
         if within:
             expect(card).to_contain_text(within)
-            expect(card).to_contain_text("cellprism trace RUN --source 0 --cells 40 --seed 7")
+            traced = "cellprism trace RUN --source 0 --cells 40 --seed 7"
+            edited = re.compile("cellprism (patch|interact|damage) RUN --layers? 0")
+            expect(card).to_contain_text(traced if within.endswith("/") else edited)
         page.keyboard.press("Escape")
 
 
