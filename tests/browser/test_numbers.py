@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from tests.atlas.fabricated import LAYERS, NAMED, TERMS
-from tests.browser.browsing import open_page
+from tests.browser.browsing import PHONE, UNFIT, open_page, watched
 
 if TYPE_CHECKING:
     from tests.browser.browsing import Site
@@ -55,6 +55,14 @@ def test_every_number_tells_where_it_comes_from(page: Page, whole: Site, path: s
             edited = re.compile("cellprism (patch|interact|damage) RUN --layers? 0")
             expect(card).to_contain_text(traced if within.endswith("/") else edited)
         page.keyboard.press("Escape")
+
+
+def test_pages_fit_a_phone(browser: Browser, whole: Site) -> None:
+    with watched(browser, viewport=PHONE) as page:
+        for path in PAGES:
+            open_page(page, whole.at("run", path))
+            page.mouse.wheel(0, 20_000)
+            assert page.evaluate(UNFIT) == [], path
 
 
 def test_a_number_of_another_run_is_told_from_that_run(page: Page, whole: Site) -> None:
