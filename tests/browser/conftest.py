@@ -119,6 +119,7 @@ def pages(reader: RunReader, run_id: str) -> dict[str, str]:
         "regulation": "/regulation",
         "compare": f"/compare?a={run_id}.{reader.layers[0]}&b={run_id}.{reader.layers[1]}",
         "methods": "/methods",
+        "ablation": "/ablation",
     }
 
 

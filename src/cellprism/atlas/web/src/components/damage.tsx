@@ -33,7 +33,7 @@ function ArmTable({ arms, within }: { arms: Arm[]; within: string }) {
           <th scope="col" role="columnheader" class="num">Chosen</th>
           <th scope="col" role="columnheader" class="num">Others</th>
           <th scope="col" role="columnheader" class="num">Difference</th>
-          <th scope="col" role="columnheader" class="num" title="interval over cells">95 %</th>
+          <th scope="col" role="columnheader" class="num" title="95 %, over cells">Interval</th>
           <th scope="col" role="columnheader" class="num" title="sign flips over cells: do these features differ?">p over cells</th>
           <th scope="col" role="columnheader" class="num" title="the feature as unit: do such features differ?">p over features</th>
         </tr>
@@ -49,7 +49,7 @@ function ArmTable({ arms, within }: { arms: Arm[]; within: string }) {
               <td role="cell" data-label="chosen" class="num" {...source("chosen")}>{show(arm.chosen)}</td>
               <td role="cell" data-label="others" class="num" {...source("other")}>{show(arm.other)}</td>
               <td role="cell" data-label="difference" class="num strong" {...source("difference")}>{show(arm.difference)}</td>
-              <td role="cell" data-label="95 %" class="num" {...source("low")}>{show(arm.low)} to {show(arm.high)}</td>
+              <td role="cell" data-label="interval, 95 %" class="num" {...source("low")}>{show(arm.low)} to {show(arm.high)}</td>
               <td role="cell" data-label="p over cells" class="num" {...source("p", "signs of the cells' differences flipped")}>{probability(arm.p)}</td>
               <td role="cell" data-label="p over features" class="num" {...source("p_features", "labels exchanged between features")}>{probability(arm.p_features)}</td>
             </tr>

@@ -13,7 +13,8 @@ function power(exponent: number): string {
   return `10${exponent < 0 ? "⁻" : ""}${digits}`;
 }
 
-export const count = (x: Maybe) => (absent(x) ? MISSING : Math.round(x).toLocaleString("en-GB"));
+const grouped = new Intl.NumberFormat("en-GB");
+export const count = (x: Maybe) => (absent(x) ? MISSING : grouped.format(Math.round(x)));
 
 export const percent = (x: Maybe, digits = 1) => (absent(x) ? MISSING : `${minus((100 * x).toFixed(digits))}\u00a0%`);
 

@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { CsvButton, PythonCell } from "../components/take";
 import { Definitions } from "../components/definitions";
+import { Sideways } from "../components/sideways";
 import type { Stage, Summary } from "../data/types";
 import { count, duration, plural } from "../lib/format";
 import { rateTitle } from "../lib/names";
@@ -14,16 +15,16 @@ function Nulls({ summary }: { summary: Summary }) {
   const rates = summary.layers.flatMap((layer) => layer.rates);
   const first = rates.filter((rate, i) => rates.findIndex((other) => other.rate === rate.rate) === i);
   return (
-    <div class="scroll-x" tabIndex={0} role="region" aria-label="Table of rates">
-      <table>
-        <thead><tr><th scope="col">Rate</th><th scope="col">Null</th><th scope="col" class="num">Permutations</th><th scope="col">Unit</th><th scope="col">Protocol</th></tr></thead>
-        <tbody>
+    <Sideways label="Table of rates">
+      <table class="stacked" role="table">
+        <thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Rate</th><th scope="col" role="columnheader">Null</th><th scope="col" role="columnheader" class="num">Permutations</th><th scope="col" role="columnheader">Unit</th><th scope="col" role="columnheader">Protocol</th></tr></thead>
+        <tbody role="rowgroup">
           {first.map((rate) => (
-            <tr><th scope="row">{rateTitle(rate.rate)}</th><td class="prose">{rate.null}</td><td class="num">{count(rate.n_permutations)}</td><td>{rate.unit}</td><td>{rate.protocol}</td></tr>
+            <tr role="row"><th scope="row" role="rowheader">{rateTitle(rate.rate)}</th><td role="cell" class="prose">{rate.null}</td><td role="cell" data-label="permutations" class="num">{count(rate.n_permutations)}</td><td role="cell" data-label="unit">{rate.unit}</td><td role="cell" data-label="protocol">{rate.protocol}</td></tr>
           ))}
         </tbody>
       </table>
-    </div>
+    </Sideways>
   );
 }
 
@@ -40,22 +41,22 @@ function Files({ outputs }: { outputs: Record<string, string> }) {
 
 function Stages({ stages }: { stages: Stage[] }) {
   return (
-    <div class="scroll-x" tabIndex={0} role="region" aria-label="Table of stages">
-      <table>
-        <thead><tr><th scope="col">Stage</th><th scope="col">Started</th><th scope="col" class="num">Took</th><th scope="col">Files, with the start of their SHA-256</th></tr></thead>
-        <tbody>
+    <Sideways label="Table of stages">
+      <table class="stacked" role="table">
+        <thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Stage</th><th scope="col" role="columnheader">Started</th><th scope="col" role="columnheader" class="num">Took</th><th scope="col" role="columnheader">Files, with the start of their SHA-256</th></tr></thead>
+        <tbody role="rowgroup">
           {stages.slice(0, STAGES).map((stage) => (
-            <tr>
-              <th scope="row">{stage.name}</th>
-              <td class="num left">{stage.started.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, " UTC")}</td>
-              <td class="num">{duration(stage.seconds)}</td>
-              <td><Files outputs={stage.outputs} /></td>
+            <tr role="row">
+              <th scope="row" role="rowheader">{stage.name}</th>
+              <td role="cell" data-label="started" class="num left">{stage.started.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, " UTC")}</td>
+              <td role="cell" data-label="took" class="num">{duration(stage.seconds)}</td>
+              <td role="cell"><Files outputs={stage.outputs} /></td>
             </tr>
           ))}
         </tbody>
       </table>
       {stages.length > STAGES && <p class="muted">and {stages.length - STAGES} more; the run's manifest.json has them all.</p>}
-    </div>
+    </Sideways>
   );
 }
 
