@@ -31,7 +31,8 @@ def test_a_table_tells_the_command_that_wrote_it(reader: RunReader) -> None:
 def test_lists_pairs_and_defaults(tmp_path: Path) -> None:
     path = tmp_path / "steering_03.parquet"
     write_table(path, TABLES["steering"], empty(TABLES["steering"]), notes={
-        "layer": 3, "along": "day", "order": ["D0", "D 6"], "root": None, "features": 10, "alphas": [0.0, 1.5], "seed": 0,
+        "layer": 3, "along": "day", "order": ["D0", "D 6"], "root": None, "features": 10, "alphas": [0.0, 1.5],
+        "seed": 0,
     })
     assert result_command(path, "causal/steering_03.parquet") == {
         "command": "cellprism steer RUN --layer 3 --along day --order 'D0,D 6' --alphas 0,1.5", "seed": 0,

@@ -82,7 +82,7 @@ def test_the_heat_map_has_the_strongest_features(whole: dict[str, Any], reader: 
     features = [feature for feature, _, _ in heat["features"]]
     strength = table[table["q"] < 0.05].groupby("feature")["t"].agg(lambda t: t.abs().max())
     assert set(features) == set(strength.index)
-    wanted = table.pivot(index="target", columns="feature", values="t").loc[heat["targets"], features]
+    wanted = table.pivot_table(index="target", columns="feature", values="t").loc[heat["targets"], features]
     np.testing.assert_allclose(np.array(heat["t"], float), wanted, rtol=1e-2)
     largest = wanted.abs().fillna(0).to_numpy().argmax(axis=0)
     assert (np.diff(largest) >= 0).all()
@@ -108,8 +108,8 @@ def test_a_feature_knows_to_what_it_responds(reader: RunReader, atlas: Path) -> 
         sure = own[own["q"] < 0.05].sort_values(["p", "target"])
         assert (n, responding) == (len(own), len(sure))
         assert [row[0] for row in rows] == sure["target"].tolist()[:8]
-        np.testing.assert_allclose([row[1:] for row in rows], sure[["effect", "low", "high", "t", "q"]].head(8).to_numpy()
-                                   if rows else np.empty(0), rtol=1e-3)
+        wanted = sure[["effect", "low", "high", "t", "q"]].head(8).to_numpy()
+        np.testing.assert_allclose(np.array([row[1:] for row in rows]).reshape(-1, 5), wanted, rtol=1e-3)
     feature = next(feature for feature, (_, responding, _) in found.items() if responding)
     record = Atlas(atlas).run("my-run").feature(LAYER, feature)["responses"]
     assert record["responding"] == found[feature][1]

@@ -12,12 +12,14 @@ import pytest
 import uvicorn
 from starlette.testclient import TestClient
 from tests.atlas.fabricated import DEAD, GROUPS, LAYERS, N_FEATURES, TERMS, write_run
+from tests.atlas.fabricated_results import write_steering
 
 from cellprism.atlas import server
 from cellprism.atlas.export import export
 from cellprism.atlas.guard import Guard
-from cellprism.atlas.packing import number
+from cellprism.atlas.packing import number, unpack_json
 from cellprism.errors import UserError
+from cellprism.runs.directory import open_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -318,6 +320,16 @@ def test_a_run_is_exported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (run / "run.yaml").write_text((run / "run.yaml").read_text().replace("Fabricated", "Renamed"))
     with server.prepared([run]) as third:
         assert json.loads((third / "atlas.json").read_text())["runs"][0]["title"] == "Renamed"
+
+
+def test_a_table_of_another_command_is_exported_anew(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", traced=False)
+    with server.prepared([run]) as first:
+        assert json.loads((first / "atlas.json").read_text())["capabilities"] == ["tables"]
+    write_steering(open_directory(run), 0, N_FEATURES)
+    with server.prepared([run]) as second:
+        assert json.loads((second / "atlas.json").read_text())["capabilities"] == ["tables", "steering"]
+        assert unpack_json((second / "runs/run/steer/index.jz").read_bytes())["layers"][0]["layer"] == 0
 
 
 def test_a_run_that_cannot_be_written_is_served_from_elsewhere(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ COMMANDS = {
     "causal/00": "cellprism trace RUN --source 0 --cells 40 --seed 7",
     "causal/s": "cellprism steer RUN --layer",
     "regulation/": "cellprism perturb RUN screen.h5ad --layer 2",
-    "causal/": "cellprism (patch|interact|damage) RUN --layers? 0",
+    "causal/": "cellprism (patch|interact|damage) RUN --layers? [02]",
 }
 """Beginning of a file and the command that wrote it."""
 BARE = """() => [...document.querySelectorAll("main .num")]

@@ -87,9 +87,15 @@ def export(runs: Sequence[Path], out: Path) -> Path:
             _write(folder / "runs" / identifier / "tables.jz", pack_json(listing))
             entries.append(_entry(reader, identifier))
         index = {"format": FORMAT, "generator": f"cellprism {__version__}", "mode": "export",
-                 "capabilities": ["tables", *(["ablation"] if measured else [])], "runs": entries}
+                 "capabilities": ["tables", *(["ablation"] if measured else []), *_shown(folder)], "runs": entries}
         (folder / "atlas.json").write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return Path(out)
+
+
+def _shown(folder: Path) -> list[str]:
+    """Pages of results that some run of the atlas has."""
+    pages = {"steering": "runs/*/steer/L*", "regulation": "runs/*/regulation/L*"}
+    return [name for name, pattern in pages.items() if any(folder.glob(pattern))]
 
 
 def run_identifiers(paths: Sequence[Path]) -> list[str]:

@@ -164,7 +164,7 @@ def _kept(run: Path) -> Path | None:
         return None
     parts = [__version__, str(FORMAT), sha256(STATIC), sha256(manifest), sha256(run / "run.yaml")]
     remarks = run / "remarks.parquet"
-    parts += [names_key(), *([sha256(remarks)] if remarks.exists() else [])]
+    parts += [names_key(), *([sha256(remarks)] if remarks.exists() else []), *_results(run)]
     key = "\n".join(parts) + "\n"
     try:
         if not (is_atlas(cache / "atlas") and (cache / "atlas.key").read_text(encoding="utf-8") == key):
@@ -174,6 +174,12 @@ def _kept(run: Path) -> Path | None:
     except OSError:
         return None
     return cache / "atlas"
+
+
+def _results(run: Path) -> list[str]:
+    """What tells that a command other than the run's wrote a table since: names, sizes and times of such tables."""
+    paths = sorted(path for folder in ("causal", "regulation") for path in (run / folder).rglob("*.parquet"))
+    return [f"{path.relative_to(run)} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in paths]
 
 
 class _Files(StaticFiles):

@@ -38,7 +38,7 @@ function Shown({ layer, perturbation, words, rows, all }: Props & { rows: Respon
     { key: "name", title: "Label", width: "minmax(7rem, 1fr)", phone: UNDER, cell: (i) => <a class="quiet" href={link(rows[i]!)}>{name(rows[i]!)}</a> },
     { key: "control", title: "Control", width: "5.5rem", numeric: true, help: "mean activation over the positions of a control cell", cell: cell("control", (row) => number(row[3])) },
     { key: "effect", title: "Effect", width: "5.5rem", phone: "5.5rem", numeric: true, help: "perturbed less control, in units of the activation", cell: cell("effect", (row) => show(row[4])) },
-    { key: "interval", title: "95 % interval", width: "11rem", numeric: true, extra: true, cell: cell("low", (row) => `${show(row[5])} to ${show(row[6])}`) },
+    { key: "interval", title: "Interval (95 %)", width: "11rem", numeric: true, extra: true, cell: cell("low", (row) => `${show(row[5])} to ${show(row[6])}`) },
     { key: "t", title: "t", width: "4rem", numeric: true, help: "moderated t", cell: cell("t", (row) => signed(fixed(row[7]), row[7])) },
     { key: "q", title: "q", width: "6rem", phone: "6rem", numeric: true, help: "false discovery rate over all perturbations and features", cell: cell("q", (row) => probability(row[9])) },
   ];

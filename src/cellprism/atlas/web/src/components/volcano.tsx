@@ -59,7 +59,7 @@ export function VolcanoPlot({ data, label, named }: Props) {
       <path class="volcano blue" d={dots(kinds.up.map(at))} />
       <path class="volcano vermilion" d={dots(kinds.down.map(at))} />
       {labels.map(({ feature, href, name, px, py }) => (
-        <a href={`#${href}`} aria-label={name}>
+        <a href={href}>
           <circle class="reach-out" cx={px} cy={py} r={9}><title>{name}</title></circle>
           <text class="name" x={px + (px > W - 60 ? -7 : 7)} y={py + 4} text-anchor={px > W - 60 ? "end" : "start"}>{feature}</text>
         </a>
