@@ -260,8 +260,28 @@ class RunReader:
         """The chosen features of `damage` against those as frequent and random ones."""
         return self._causal("damage_arms", f"{self._known(layer):02d}", f"cellprism damage {self.path} --layer {layer}")
 
+    def switches(self, layer: int) -> pd.DataFrame:
+        """How the features of a layer differ between late and early cells of an order, and which were steered."""
+        return self._steered("switches", layer)
+
+    def steering(self, layer: int) -> pd.DataFrame:
+        """What scaling features of a layer does to early cells, by feature, direction, alpha and readout."""
+        return self._steered("steering", layer)
+
+    def steering_arms(self, layer: int) -> pd.DataFrame:
+        """The features of `steering` that switch against their controls, with the feature as the unit."""
+        return self._steered("steering_arms", layer)
+
+    def steering_readouts(self, layer: int) -> pd.DataFrame:
+        """What the readouts of `steering` measure, and what they are worth on cells they were not fitted on."""
+        return self._steered("steering_readouts", layer)
+
+    def steering_genes(self, layer: int) -> pd.DataFrame:
+        """The genes whose logit or predicted value each steered feature changes most."""
+        return self._steered("steering_genes", layer)
+
     def causal_rates(self) -> pd.DataFrame:
-        """Rates of patching and interactions beside their nulls, with a column ``analysis``."""
+        """Rates of patching, interactions and steering beside their nulls, with a column ``analysis``."""
         import pandas as pd
 
         from cellprism.causal.tables import causal_names
@@ -273,6 +293,22 @@ class RunReader:
         tables = [self._causal("rates", name, command).assign(analysis=name) for name in names]
         table = pd.concat(tables, ignore_index=True)
         return table[["analysis", *table.columns.drop("analysis")]]
+
+    def perturbations(self, layer: int) -> pd.DataFrame:
+        """The perturbations of a screen, those to which most features respond first."""
+        return self._regulation("perturbations", layer)
+
+    def responses(self, layer: int) -> pd.DataFrame:
+        """What every tested feature of a layer does at every perturbation, smallest p first within a perturbation."""
+        return self._regulation("responses", layer)
+
+    def tf_targets(self, layer: int) -> pd.DataFrame:
+        """Whether the known targets of perturbed factors answer before genes like them, smallest p first."""
+        return self._regulation("tf_targets", layer)
+
+    def regulation_rates(self, layer: int) -> pd.DataFrame:
+        """Rates of perturbations, features and factors that respond, beside their nulls."""
+        return self._regulation("rates", layer)
 
     def codes(self, layer: int) -> CodeStore:
         """Which features fire at every position of a layer."""
@@ -312,6 +348,15 @@ class RunReader:
         from cellprism.causal.tables import read_causal
 
         return read_causal(self.run, table, name, command=command)
+
+    def _steered(self, table: str, layer: int) -> pd.DataFrame:
+        return self._causal(table, f"{self._known(layer):02d}", f"cellprism steer {self.path} --layer {layer}")
+
+    def _regulation(self, table: str, layer: int) -> pd.DataFrame:
+        from cellprism.causal.tables import read_causal
+
+        command = f"cellprism perturb {self.path} SCREEN --layer {self._known(layer)} --target COLUMN --control VALUE"
+        return read_causal(self.run, table, f"{layer:02d}", command=command, folder="regulation")
 
     def _interactions(self, name: str | None) -> str:
         from cellprism.causal.tables import causal_names

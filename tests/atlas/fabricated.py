@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from tests.atlas.fabricated_ablation import write_ablation
+from tests.atlas.fabricated_results import write_regulation, write_steering
 
 from cellprism.causal.requests import FORMAT, run_key
 from cellprism.runs.config import parse_config
@@ -65,6 +66,9 @@ def write_run(
     if traced:
         _traces(run, rng, n_features)
         write_ablation(run, np.random.default_rng([seed, 1]), terms=TERMS, n_features=n_features)
+        for layer in LAYERS:
+            write_steering(run, layer, n_features, algebraic=layer == LAYERS[-1], seed=seed)
+        write_regulation(run, LAYERS[0], n_features, seed=seed)
     (path / "stages").mkdir()
     for i, name in enumerate(["tokens", "catalog.00", "catalog.02"]):
         outputs = {} if name == "tokens" else {f"layers/{name[-2:]}/features.parquet": "ab" * 32}

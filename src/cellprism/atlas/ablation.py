@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cellprism.atlas.as_published import patched
 from cellprism.atlas.circuits import NO_TERM
 from cellprism.atlas.columns import pack_columns
 from cellprism.atlas.featuremap import rounded
@@ -65,6 +66,7 @@ def ablation_files(reader: RunReader, dictionary: Dictionaries, found: Found) ->
         yield from _pages(f"ablation/damage/L{layer:02d}", _with_labels(table, labels[layer]))
         index["damage"].append({"layer": layer, **_about(reader, "damage", which, table),
                                 "arms": _records(reader.damage_arms(layer))})
+    index["published"] = patched(reader)
     index["outdated"] = [
         {"table": table, "name": which} for table in PARTS for which in _names(reader, table)
         if which not in found[table]

@@ -25,8 +25,10 @@ from cellprism.atlas.highwayfiles import highway_files
 from cellprism.atlas.morecolumns import more_columns
 from cellprism.atlas.nameindex import known_names, name_files, name_index
 from cellprism.atlas.packing import pack_json
+from cellprism.atlas.regulation import regulation_files
 from cellprism.atlas.shards import feature_shards
 from cellprism.atlas.spread import file_name
+from cellprism.atlas.steering import steering_files
 from cellprism.atlas.summary import summary
 from cellprism.atlas.tables import copy_tables
 from cellprism.atlas.termindex import term_index
@@ -127,8 +129,9 @@ def _write_run(reader: RunReader, identifier: str, folder: Path, found: Found) -
         _write(folder / "groups" / f"{i}.jz", pack_json(own))
     lasted = chains(reader, dictionary)
     _write_flow(reader, dictionary, lasted, folder)
-    for name, data in circuit_files(reader, dictionary):
-        _write(folder / name, data)
+    for made in (circuit_files, steering_files, regulation_files):
+        for name, data in made(reader, dictionary):
+            _write(folder / name, data)
     chained = by_feature(reader, lasted)
     for layer in reader.layers:
         rng = np.random.default_rng([reader.config.seed, layer])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from cellprism.atlas.asked import result_command
 from cellprism.atlas.packing import clean
 from cellprism.atlas.public import public
 from cellprism.runs.directory import FORMAT
@@ -97,6 +98,8 @@ def command(reader: RunReader) -> str:
 
 def _intervention(path: Path, name: str) -> dict[str, Any]:
     """Command and seed of a file that another command than the run's has written."""
+    if (asked := result_command(path, name)) is not None:
+        return asked
     if not name.startswith("causal/"):
         return {}
     about = path.with_name("trace.json")

@@ -9,7 +9,21 @@ import sys
 import typer
 
 from cellprism import _version
-from cellprism.cli import ablate, atlas, bench, demo, doctor, import_atlas, knowledge, pretrain, report, runs, trace
+from cellprism.cli import (
+    ablate,
+    atlas,
+    bench,
+    demo,
+    doctor,
+    import_atlas,
+    knowledge,
+    perturb,
+    pretrain,
+    report,
+    runs,
+    steer,
+    trace,
+)
 from cellprism.errors import UserError
 
 app = typer.Typer(
@@ -19,7 +33,9 @@ app = typer.Typer(
 )
 DISK_FULL = "the disk is full: free some space and give the same command again; it goes on where it stopped."
 
-for group in (demo, runs, trace, ablate, report, atlas, import_atlas, pretrain, knowledge, bench, doctor):
+for group in (
+    demo, runs, trace, ablate, steer, perturb, report, atlas, import_atlas, pretrain, knowledge, bench, doctor,
+):
     group.register(app)
 
 

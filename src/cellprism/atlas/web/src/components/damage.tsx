@@ -41,7 +41,7 @@ function ArmTable({ arms, within }: { arms: Arm[]; within: string }) {
       <tbody role="rowgroup">
         {arms.map((arm) => {
           const source = (column: string, none = "") => from(`damage_arms.${column}`, { within, n: `${count(arm.n_cells)} cells, ${count(arm.n_hidden)} hidden genes, ${count(arm.n_features)} features each`, null: none });
-          const show = (value: number | null) => (arm.metric === "hit" ? signed(percent(value, 2).replace("-", "−"), value) : signed(number(value), value));
+          const show = (value: number | null) => (arm.metric === "hit" ? signed(percent(value, 2), value) : signed(number(value), value));
           return (
             <tr role="row">
               <th scope="row" role="rowheader">{TITLES[arm.metric]}</th>
@@ -102,7 +102,7 @@ function Features({ about, words }: { about: About; words: Words }) {
           { key: "arm", title: "Why", width: "minmax(6rem, 11rem)", phone: UNDER, cell: (i) => (at(i).partner === null ? ARMS[at(i).arm] : <>as frequent as <a class="plain-link" href={`#${paths.feature(id, layer, at(i).partner!)}`}>{layer}·{at(i).partner}</a></>) },
           { key: "frequency", title: "Fires at", width: "5rem", numeric: true, help: "share of all positions", cell: (i) => <span {...source("frequency", i)}>{share(at(i).frequency)}</span> },
           { key: "loss", title: "Loss", width: "6.5rem", phone: "5.5rem", numeric: true, help: MEANINGS["loss"]!, cell: (i) => <span {...source("loss", i)}>{signed(number(at(i).loss), at(i).loss)}</span> },
-          { key: "hit", title: "Guessed first", width: "6rem", phone: "4.5rem", numeric: true, help: MEANINGS["hit"]!, cell: (i) => <span {...source("hit", i)}>{signed(percent(at(i).hit, 2).replace("-", "−"), at(i).hit)}</span> },
+          { key: "hit", title: "Guessed first", width: "6rem", phone: "4.5rem", numeric: true, help: MEANINGS["hit"]!, cell: (i) => <span {...source("hit", i)}>{signed(percent(at(i).hit, 2), at(i).hit)}</span> },
         ];
         const groups = Object.keys(ARMS).map((arm) => ({ name: ARMS[arm]!, values: rows.filter((row) => row.arm === arm && row.loss !== null).map(({ loss }) => loss!) })).filter(({ values }) => values.length);
         return (

@@ -66,8 +66,8 @@ export function Forest({ rows, none, label, axis, ends }: Props) {
   const written = (mark: number) => mark.toFixed(Math.min(6, digits)).replace("-", "−").replace(/^−(0\.?0*)$/, "$1");
   return (
     <svg class="chart forest" ref={frame} height={bottom + 38} role="group" aria-label={label}>
-      {ends && <text class="axis" x={x(none) - 8} y={12} text-anchor="end">← {ends[0]}</text>}
-      {ends && <text class="axis" x={x(none) + 8} y={12}>{ends[1]} →</text>}
+      {ends && x(none) > 6 * ends[0].length + 24 && <text class="axis" x={x(none) - 8} y={12} text-anchor="end">← {ends[0]}</text>}
+      {ends && width - x(none) > 6 * ends[1].length + 24 && <text class="axis" x={x(none) + 8} y={12}>{ends[1]} →</text>}
       {marks.map((mark) => (
         <g>
           <line class="grid" x1={x(mark)} x2={x(mark)} y1={top} y2={bottom} />

@@ -1,4 +1,5 @@
 // What was found by taking features away: patching, combinations, damage.
+import type { PublishedPatching } from "../components/as-published";
 import { readColumns } from "../data/columns";
 import { json, once, two } from "../data/store";
 import type { Rate, Summary } from "../data/types";
@@ -35,6 +36,8 @@ export interface Ablations {
   combinations: (About & { name: string; n_tests: number; rates: Rate[] })[];
   damage: (About & { layer: number; arms: Arm[] })[];
   outdated: { table: Part; name: string }[];
+  /** of an imported atlas */
+  published: PublishedPatching | null;
 }
 
 export type Part = "patching" | "combinations" | "damage";
@@ -107,7 +110,7 @@ export type Targets = { n: number } & Record<"target" | "label" | "n_nonzero" | 
 export const Q = 0.05;
 export const NO_LABEL = 0xffffffff;
 
-const NOTHING: Ablations = { patching: [], combinations: [], damage: [], outdated: [] };
+const NOTHING: Ablations = { patching: [], combinations: [], damage: [], outdated: [], published: null };
 
 /** What there is; nothing in an atlas of an older version. */
 export const loadAblations = (run: string, { ablation }: Summary): Promise<Ablations> =>
@@ -160,5 +163,4 @@ export function whyEmpty(summary: Summary, part: Part, { outdated }: Ablations):
 /** In what scores of hidden genes are measured. */
 export const scoreUnit = ({ model }: Summary) => (model.kind === "scgpt" ? "bins" : "nats");
 
-/** Signed, so that the direction of a change cannot be missed. */
-export const signed = (text: string, x: Maybe) => (x !== null && x > 0 ? `+${text}` : text);
+export { signed } from "./format";

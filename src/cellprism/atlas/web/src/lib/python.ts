@@ -8,12 +8,12 @@ import type { Ablations } from "./ablation";
 import type { Limits, Place, TraceEntry } from "./circuits";
 import type { Query } from "./route";
 
-const quoted = (text: string) => JSON.stringify(text);
+export const quoted = (text: string) => JSON.stringify(text);
 
 /** The client reads the very atlas that the page is part of; it takes the run's directory as well. */
 const opened = (summary: Summary) => `cp.atlas.open(${quoted(new URL(".", document.baseURI).href)}, run=${quoted(summary.id)})`;
 
-const opening = (summary: Summary) => ["import cellprism as cp", "", `run = ${opened(summary)}`];
+export const opening = (summary: Summary) => ["import cellprism as cp", "", `run = ${opened(summary)}`];
 
 const columns: Record<SortKey, string> = {
   feature: "feature", label: "label", q: "label_q", terms: "n_terms", group: "group_value", auroc: "group_auroc",

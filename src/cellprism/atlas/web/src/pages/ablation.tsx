@@ -1,5 +1,6 @@
 // What is lost without a feature: hidden genes of its term, more than the sum of parts, and guesses.
 import type { ComponentChildren } from "preact";
+import { AsPatched } from "../components/as-published";
 import { Damage } from "../components/damage";
 import { Patching } from "../components/patching";
 import { PythonCell } from "../components/take";
@@ -35,6 +36,7 @@ function Body({ all, words }: { all: Ablations; words: Words }) {
         <section key={part} aria-labelledby={part} class="stack">
           <div class="section-head"><h2 id={part}>{title}</h2><p class="muted">{about}</p></div>
           {all[part].length ? inner[part]() : <Empty part={part} all={all} />}
+          {part === "patching" && all.published && <AsPatched of={all.published} />}
         </section>
       ))}
       {PARTS.some(([part]) => all[part].length) && <PythonCell code={ablationCode(summary, all, query)} />}

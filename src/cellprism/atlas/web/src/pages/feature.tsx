@@ -10,6 +10,7 @@ import { Histogram } from "../components/histogram";
 import { Icon } from "../components/icon";
 import { Neighbours } from "../components/neighbours";
 import { OtherRuns } from "../components/other-runs";
+import { Pushed } from "../components/pushed";
 import { OwnLabel, Remarks } from "../components/remarks";
 import { From } from "../components/source";
 import { CsvButton, PythonCell, SvgButton } from "../components/take";
@@ -152,6 +153,7 @@ function Body({ data, about, words }: { data: Data; about: LayerSummary; words: 
       </section>
       {!feature.dead && <Causes layer={layer} feature={feature.feature} words={words} />}
       <Carries feature={feature} layer={layer} />
+      <Pushed feature={feature} layer={layer} />
       <MoreAbout feature={feature} layer={layer} />
       <Remarks feature={feature} layer={layer} />
       <PythonCell code={featureCode(summary, layer, feature.feature, feature.highways.length > 0)} />
