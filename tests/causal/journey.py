@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from cellprism.cells.expression import Expression
 
 N = 8
-ON, OFF, STILL = np.arange(N), np.arange(N, 2 * N), np.arange(2 * N, 6 * N)
+ON, OFF, STILL = np.arange(N), np.arange(N, 2 * N), np.arange(2 * N, 9 * N)
 """Axes that rise along the way and push cells on, that fall and hold them back, and that do neither."""
-AHEAD, ELSEWHERE, WIDTH = 6 * N, 6 * N + 1, 6 * N + 2
+AHEAD, ELSEWHERE, WIDTH = 9 * N, 9 * N + 1, 9 * N + 2
 """The axes that these write to."""
 GENES, READS = 60, 20
 DRIVE = 0.05
@@ -47,7 +47,7 @@ class Journey(CellModel):
         self.table, self.level = torch.from_numpy(table).float(), torch.from_numpy(level).float()
         head = rng.standard_normal((WIDTH, GENES)) * 0.01
         head[AHEAD] = np.where(np.arange(GENES) < GENES // 2, -1.0, 1.0)
-        self.head = torch.from_numpy(head).float()
+        self.head, self.bias = torch.from_numpy(head).float(), torch.from_numpy(rng.standard_normal(GENES) * 3).float()
 
     def describe(self) -> dict[str, Any]:
         return {"kind": "journey"}
@@ -72,7 +72,7 @@ class Journey(CellModel):
         return h + added
 
     def readout(self, h: torch.Tensor, batch: Batch) -> torch.Tensor:
-        return h @ self.head
+        return h @ self.head + self.bias
 
 
 @dataclass(frozen=True)

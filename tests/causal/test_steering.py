@@ -42,7 +42,7 @@ def steered(way: Way, chosen: pd.DataFrame, *, n: int = 12) -> list[Result]:
 
 @cache
 def world(layer: int) -> tuple[Way, pd.DataFrame, list[Result], pd.DataFrame]:
-    way = journey(180, 0, layer=layer)
+    way = journey(450, 0, layer=layer)
     own = way.choosing()
     table = switch_table(way.means[own], way.order.group[own] == EARLY, way.order.group[own] == LATE)
     frequency = (way.means > 0).mean(axis=0)
@@ -106,7 +106,7 @@ def test_steering_equals_a_slow_loop() -> None:
                 moved[0, :, first.feature] += (alpha - 1) * z
                 out = site.model.block(1, moved, batch)[0]
                 pooled.append(out.mean(dim=0).numpy())
-                profile.append((out @ site.model.head).mean(dim=0).numpy())
+                profile.append(site.model.readout(out, batch).mean(dim=0).numpy())
         p, f = np.array(pooled, np.float64), np.array(profile, np.float64)
 
         def cos(x: np.ndarray, y: np.ndarray) -> np.ndarray:
