@@ -294,6 +294,22 @@ class RunReader:
         table = pd.concat(tables, ignore_index=True)
         return table[["analysis", *table.columns.drop("analysis")]]
 
+    def perturbations(self, layer: int) -> pd.DataFrame:
+        """The perturbations of a screen, those to which most features respond first."""
+        return self._regulation("perturbations", layer)
+
+    def responses(self, layer: int) -> pd.DataFrame:
+        """What every tested feature of a layer does at every perturbation, smallest p first within a perturbation."""
+        return self._regulation("responses", layer)
+
+    def tf_targets(self, layer: int) -> pd.DataFrame:
+        """Whether the known targets of perturbed factors answer before genes like them, smallest p first."""
+        return self._regulation("tf_targets", layer)
+
+    def regulation_rates(self, layer: int) -> pd.DataFrame:
+        """Rates of perturbations, features and factors that respond, beside their nulls."""
+        return self._regulation("rates", layer)
+
     def codes(self, layer: int) -> CodeStore:
         """Which features fire at every position of a layer."""
         from cellprism.codes.store import CodeStore
@@ -335,6 +351,12 @@ class RunReader:
 
     def _steered(self, table: str, layer: int) -> pd.DataFrame:
         return self._causal(table, f"{self._known(layer):02d}", f"cellprism steer {self.path} --layer {layer}")
+
+    def _regulation(self, table: str, layer: int) -> pd.DataFrame:
+        from cellprism.causal.tables import read_causal
+
+        command = f"cellprism perturb {self.path} SCREEN --layer {self._known(layer)} --target COLUMN --control VALUE"
+        return read_causal(self.run, table, f"{layer:02d}", command=command, folder="regulation")
 
     def _interactions(self, name: str | None) -> str:
         from cellprism.causal.tables import causal_names

@@ -1,4 +1,7 @@
-"""Tables of a run's folder ``causal/`` that belong to no trace, each with the hash of what it rests on."""
+"""Tables of a run's folder ``causal/`` that belong to no trace, each with the hash of what it rests on.
+
+Other folders of a run, such as ``regulation/``, hold tables of the same kind.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +20,21 @@ if TYPE_CHECKING:
     from cellprism.runs.directory import Run
 
 
-def table_path(run: Run, name: str, which: str) -> Path:
-    """``causal/NAME_WHICH.parquet``."""
-    return run.file("causal") / f"{name}_{which}.parquet"
+def table_path(run: Run, name: str, which: str, *, folder: str = "causal") -> Path:
+    """``FOLDER/NAME_WHICH.parquet``."""
+    return run.file(f"{folder}/{name}_{which}.parquet")
 
 
 def write_causal(
     run: Run, name: str, which: str, frame: pd.DataFrame, *, layers: Sequence[int], notes: dict[str, Any],
+    folder: str = "causal",
 ) -> None:
     """Write a table with ``notes``, the layers that it rests on and the hash of what these are made of."""
     everything = {**notes, "layers": list(layers), "key": run_key(run, layers)}
-    write_table(table_path(run, name, which), TABLES[name], frame, notes=everything)
+    write_table(table_path(run, name, which, folder=folder), TABLES[name], frame, notes=everything)
 
 
-def read_causal(run: Run, name: str, which: str, *, command: str) -> pd.DataFrame:
+def read_causal(run: Run, name: str, which: str, *, command: str, folder: str = "causal") -> pd.DataFrame:
     """Read such a table.
 
     Parameters
@@ -43,9 +47,9 @@ def read_causal(run: Run, name: str, which: str, *, command: str) -> pd.DataFram
     UserError
         It is not there, or the run has another model, other cells or other autoencoders by now.
     """
-    path = table_path(run, name, which)
+    path = table_path(run, name, which, folder=folder)
     if not path.exists():
-        msg = f"{run.path} has no table {name} in causal/: make it with `{command}`."
+        msg = f"{run.path} has no table {name} in {folder}/: make it with `{command}`."
         raise UserError(msg)
     frame = read_table(path, TABLES[name])
     notes = read_notes(path)
@@ -56,6 +60,7 @@ def read_causal(run: Run, name: str, which: str, *, command: str) -> pd.DataFram
     return frame
 
 
-def causal_names(run: Run, name: str) -> list[str]:
+def causal_names(run: Run, name: str, *, folder: str = "causal") -> list[str]:
     """What follows ``NAME_`` in the names of the files of a table, sorted."""
-    return sorted(path.stem.removeprefix(f"{name}_") for path in run.file("causal").glob(f"{name}_*.parquet"))
+    start, end = f"{folder}/{name}_", ".parquet"
+    return [file.removeprefix(start).removesuffix(end) for file in run.beginning(start) if file.endswith(end)]

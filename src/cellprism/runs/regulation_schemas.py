@@ -6,15 +6,15 @@ from cellprism.runs.layout import F64, FEATURE, I32, STR, Table
 
 _TARGET = {"target": (STR, "the perturbed gene")}
 _NULL = {
-    "null_mean": (F64, "mean of the same number when control replicates are called perturbed"),
+    "null_mean": (F64, "mean of that number, at the same bar, with control replicates called perturbed"),
     "null_q95": (F64, "95 % quantile of that"),
-    "n_permutations": (I32, "such relabellings"),
+    "n_permutations": (I32, "such relabellings; 0 where the control has too few replicates"),
 }
 PERTURBATIONS = Table("perturbations", 1, {
     **_TARGET,
     "n_cells": (I32, "perturbed cells"),
     "n_guides": (I32, "guides; missing where the screen names none"),
-    "n_replicates": (I32, "replicates of the test: guides in batches, or cells where there are no guides"),
+    "n_replicates": (I32, "replicates of the test: guides, batches held equal, or cells where no guides are named"),
     "n_control": (I32, "replicates of the control"),
     "knockdown": (F64, "log2 fold change of the perturbed gene's own expression; missing if it is not measured"),
     "knockdown_p": (F64, "p-value of that, by the same test"),
@@ -23,7 +23,7 @@ PERTURBATIONS = Table("perturbations", 1, {
 })
 RESPONSES = Table("responses", 1, {
     **_TARGET, **FEATURE,
-    "control": (F64, "mean activation over the positions of a control cell"),
+    "control": (F64, "mean activation over the positions of a control cell, but that of the perturbed gene"),
     "effect": (F64, "mean of perturbed less control replicates, batches held equal, in units of the activation"),
     "low": (F64, "lower end of its 95 % interval"),
     "high": (F64, "upper end of that interval"),
@@ -38,10 +38,10 @@ TF_TARGETS = Table("tf_targets", 1, {
     "n_matched": (I32, "genes as strongly expressed that are no known targets"),
     "auroc": (F64, "probability that a known target answers more than a matched gene, by the features on it"),
     "p": (F64, "permutation p-value: members of each match exchanged"),
-    "q": (F64, "Benjamini-Hochberg adjusted p over factors"),
+    "q": (F64, "Benjamini-Hochberg adjusted p over factors and networks"),
     "auroc_expression": (F64, "the same by the change of the gene's own expression"),
     "p_expression": (F64, "its p-value"),
-    "q_expression": (F64, "adjusted over factors"),
+    "q_expression": (F64, "adjusted over factors and networks"),
     "power": (F64, "share of planted answers of these targets that the same test finds at p < 0.05"),
     "planted": (F64, "AUROC that was planted"),
 })
