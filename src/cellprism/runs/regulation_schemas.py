@@ -14,7 +14,7 @@ PERTURBATIONS = Table("perturbations", 1, {
     **_TARGET,
     "n_cells": (I32, "perturbed cells"),
     "n_guides": (I32, "guides; missing where the screen names none"),
-    "n_replicates": (I32, "replicates of the test: guides, batches held equal, or cells where the screen names no guides"),
+    "n_replicates": (I32, "replicates of the test: guides, or cells where the screen names no guides"),
     "n_control": (I32, "replicates of the control"),
     "knockdown": (F64, "log2 fold change of the perturbed gene's own expression; missing if it is not measured"),
     "knockdown_p": (F64, "p-value of that, by the same test"),
