@@ -72,14 +72,15 @@ def perturb_run(run: Run, request: PerturbRequest, progress: Progress | None = N
 def _perturb(run: Run, request: PerturbRequest, progress: Progress) -> Perturbed:
     layer = request.layer
     networks = known_targets(run.config.annotation.gene_sets, request.networks)
-    screen = read_screen(request, run_model(run), run.config.cells)
+    model = run_model(run)
+    screen = read_screen(request, model, run.config.cells)
     for note in screen.notes:
         progress.note(note)
     drawn = {key: value for key, value in asdict(request).items() if key != "networks"}
     work = Work(run.file(FOLDER) / f"perturb_{layer:02d}.work", {
         "key": run_key(run, [layer]), "asked": drawn, "screen": sha256(Path(request.screen)),
     })
-    activity = screen_activity(run, screen, layer, work, progress)
+    activity = screen_activity(run, model, screen, layer, work=work, progress=progress)
     found = perturbed_tables(screen, activity, networks, seed=[request.seed, layer], progress=progress)
     found.notes.update({
         **asdict(request), "networks": sorted(networks),
