@@ -20,6 +20,7 @@ from cellprism.sae.batched import CHUNK
 from cellprism.sae.fidelity import MOST_CELLS
 from cellprism.sae.sample import HELD_OUT_POSITIONS, shared_counts
 from cellprism.sae.topk import code_bytes, code_width
+from cellprism.sae.train import INITIAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +93,9 @@ class Workload:
 
     def memory(self) -> float:
         """Bytes of memory at the peak: model, batch and all dictionaries; training; principal axes; or a reduction."""
-        training = 2.0 * self.sampled * self.d_model + 32.0 * self.atoms + 16.0 * self.batch * self.n_features
+        first = 12.0 * min(self.sampled, INITIAL) * self.d_model
+        steps = 32.0 * self.atoms + 16.0 * self.batch * self.n_features
+        training = 2.0 * self.sampled * self.d_model + max(first, steps)
         axes = 48.0 * min(self.sampled, HELD_OUT_POSITIONS) * self.d_model
         reducing = self.n_features * max(48.0 * self.n_features, 30.0 * self.vocabulary, 12.0 * self.cells)
         encoding = 24.0 * len(self.layers) * self.atoms if self.on_device else self._encoding()

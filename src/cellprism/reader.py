@@ -260,8 +260,28 @@ class RunReader:
         """The chosen features of `damage` against those as frequent and random ones."""
         return self._causal("damage_arms", f"{self._known(layer):02d}", f"cellprism damage {self.path} --layer {layer}")
 
+    def switches(self, layer: int) -> pd.DataFrame:
+        """How the features of a layer differ between late and early cells of an order, and which were steered."""
+        return self._steered("switches", layer)
+
+    def steering(self, layer: int) -> pd.DataFrame:
+        """What scaling features of a layer does to early cells, by feature, direction, alpha and readout."""
+        return self._steered("steering", layer)
+
+    def steering_arms(self, layer: int) -> pd.DataFrame:
+        """The features of `steering` that switch against their controls, with the feature as the unit."""
+        return self._steered("steering_arms", layer)
+
+    def steering_readouts(self, layer: int) -> pd.DataFrame:
+        """What the readouts of `steering` measure, and what they are worth on cells they were not fitted on."""
+        return self._steered("steering_readouts", layer)
+
+    def steering_genes(self, layer: int) -> pd.DataFrame:
+        """The genes whose logit or predicted value each steered feature changes most."""
+        return self._steered("steering_genes", layer)
+
     def causal_rates(self) -> pd.DataFrame:
-        """Rates of patching and interactions beside their nulls, with a column ``analysis``."""
+        """Rates of patching, interactions and steering beside their nulls, with a column ``analysis``."""
         import pandas as pd
 
         from cellprism.causal.tables import causal_names
@@ -328,6 +348,9 @@ class RunReader:
         from cellprism.causal.tables import read_causal
 
         return read_causal(self.run, table, name, command=command)
+
+    def _steered(self, table: str, layer: int) -> pd.DataFrame:
+        return self._causal(table, f"{self._known(layer):02d}", f"cellprism steer {self.path} --layer {layer}")
 
     def _regulation(self, table: str, layer: int) -> pd.DataFrame:
         from cellprism.causal.tables import read_causal

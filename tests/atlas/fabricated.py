@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from tests.atlas.fabricated_results import write_regulation, write_steering
 
 from cellprism.causal.requests import FORMAT, run_key
 from cellprism.runs.config import parse_config
@@ -63,6 +64,9 @@ def write_run(
         run.file("sae.safetensors", layer).write_bytes(bytes(9))
     if traced:
         _traces(run, rng, n_features)
+        for layer in LAYERS:
+            write_steering(run, layer, n_features, algebraic=layer == LAYERS[-1], seed=seed)
+        write_regulation(run, LAYERS[0], n_features, seed=seed)
     (path / "stages").mkdir()
     for i, name in enumerate(["tokens", "catalog.00", "catalog.02"]):
         outputs = {} if name == "tokens" else {f"layers/{name[-2:]}/features.parquet": "ab" * 32}

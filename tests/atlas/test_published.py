@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.atlas.published_json import DEAD, GENES, POSITIONS, N, write_published
+from tests.atlas.published_json import DEAD, GENES, OTHER, POSITIONS, N, write_published
 
 from cellprism.atlas.export import export
 from cellprism.atlas.files import Atlas
@@ -72,6 +72,47 @@ def test_cell_types_are_kept_as_the_odds_that_they_are(imported: RunReader, tmp_
     record = Atlas(export([imported.path], tmp_path / "atlas")).run(imported.path.name).feature(0, 1)
     assert record["groups"] == []
     assert record["odds"][0] == {"key": "cell_type", "value": "neutrophil", "n_cells": 59, "log_odds": 3.0, "q": 3e-25}
+
+
+def test_causes_are_those_of_the_only_layer_that_they_fit(imported: RunReader, tmp_path: Path) -> None:
+    patched, responses = (imported.run.read(f"published_{name}", 0) for name in ("patching", "responses"))
+    assert patched.to_numpy().tolist() == [
+        [1, "term 1", -0.3, -0.1, 3.0], [OTHER, f"term {OTHER}", pytest.approx(-0.3 * OTHER), -0.1, 3.0 * OTHER]]
+    assert responses["target"].tolist() == ["GENE0", "GENE0", "GENE1", "GENE2"]
+    assert responses["feature"].fillna(-1).tolist() == [1, OTHER, 2, -1]
+    assert "were not hidden" in (imported.run.absent("patching", 0) or "")
+    folder = export([imported.path], tmp_path / "atlas") / "runs" / imported.path.name
+    ablation, regulation = (
+        unpack_json((folder / name / "index.jz").read_bytes()) for name in ("ablation", "regulation")
+    )
+    assert ablation["published"]["layer"] == regulation["published"]["layer"] == 0
+    assert [row[0] for row in ablation["published"]["rows"]] == [OTHER, 1]
+    assert regulation["published"]["rows"] == [
+        ["GENE1", False, 0, 2, 0, [[2, 0.6]]], ["GENE0", True, 5, 1, 0, [[1, 8.7], [OTHER, -0.2]]],
+        ["GENE2", False, 0, 0, 0, []],
+    ]
+
+
+@pytest.mark.parametrize("how", ["none", "several", "named"])
+def test_causes_that_fit_no_layer_alone_are_left_out(how: str, tmp_path: Path) -> None:
+    source = write_published(tmp_path / "json")
+    path = source / "causal_patching.json"
+    published = json.loads(path.read_text())
+    rows = published["features"]
+    if how == "none":
+        rows[0]["af"] = 0.5
+    elif how == "several":
+        del rows[1]
+    else:
+        del rows[1]
+        published["layer"] = 1
+    path.write_text(json.dumps(published))
+    (source / "perturbation_response.json").unlink()
+    run = open_run(import_atlas(source, tmp_path / "run")).run
+    found = [layer for layer in (0, 1) if run.file("published_patching.parquet", layer).exists()]
+    assert found == ([1] if how == "named" else [])
+    assert ("does not say of which layer" in (run.absent("patching", 0) or "")) == (how != "named")
+    assert "no responses" in (run.absent("perturbations", 0) or "")
 
 
 def test_a_layer_without_annotations_keeps_its_labels(imported: RunReader) -> None:

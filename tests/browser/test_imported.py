@@ -36,6 +36,9 @@ PAGES = {
     "/flow": "no null was published",
     "/flow?from=1": "how many features go on to the next layer, not which",
     "/circuits": "has no edges between features",
+    "/ablation": "these features fire as often only in layer 0",
+    "/regulation": "only in layer 0 are just these features without a label",
+    "/steering": "no such measurements",
     "/compare?a=run.0&b=run.1": "no null was published",
     "/layers": "not an embedding",
     "/methods": "odds ratio",
@@ -62,7 +65,10 @@ def real(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
     if not source.is_dir():
         pytest.skip(f"no published atlas at {source}")
     (folder / "published").mkdir()
-    for path in [*source.glob("layer_*.json"), source / "modules.json"]:
+    kept = ("layer_", "modules", "causal_", "perturbation_")
+    for path in source.iterdir():
+        if not path.name.startswith(kept):
+            continue
         (folder / "published" / path.name).symlink_to(path)
     summary = json.loads((source / "global_summary.json").read_text())
     summary["layers"] = [entry for entry in summary["layers"] if entry["layer"] in REAL]
@@ -78,7 +84,8 @@ def test_every_page_of_the_real_atlas_opens(browser: Browser, real: Site) -> Non
         for path in (
             "", "/layers", f"/layer/{first}", f"/layer/{later}", f"/feature/{first}/7", f"/feature/{later}/7", "/genes",
             "/genes?gene=RPL10", "/genes?gene=TP53", "/list?genes=IFIT1+IFIT3+ISG15+MX1+OAS1", "/modules", "/flow",
-            "/circuits", f"/compare?a=run.{first}&b=run.{later}", "/ontology", "/cells", "/data", "/methods", "/help",
+            "/circuits", "/ablation?all=published", "/steering", "/regulation?all=published",
+            f"/compare?a=run.{first}&b=run.{later}", "/ontology", "/cells", "/data", "/methods", "/help",
         ):
             open_page(page, real.at("run", path))
             expect(page.locator("main")).not_to_contain_text("NaN")

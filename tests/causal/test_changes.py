@@ -15,6 +15,7 @@ from cellprism.causal import changes
 from cellprism.causal.changes import changed_effects
 from cellprism.causal.cost import CHANGES_SPEED, trace_cost
 from cellprism.causal.effects import cell_effects, clean_state
+from cellprism.causal.engine import Engine, firing_features
 from cellprism.causal.intervention import scale_features
 from cellprism.causal.requests import CHANGES, PRECISION, TraceRequest, resolve
 from cellprism.causal.tracing import trace
@@ -105,6 +106,18 @@ def test_a_trace_uses_them_where_they_pay_and_says_so(run: Run, monkeypatch: pyt
     )
     assert len(exact) > 50
     assert len(found ^ exact) <= 0.03 * len(exact)
+
+
+def test_few_edits_of_a_cell_stay_in_float32(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast_everywhere(monkeypatch, fast=True)
+    asked = resolve(run, replace(ASKED, features="all"))
+    engine, plain = Engine(run, asked), Engine(run, replace(asked, dtype=PRECISION))
+    cell = int(asked.cells[0])
+    firing = firing_features(engine.state(cell), asked.features)
+    few, more = firing[: changes.FEW], firing[: changes.FEW + 1]
+    for features, equal in ((few, True), (more, False)):
+        found, exact = (one.ablate(cell, features).effect for one in (engine, plain))
+        assert all((found[layer] != exact[layer]).nnz == 0 for layer in asked.targets) is equal
 
 
 def test_a_trace_goes_on_in_the_format_in_which_it_was_begun(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

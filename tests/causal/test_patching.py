@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tests.handmade import Handmade
 
 from cellprism.causal.matching import MatchedGenes, expression_level, hidden_activation, match_genes
 from cellprism.causal.patching import (
@@ -27,7 +28,6 @@ from cellprism.causal.patching import (
 )
 from cellprism.causal.setting import Site
 from cellprism.cells.tokens import TokenizedCells
-from cellprism.models.base import Batch, CellModel
 from cellprism.sae.topk import SparseAutoencoder
 from cellprism.stats.fdr import bh
 
@@ -46,11 +46,10 @@ def term_genes(k: int) -> np.ndarray:
     return K * TOP + np.arange(k * HELD_OUT, (k + 1) * HELD_OUT)
 
 
-class Wired(CellModel):
+class Wired(Handmade):
     """Genes write into their features' axes, faintly into two others; the second block spreads the cell's mean."""
 
     n_layers, d_model, max_length = 3, 2 * K, 500
-    device = torch.device("cpu")
 
     def __init__(self, *, carries: bool) -> None:
         rng = np.random.default_rng(0)
@@ -68,20 +67,6 @@ class Wired(CellModel):
             read[K:] = 4 * rng.standard_normal(read[K:].shape)
         read[:K] = written[:, :K].T  # a gene that is not hidden says itself
         self.written, self.read = torch.from_numpy(written), torch.from_numpy(read)
-
-    def describe(self):
-        return {"name": "wired"}
-
-    def tokenize(self, expression, *, min_share_mapped=0.0):
-        raise NotImplementedError
-
-    def pad(self, tokens, cells):
-        lengths = tokens.lengths[cells]
-        padded = torch.zeros(len(cells), int(lengths.max()), dtype=torch.int64)
-        for row, cell in enumerate(cells):
-            own = slice(tokens.offsets[cell], tokens.offsets[cell + 1])
-            padded[row, : lengths[row]] = torch.from_numpy(tokens.token[own])
-        return Batch(padded, padded > 0, padded > 0, cells, padded=True)
 
     def embed(self, batch):
         return self.written[batch.tokens]

@@ -6,38 +6,23 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tests.handmade import Handmade
 
 from cellprism.cells.tokens import TokenizedCells
-from cellprism.models.base import Batch, CellModel
 from cellprism.sae.fidelity import MASKED_SHARE, masked_losses
 from cellprism.sae.topk import SparseAutoencoder
 
 GENES, D = 30, 8
 
 
-class Shift(CellModel):
+class Shift(Handmade):
     """Every block adds 1 to the first dimension; the readout is the product with fixed gene vectors."""
 
     n_layers, d_model, max_length = 3, D, 50
-    device = torch.device("cpu")
 
     def __init__(self) -> None:
         self.vocabulary = {"<pad>": 0, "<mask>": 1, **{f"g{i}": i + 2 for i in range(GENES)}}
         self.vectors = torch.randn(GENES + 2, D, generator=torch.Generator().manual_seed(0))
-
-    def describe(self):
-        return {}
-
-    def tokenize(self, expression, *, min_share_mapped=0.0):
-        raise NotImplementedError
-
-    def pad(self, tokens, cells):
-        lengths = tokens.lengths[cells]
-        padded = torch.zeros(len(cells), int(lengths.max()), dtype=torch.int64)
-        for row, cell in enumerate(cells):
-            own = slice(tokens.offsets[cell], tokens.offsets[cell + 1])
-            padded[row, : lengths[row]] = torch.from_numpy(tokens.token[own])
-        return Batch(padded, padded > 0, padded > 0, cells, padded=True)
 
     def embed(self, batch):
         return self.vectors[batch.tokens] * 3

@@ -189,6 +189,44 @@ class Remark(BaseModel):
     written: str | None
 
 
+class SteeredReadout(BaseModel):
+    """Change of a readout, the whole way of which is ``span``."""
+
+    readout: str
+    effect: float | None
+    low: float | None
+    high: float | None
+    q: float | None
+    span: float | None
+
+
+class Steered(BaseModel):
+    """What multiplying the feature's activation by ``alpha`` did; ``arm`` as in the table ``steering``."""
+
+    arm: str
+    alpha: float | None
+    readouts: list[SteeredReadout]
+
+
+class Answer(BaseModel):
+    """Change of the feature when a gene is perturbed."""
+
+    target: str
+    effect: float | None
+    low: float | None
+    high: float | None
+    t: float | None
+    q: float | None
+
+
+class Answers(BaseModel):
+    """Perturbations that the feature was tested in, how many it responds to, and the surest of these."""
+
+    n_perturbations: int
+    responding: int
+    strongest: list[Answer]
+
+
 class Link(BaseModel):
     """A feature of a chain, and its cosine with the one before."""
 
@@ -196,6 +234,29 @@ class Link(BaseModel):
     feature: int
     cosine: float | None
     label: GeneSet | None
+
+
+class Patching(GeneSet):
+    """What becomes of hidden genes of a term without the feature, beside a random direction."""
+
+    n_genes: int
+    n_cells: int
+    effect: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    q: float | None
+    random: float | None
+
+
+class Damage(BaseModel):
+    """How much worse hidden genes are guessed without the feature; ``arm`` says why it was measured."""
+
+    arm: str
+    partner: int | None
+    n_cells: int
+    loss: float | None
+    hit: float | None
 
 
 class Feature(BaseModel):
@@ -223,6 +284,10 @@ class Feature(BaseModel):
     string: Density | None = None
     stability: Stability | None = None
     nearest: Nearest | None = None
+    patching: Patching | None = None
+    damage: list[Damage]
+    steering: Steered | None = None
+    responses: Answers | None = None
     odds: list[Odds]
     remarks: list[Remark]
 

@@ -97,6 +97,9 @@ class PublishedRun(Run):
                  if file.startswith(start) and file.endswith(".parquet"))
         return sorted(suffix for suffix in found if suffix == "" or suffix.startswith("_"))
 
+    def beginning(self, start: str) -> list[str]:
+        return sorted(file for file in self._hashes if file.startswith(start) and "/" not in file.removeprefix(start))
+
     def _fetch(self, name: str) -> None:
         target = self.path / name
         if name not in self._hashes or target.exists():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellprism._version import __version__
+from cellprism.atlas.ablation import ablated, ablation_files
 from cellprism.atlas.circuits import circuit_files, edge_counts
 from cellprism.atlas.columns import pack_columns
 from cellprism.atlas.dictionaries import dictionaries
@@ -24,8 +25,10 @@ from cellprism.atlas.highwayfiles import highway_files
 from cellprism.atlas.morecolumns import more_columns
 from cellprism.atlas.nameindex import known_names, name_files, name_index
 from cellprism.atlas.packing import pack_json
+from cellprism.atlas.regulation import regulation_files
 from cellprism.atlas.shards import feature_shards
 from cellprism.atlas.spread import file_name
+from cellprism.atlas.steering import steering_files
 from cellprism.atlas.summary import summary
 from cellprism.atlas.tables import copy_tables
 from cellprism.atlas.termindex import term_index
@@ -37,6 +40,7 @@ from cellprism.runs.lock import exclusive
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from cellprism.atlas.ablation import Found
     from cellprism.atlas.dictionaries import Dictionaries
     from cellprism.atlas.flow import Chain
 
@@ -74,14 +78,16 @@ def export(runs: Sequence[Path], out: Path) -> Path:
     with _replacing(Path(out)) as folder:
         shutil.copytree(STATIC, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
         identifiers = run_identifiers([reader.path for reader in readers])
-        entries = []
+        entries, measured = [], False
         for identifier, reader in zip(identifiers, readers, strict=True):
-            _write_run(reader, identifier, folder / "runs" / identifier)
+            found = ablated(reader)
+            measured = measured or any(found.values())
+            _write_run(reader, identifier, folder / "runs" / identifier, found)
             listing = copy_tables(reader, folder / "download" / identifier)
             _write(folder / "runs" / identifier / "tables.jz", pack_json(listing))
             entries.append(_entry(reader, identifier))
         index = {"format": FORMAT, "generator": f"cellprism {__version__}", "mode": "export",
-                 "capabilities": ["tables"], "runs": entries}
+                 "capabilities": ["tables", *(["ablation"] if measured else [])], "runs": entries}
         (folder / "atlas.json").write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return Path(out)
 
@@ -99,7 +105,7 @@ def run_identifiers(paths: Sequence[Path]) -> list[str]:
     return names
 
 
-def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:
+def _write_run(reader: RunReader, identifier: str, folder: Path, found: Found) -> None:
     dictionary = dictionaries(reader)
     for name, content in dictionary.files().items():
         _write(folder / "dict" / f"{name}.jz", pack_json(content))
@@ -113,15 +119,19 @@ def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:
     for i, records in enumerate(names):
         _write(folder / file_name("dict/name", i, len(names)), pack_json(records))
     edges = edge_counts(reader)
-    _write(folder / "summary.jz", pack_json({**summary(reader, identifier, dictionary, edges), "files": spread}))
+    about = {**summary(reader, identifier, dictionary, edges), "files": spread, "ablation": found}
+    _write(folder / "summary.jz", pack_json(about))
+    for name, data in ablation_files(reader, dictionary, found):
+        _write(folder / name, data)
     rows, matrix = group_index(reader, dictionary)
     _write(folder / "groups" / "matrix.jz", pack_json(matrix))
     for i, own in enumerate(rows):
         _write(folder / "groups" / f"{i}.jz", pack_json(own))
     lasted = chains(reader, dictionary)
     _write_flow(reader, dictionary, lasted, folder)
-    for name, data in circuit_files(reader, dictionary):
-        _write(folder / name, data)
+    for made in (circuit_files, steering_files, regulation_files):
+        for name, data in made(reader, dictionary):
+            _write(folder / name, data)
     chained = by_feature(reader, lasted)
     for layer in reader.layers:
         rng = np.random.default_rng([reader.config.seed, layer])
@@ -136,7 +146,7 @@ def _write_run(reader: RunReader, identifier: str, folder: Path) -> None:
         _write(folder / "modules" / f"L{layer:02d}.jz", pack_json(module_list(reader, layer, dictionary)))
         top = top_columns(features, reader.top_genes(layer), dictionary)
         _write(folder / "top" / f"L{layer:02d}.bin", pack_columns(top))
-        for i, shard in feature_shards(reader, layer, dictionary, chained[layer]):
+        for i, shard in feature_shards(reader, layer, dictionary, chained[layer], found):
             _write(folder / "feat" / f"L{layer:02d}" / f"{i}.jz", pack_json(shard))
 
 

@@ -33,6 +33,7 @@ PARTS = {
     "string": ("n_in_network", "edges", "expected", "effect", "p", "q"),
     "stability": ("n_seeds", "same_atom", "jaccard", "null_jaccard"),
     "nearest": ("feature", "cosine", "reliability"),
+    "patching": ("source", "term", "n_genes", "n_cells", "effect", "low", "high", "p", "q", "random"),
 }
 """Parts of a feature's record that are one row of numbers, and their names."""
 
@@ -157,6 +158,8 @@ class AtlasRun:
             **{name: _named(columns, record[name]) for name, columns in PARTS.items() if name in record},
             "odds": [_named(("key", "value", "n_cells", "log_odds", "q"), row) for row in record.get("odds", [])],
             "remarks": [_named(("label", "note", "author", "written"), row) for row in record.get("remarks", [])],
+            "damage": [_named(("arm", "partner", "n_cells", "loss", "hit"), row) for row in record.get("damage", [])],
+            **_results(record),
             "highways": [
                 _named(("layer", "feature", "count", "pmi", "q"), row[:-1]) | {"label": self._term(row[-1])}
                 for row in record["highways"]
@@ -292,6 +295,21 @@ class AtlasRun:
 
     def _json(self, name: str) -> Any:
         return unpack_json((self.folder / name).read_bytes())
+
+
+def _results(record: dict[str, Any]) -> dict[str, Any]:
+    """What steering the feature did, and how it answers to perturbations, as far as that was asked."""
+    found: dict[str, Any] = {}
+    if "steering" in record:
+        arm, alpha, rows = record["steering"]
+        names = ("readout", "effect", "low", "high", "q", "span")
+        found["steering"] = {"arm": arm, "alpha": alpha, "readouts": [_named(names, row) for row in rows]}
+    if "responses" in record:
+        n, responding, rows = record["responses"]
+        names = ("target", "effect", "low", "high", "t", "q")
+        found["responses"] = {"n_perturbations": n, "responding": responding,
+                              "strongest": [_named(names, row) for row in rows]}
+    return found
 
 
 def is_atlas(path: Path) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from cellprism.atlas.published_causes import write_patching, write_responses
 from cellprism.atlas.published_flow import NO_CHAINS, PART, write_highways, write_persistence
 from cellprism.errors import UserError
 from cellprism.features.annotate import labels
@@ -50,8 +51,6 @@ ABSENT = {
     "histograms": "the published atlas does not have the distribution of activations",
     "celltypes": "the published atlas tests cell types by the odds of being among a feature's strongest cells, which "
     "are no AUROC; they stand on the features' pages",
-    "patching": "the published file of 50 patched features does not say of which layer they are",
-    "perturbation": "the published file of responses to perturbations does not say of which layer its features are",
     "neighbours": "the published atlas has no atoms to compare",
     "edges": "the published atlas has no edges between features",
     "cofiring": "the published atlas does not have the pairs behind its modules",
@@ -112,6 +111,13 @@ def import_atlas(source: Path, out: Path, *, progress: Progress | None = None) -
             done(1)
     write_persistence(run, _optional(source, "cross_layer_tracking.json"))
     lacking = write_highways(run, layers, _optional(source, "cross_layer_graph.json"))
+    lacking += [
+        {"table": table, "layers": None, "reason": write(run, features, _optional(source, name))}
+        for table, write, name in (
+            ("patching", write_patching, "causal_patching.json"),
+            ("perturbations", write_responses, "perturbation_response.json"),
+        )
+    ]
     write_json(run.file("absent.json"), [*_absences(without), *lacking])
     name = source.resolve().name
     write_json(run.file("model.json"), {

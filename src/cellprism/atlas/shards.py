@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from cellprism.atlas.ablation import Found
     from cellprism.atlas.dictionaries import Dictionaries
     from cellprism.atlas.flow import Chain
     from cellprism.reader import RunReader
@@ -28,16 +29,16 @@ Rows = dict[int, list[list[Any]]]
 
 
 def feature_shards(
-    reader: RunReader, layer: int, dictionary: Dictionaries, chained: Mapping[int, Chain],
+    reader: RunReader, layer: int, dictionary: Dictionaries, chained: Mapping[int, Chain], found: Found,
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the number of each file of a layer and its content: feature (as text) to record, in ascending order.
 
     Under ``genes`` a file names every gene that it mentions, so that a page needs no dictionary of all genes.
-    ``chained`` has the chain of each feature that goes on from layer to layer.
+    ``chained`` has the chain of each feature that goes on from layer to layer, ``found`` what ablation measured.
     """
     shard: dict[str, Any] = {}
     current = 0
-    for record in _records(reader, layer, dictionary, chained):
+    for record in _records(reader, layer, dictionary, chained, found):
         if record["feature"] // SIZE != current:
             yield current, {"genes": dictionary.names(_mentioned(shard)), **shard}
             current, shard = record["feature"] // SIZE, {}
@@ -51,7 +52,7 @@ def _mentioned(shard: dict[str, Any]) -> set[int]:
 
 
 def _records(
-    reader: RunReader, layer: int, dictionary: Dictionaries, chained: Mapping[int, Chain],
+    reader: RunReader, layer: int, dictionary: Dictionaries, chained: Mapping[int, Chain], found: Found,
 ) -> Iterator[dict[str, Any]]:
     top = reader.top_genes(layer)
     genes = _gene_rows(top)
@@ -60,7 +61,7 @@ def _records(
     neighbours = _neighbour_rows(reader, layer, dictionary)
     highways = highways_of(reader, layer, dictionary)
     histograms = _histogram_rows(reader.histograms(layer))
-    more = more_about(reader, layer)
+    more = more_about(reader, layer, found)
     modules = module_terms(reader, layer, dictionary)
     nothing = [] if reader.run.absent("histograms", layer) else [0] * BINS
     for row in reader.features(layer).to_dict("records"):

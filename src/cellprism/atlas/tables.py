@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from cellprism.atlas.asked import result_command
 from cellprism.atlas.packing import clean
 from cellprism.atlas.public import public
 from cellprism.runs.directory import FORMAT
 from cellprism.runs.files import sha256
-from cellprism.runs.schemas import TABLES
+from cellprism.runs.schemas import TABLES, read_notes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,8 +28,10 @@ OPTIONS = {
     "alpha": 0.0, "seed": 0,
 }
 """Options of `cellprism trace` and what they are if left out."""
-INTERVENTIONS = {"patching": "patch", "interactions": "interact", "damage": "damage"}
+INTERVENTIONS = {"patching": "patch", "interactions": "interact", "combinations": "interact", "damage": "damage"}
 """Beginning of the name of a file beside the traces, and the command that writes it."""
+WORDS = ("layer", "target", "cells", "trace")
+"""Notes of such a file that were options of its command."""
 
 
 def copy_tables(reader: RunReader, folder: Path) -> dict[str, Any]:
@@ -94,19 +98,33 @@ def command(reader: RunReader) -> str:
 
 def _intervention(path: Path, name: str) -> dict[str, Any]:
     """Command and seed of a file that another command than the run's has written."""
+    if (asked := result_command(path, name)) is not None:
+        return asked
     if not name.startswith("causal/"):
         return {}
     about = path.with_name("trace.json")
     if not about.exists():
         stem = path.stem.removeprefix("rates_")
         found = [command for start, command in INTERVENTIONS.items() if stem.startswith(start)]
-        return {"command": f"cellprism {found[0]} RUN"} if found else {}
+        return _asked(path, found[0]) if found else {}
     asked = json.loads(about.read_text(encoding="utf-8")).get("asked", {})
     options = {name: asked[name] for name in OPTIONS if asked.get(name) is not None and asked[name] != OPTIONS[name]}
     words = [f"--{name.replace('_', '-')} {_option(value)}" for name, value in options.items()]
     control = asked.get("control", "none") != "none"
     return {"command": " ".join(["cellprism trace RUN", *words, *(["--controls 1"] if control else [])]),
             "seed": asked.get("seed", 0)}
+
+
+def _asked(path: Path, command: str) -> dict[str, Any]:
+    """Command and seed of a file whose notes hold what was asked for."""
+    notes: dict[str, Any] = read_notes(path)
+    options: dict[str, Any] = {"features": notes.get("features")}
+    if command == "interact":
+        layers = [int(layer) for layer in re.findall(r"\d\d(?=-)", path.stem)]
+        options = {"layers": layers, "each": notes.get("each")} if layers else {"features": "FILE"}
+    options |= {name: notes.get(name) for name in WORDS}
+    words = [f"--{name} {_option(value)}" for name, value in options.items() if value is not None]
+    return {"command": " ".join([f"cellprism {command} RUN", *words]), "seed": notes.get("seed", 0)}
 
 
 def _option(value: Any) -> str:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from cellprism.models.base import CellModel
     from cellprism.sae.topk import SparseAutoencoder, TopKCodes
 
+FEW = 3
+"""So many edits of a cell share too little of its clean pass: they are no slower in float32."""
+
 
 @torch.inference_mode()
 def changed_effects(

@@ -14,7 +14,7 @@ from cellprism.causal.masking import answers, hide
 from cellprism.causal.rows import last_at
 from cellprism.stats.bootstrap import bootstrap_means, interval
 from cellprism.stats.permutation import permutation_p
-from cellprism.stats.signflip import shared_signs, signflip_p
+from cellprism.stats.signflip import FLIPS, unit_p
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 MASKED_SHARE = 0.15
 METRICS = ("loss", "hit")
-FLIPS = 9999
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ def compare_arms(damage: Damage, features: np.ndarray, arms: Arms, cells: np.nda
                 "metric": metric, "arm": arm, "n_features": mine.shape[1], "n_cells": len(cells),
                 "n_hidden": int(damage.n_hidden.sum()), "clean": float(damage.clean[METRICS.index(metric)].mean()),
                 "chosen": float(mine.mean()), "other": float(other.mean()), "difference": float(difference.mean()),
-                "low": float(low[0]), "high": float(high[0]), "p": float(_flip_p(difference, cells, seed)[0]),
+                "low": float(low[0]), "high": float(high[0]), "p": float(unit_p(difference, cells, seed=seed)[0]),
                 "p_features": _paired_p(*by_feature, seed) if arm == "matched" else _label_p(*by_feature, rng),
             })
     return pd.DataFrame(rows)
@@ -164,12 +163,8 @@ def _read(
     return np.asarray(torch.stack([said.loss, said.hit]).view(2, n, -1).mean(dim=2).cpu().numpy(), np.float64)
 
 
-def _flip_p(x: np.ndarray, units: np.ndarray, seed: int) -> np.ndarray:
-    return signflip_p(x, shared_signs(units, FLIPS, seed=seed), lambda: shared_signs(units, FLIPS, seed=seed, stream=1))
-
-
 def _paired_p(mine: np.ndarray, other: np.ndarray, seed: int) -> float:
-    return float(_flip_p((mine - other)[:, None], np.arange(len(mine)), seed)[0])
+    return float(unit_p((mine - other)[:, None], np.arange(len(mine)), seed=seed)[0])
 
 
 def _label_p(mine: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> float:

@@ -9,7 +9,7 @@ import torch
 from scipy import sparse
 
 from cellprism.causal.attribution import STEPS, estimated_effects
-from cellprism.causal.changes import changed_effects
+from cellprism.causal.changes import FEW, changed_effects
 from cellprism.causal.cost import WORKING_BYTES
 from cellprism.causal.directions import control_directions
 from cellprism.causal.effects import CleanState, cell_effects, clean_state
@@ -46,7 +46,6 @@ class Engine:
             layer: load(run.file("sae.safetensors", layer)).requires_grad_(False).to(self.model.device)
             for layer in layers
         }
-        self._effects = changed_effects if trace.dtype == CHANGES else cell_effects
         self.token_budget = run.config.model.token_budget
         self.widths = {layer: self.saes[layer].n_features for layer in self.targets}
         self._directions = control_directions(run, trace)
@@ -75,7 +74,8 @@ class Engine:
         if self._directions is not None:
             rows = self._directions[np.searchsorted(self.trace.features, firing)]
             edits = edits.along(torch.from_numpy(rows).to(self.model.device))
-        effects = self._effects(self.model, self.saes, state, edits, token_budget=self.token_budget)
+        measure = changed_effects if self.trace.dtype == CHANGES and len(firing) > FEW else cell_effects
+        effects = measure(self.model, self.saes, state, edits, token_budget=self.token_budget)
         return CellEffects(firing, {layer: sparse.csr_matrix(x.cpu().numpy()) for layer, x in effects.items()})
 
     def estimate(self, cell: int, features: np.ndarray) -> CellEffects:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def table_path(run: Run, name: str, which: str, *, folder: str = "causal") -> Path:
     """``FOLDER/NAME_WHICH.parquet``."""
-    return run.file(folder) / f"{name}_{which}.parquet"
+    return run.file(f"{folder}/{name}_{which}.parquet")
 
 
 def write_causal(
@@ -62,4 +62,5 @@ def read_causal(run: Run, name: str, which: str, *, command: str, folder: str = 
 
 def causal_names(run: Run, name: str, *, folder: str = "causal") -> list[str]:
     """What follows ``NAME_`` in the names of the files of a table, sorted."""
-    return sorted(path.stem.removeprefix(f"{name}_") for path in run.file(folder).glob(f"{name}_*.parquet"))
+    start, end = f"{folder}/{name}_", ".parquet"
+    return [file.removeprefix(start).removesuffix(end) for file in run.beginning(start) if file.endswith(end)]

@@ -21,6 +21,7 @@ from cellprism.cli import (
     pretrain,
     report,
     runs,
+    steer,
     trace,
 )
 from cellprism.errors import UserError
@@ -32,7 +33,9 @@ app = typer.Typer(
 )
 DISK_FULL = "the disk is full: free some space and give the same command again; it goes on where it stopped."
 
-for group in (demo, runs, trace, ablate, perturb, report, atlas, import_atlas, pretrain, knowledge, bench, doctor):
+for group in (
+    demo, runs, trace, ablate, steer, perturb, report, atlas, import_atlas, pretrain, knowledge, bench, doctor,
+):
     group.register(app)
 
 

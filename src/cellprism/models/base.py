@@ -101,6 +101,11 @@ class CellModel(ABC):
     def readout(self, h: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Predictions from the output of the last block: gene logits ``(B, T, vocabulary)``, or expression."""
 
+    def mean_logits(self, h: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Mean of the gene logits over each row's gene positions, ``(B, vocabulary)``; a linear end may follow it."""
+        rows = [self.readout(own[gene], batch).float().mean(dim=0) for own, gene in zip(h, batch.gene, strict=True)]
+        return torch.stack(rows)
+
     def gene_embedding(self, batch: Batch) -> torch.Tensor:
         """What is known of each gene before the cell is seen, ``(B, T, d_model)``; optional, wanted by a control."""
         raise NotImplementedError
@@ -142,6 +147,12 @@ class CellModel(ABC):
 def gather(h: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     """Positions ``places (B, P)`` of ``h (B, T, d)``, shape ``(B, P, d)``."""
     return h.gather(1, places[:, :, None].expand(-1, -1, h.shape[-1]))
+
+
+def gene_mean(h: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Mean of ``h (B, T, d)`` over each row's gene positions, ``(B, d)``."""
+    weight = batch.gene / batch.gene.sum(dim=1, keepdim=True)
+    return torch.einsum("btd,bt->bd", h, weight.to(h.dtype))
 
 
 def pick_device(name: str) -> torch.device:

@@ -11,7 +11,7 @@ import torch
 from cellprism.cells.rank_tokens import GeneVocabulary, adopt_tokens, rank_tokens
 from cellprism.errors import UserError
 from cellprism.models.attention import attention, transformers_attention
-from cellprism.models.base import Batch, CellModel, gather, pick_dtype
+from cellprism.models.base import Batch, CellModel, gather, gene_mean, pick_dtype
 from cellprism.models.checkpoints import find_checkpoint, weight_files
 from cellprism.models.dictionaries import find_vocabulary
 from cellprism.models.differences import Affine, PostNorm
@@ -106,6 +106,11 @@ class Geneformer(CellModel):
 
     def readout(self, h: torch.Tensor, batch: Batch) -> torch.Tensor:
         logits: torch.Tensor = self.bert.cls(h)
+        return logits
+
+    def mean_logits(self, h: torch.Tensor, batch: Batch) -> torch.Tensor:
+        head = self.bert.cls.predictions
+        logits: torch.Tensor = head.decoder(gene_mean(head.transform(h), batch))
         return logits
 
     def gene_embedding(self, batch: Batch) -> torch.Tensor:

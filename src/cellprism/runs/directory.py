@@ -105,6 +105,12 @@ class Run:
         found = (path.stem.removeprefix(name) for path in files)
         return sorted(suffix for suffix in found if suffix == "" or suffix.startswith("_"))
 
+    def beginning(self, start: str) -> list[str]:
+        """The files of a folder of the run whose paths within it begin with ``start``, such as ``causal/rates_``."""
+        folder = self.path / start.rpartition("/")[0]
+        found = (path.relative_to(self.path).as_posix() for path in folder.glob("*") if path.is_file())
+        return sorted(path for path in found if path.startswith(start))
+
     def _table(self, name: str, layer: int | None, suffix: str) -> Path:
         return self.file(f"{name}{suffix}.parquet", layer)
 

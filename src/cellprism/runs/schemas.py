@@ -13,6 +13,7 @@ from cellprism.runs.ablation_schemas import ABLATION
 from cellprism.runs.causal_schemas import CAUSAL
 from cellprism.runs.files import atomic_path
 from cellprism.runs.layout import BOOL, F32, F64, FEATURE, I32, I64, STR, TERM, Table
+from cellprism.runs.published_schemas import PUBLISHED
 from cellprism.runs.regulation_schemas import REGULATION_TABLES
 from cellprism.runs.steering_schemas import STEERING_TABLES
 
@@ -133,14 +134,6 @@ CELLTYPES = Table("celltypes", 1, {
     "auroc": (F64, "probability that a unit of the group has a larger mean activation than one of the rest"),
     "log_ratio": (F64, "log2 of the ratio of mean activations, each plus 1 % of the feature's overall mean"),
     **_TEST,
-})
-PUBLISHED_GROUPS = Table("published_groups", 1, {
-    **FEATURE,
-    "key": (STR, "cell_type or tissue"),
-    "value": (STR, "its value"),
-    "n_cells": (I32, "cells of it among the tenth of the cells in which the feature is strongest; missing for tissues"),
-    "log_odds": (F64, "log2 of the odds ratio of being among those cells"),
-    "q": (F64, "one-sided Fisher test, Benjamini-Hochberg within the feature, as published; at most ten of a feature"),
 })
 TOP_CELLS = Table("top_cells", 1, {
     **FEATURE,
@@ -279,9 +272,9 @@ CONTROLS = Table("controls", 1, {
 
 TABLES = {table.name: table for table in (
     CELLS, CELL_LABELS, GENES, TRAINING, METRICS, FEATURES, TOP_GENES, HISTOGRAMS, ANNOTATIONS, RANK_ANNOTATIONS,
-    LABELS, COFIRING, MODULES, MEMBERS, CELLTYPES, PUBLISHED_GROUPS, TOP_CELLS, MAP, NEIGHBOURS, STRING_DENSITY,
+    LABELS, COFIRING, MODULES, MEMBERS, CELLTYPES, TOP_CELLS, MAP, NEIGHBOURS, STRING_DENSITY,
     EXPLAINED, ALIGNMENT, CHAINS, CHAIN_MEMBERS, HIGHWAYS, VARIANCE, STABILITY, UNLABELLED, GENE_CLUSTERS, REMARKS,
-    RATES, CONTROLS, *CAUSAL, *ABLATION, *STEERING_TABLES, *REGULATION_TABLES,
+    RATES, CONTROLS, *CAUSAL, *ABLATION, *STEERING_TABLES, *REGULATION_TABLES, *PUBLISHED,
 )}
 
 

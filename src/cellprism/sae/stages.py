@@ -29,6 +29,7 @@ from cellprism.sae.metrics import (
 )
 from cellprism.sae.sample import run_held_out, sample_positions, together
 from cellprism.sae.together import train_together
+from cellprism.sae.topk import TopKCodes
 from cellprism.sae.train import Job, is_finished, train
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 CHUNK = 65_536
 """Positions of consecutive cells that are batched together; also the size of a shard of codes."""
+ENCODED = 8192
+"""Held-out positions whose activations of all features are in memory at a time."""
 
 
 def cell_chunks(tokens: TokenizedCells) -> list[np.ndarray]:
@@ -125,13 +128,15 @@ def train_layer(run: Run, layer: int | None, progress: Progress) -> dict[str, An
             job.residuals, job.held_out, config, seed=job.seed, advance=bar, say=bar.say, checkpoint=job.checkpoint,
             training_set=job.training_set,
         )
-    metrics, notes = evaluate(trained.sae, job.held_out)
+    facts = {"layer": layer, "seed": job.seed, "training_set": job.training_set}
+    held_out = job.held_out
+    del job  # the sample would stay in memory beside what the metrics take
+    metrics, notes = evaluate(trained.sae, held_out)
     run.write("metrics", metrics, layer, notes=notes)
     run.write("training", trained.log, layer)
-    facts = {"layer": layer, "seed": job.seed, "training_set": job.training_set}
     save(trained.sae, run.file("sae.safetensors", layer), facts)
     run.file("training.checkpoint", layer).unlink(missing_ok=True)
-    spread = float(trained.sae.scale) * job.residuals.shape[1] ** 0.5
+    spread = float(trained.sae.scale) * trained.sae.d_model**0.5
     return {
         "explained_variance": float(metrics["value"][0]), "mean_over_spread": float(trained.sae.centre.norm()) / spread,
     }
@@ -160,7 +165,8 @@ def _job(run: Run, layer: int, *, mapped: bool = False) -> Job:
 def evaluate(sae: SparseAutoencoder, held_out: torch.Tensor) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The table ``metrics`` of an autoencoder on held-out residuals, and its notes."""
     with torch.inference_mode():
-        codes = sae.encode(held_out)
+        parts = [sae.encode(part) for part in held_out.split(ENCODED)]
+        codes = TopKCodes(torch.cat([part.index for part in parts]), torch.cat([part.value for part in parts]))
         x, x_hat = held_out.float(), sae.decode(codes)
     frequency = firing_frequency(codes, sae.n_features)
     n, features = (len(held_out), "position"), (sae.n_features, "feature")

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 LOG_EVERY = 50
 SAVE_EVERY = 500
 HELD_OUT_SHOWN = 4096
+INITIAL = 100_000
+"""Positions by which centre and scale are set, about."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class State:
         d_model = job.residuals.shape[1]
         n_features = config.expansion * d_model
         self.sae = SparseAutoencoder(d_model, n_features, min(config.k, n_features), config.activation)
-        self.sae.initialise(job.residuals[:: max(1, len(job.residuals) // 100_000)], generator)
+        self.sae.initialise(job.residuals[:: max(1, len(job.residuals) // INITIAL)], generator)
         self.descend = FastStep(self.sae, config.learning_rate)
         self.batches = _Batches(job.residuals, config.batch_size, generator)
         self.saved = _checkpoint(job, config)

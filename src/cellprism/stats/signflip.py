@@ -15,6 +15,7 @@ EXACT = 20
 """Columns with at most so many non-zero values are enumerated where precision is wanted: 2^10 sums for each half."""
 FEW = 10
 """A p-value from fewer exceedances is imprecise and is computed again with more flips."""
+FLIPS = 9999
 CHUNK = 2048
 """Columns whose flipped sums are held at a time."""
 TIE, TIE_EXACT = 1e-5, 1e-6
@@ -129,6 +130,12 @@ def signflip_p(x: np.ndarray, signs: np.ndarray, more: Callable[[], np.ndarray])
         unit = unit_columns(x[:, columns])
         p[columns] = (1 + exceedances(np.abs(signs @ unit), unit)) / (1 + len(signs))
     return refine(x, p, len(signs), more)
+
+
+def unit_p(x: np.ndarray, units: np.ndarray, *, seed: int, flips: int = FLIPS) -> np.ndarray:
+    """`signflip_p` with as many flips once more where few reach the sum; the signs depend on unit and seed alone."""
+    first = shared_signs(units, flips, seed=seed)
+    return signflip_p(x, first, lambda: shared_signs(units, flips, seed=seed, stream=1))
 
 
 def exceedances(flipped: np.ndarray, unit: np.ndarray) -> np.ndarray:

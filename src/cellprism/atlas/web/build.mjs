@@ -37,10 +37,12 @@ const { metafile } = await build({
   minify: true,
   charset: "utf8",
   legalComments: "none",
-  jsx: "automatic",
-  jsxImportSource: "preact",
+  // Elements as calls with their children behind, which is shorter than children among the properties.
+  tsconfigRaw: { compilerOptions: { jsx: "react", jsxFactory: "h", jsxFragmentFactory: "Fragment" } },
+  inject: ["src/jsx.ts"],
   entryNames: "[name]-[hash]",
-  chunkNames: "[name]-[hash]",
+  // Short, for a name stands in every file that imports what it names.
+  chunkNames: "[hash]",
   metafile: true,
 });
 
@@ -52,18 +54,21 @@ await writeFile(
   page.replace("{{script}}", built("src/main.tsx")).replace("{{style}}", built("src/app.css")),
 );
 
-// The MIT licence asks that its text go with copies: one file for every package that is in the bundle.
+// Licences ask that their text go with copies: one file for every package that is in the bundle, each text once.
 const packages = new Set(
   Object.keys(metafile.inputs)
     .map((file) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1])
     .filter(Boolean),
 );
-const notices = [];
+const owners = new Map();
 for (const name of [...packages].sort()) {
   const folder = join(root, "node_modules", name);
   const { version, license } = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
   const file = (await readdir(folder)).find((entry) => /^licen[cs]e/i.test(entry));
-  const text = file ? (await readFile(join(folder, file), "utf8")).trim() : "";
-  notices.push(`${name} ${version} (${license})\n${text && `\n${text}\n`}`);
+  const lines = (file ? await readFile(join(folder, file), "utf8") : "").trim().split(/\r?\n/);
+  const text = lines.filter((line) => !/^copyright/i.test(line)).join("\n").trim();
+  const owner = [`${name} ${version} (${license})`, ...lines.filter((line) => /^copyright/i.test(line))].join("\n");
+  owners.set(text, [...(owners.get(text) ?? []), owner]);
 }
+const notices = [...owners].map(([text, of]) => `${of.join("\n")}\n${text && `\n${text}\n`}`);
 await writeFile(join(assets, "LICENSES.txt"), notices.join("\n----\n\n"));

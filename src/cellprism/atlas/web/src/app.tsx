@@ -19,6 +19,9 @@ const GeneList = lazy("gene list", () => import("./pages/gene-list"));
 const Modules = lazy("modules", () => import("./pages/modules"));
 const Flow = lazy("flow", () => import("./pages/flow"));
 const Circuits = lazy("circuits", () => import("./pages/circuits"));
+const Ablation = lazy("ablation", () => import("./pages/ablation"));
+const Steering = lazy("steering", () => import("./pages/steering"));
+const Regulation = lazy("regulation", () => import("./pages/regulation"));
 const Compare = lazy("compare", () => import("./pages/compare"));
 const Ontology = lazy("ontology", () => import("./pages/ontology"));
 const Cells = lazy("cells", () => import("./pages/cells"));
@@ -41,6 +44,9 @@ const pagesOf = (run: string): [heading: string, links: [name: string, path: str
     ["Modules", paths.modules(run), ["modules"]],
     ["Flow", paths.flow(run), ["flow"]],
     ["Circuits", paths.circuits(run), ["circuits"]],
+    ["Ablation", paths.ablation(run), ["ablation"]],
+    ["Steering", paths.steering(run), ["steering"]],
+    ["Regulation", paths.regulation(run), ["regulation"]],
     ["Compare", paths.compare(run), ["compare"]],
   ]],
   ["About", [
@@ -110,6 +116,9 @@ function Pages({ atlas, entry }: { atlas: AtlasIndex; entry: RunEntry }) {
             <Route path="/:run/modules"><Modules /></Route>
             <Route path="/:run/flow"><Flow /></Route>
             <Route path="/:run/circuits"><Circuits /></Route>
+            <Route path="/:run/ablation"><Ablation /></Route>
+            <Route path="/:run/steering"><Steering /></Route>
+            <Route path="/:run/regulation"><Regulation /></Route>
             <Route path="/:run/compare"><Compare /></Route>
             <Route path="/:run/ontology"><Ontology /></Route>
             <Route path="/:run/cells"><Cells /></Route>

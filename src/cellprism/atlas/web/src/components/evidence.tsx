@@ -6,12 +6,12 @@ import { useRun } from "../lib/run";
 import { from } from "../lib/source";
 
 /** The first rows and a button for the rest; `name` stands in the address for the table that is shown whole. */
-function useFew<T>(rows: T[], few: number, name: string): [T[], preact.JSX.Element | null] {
+export function useFew<T>(rows: T[], few: number, name: string, most = 80): [T[], preact.JSX.Element | null] {
   const [all, showAll] = useWhole(name);
   const more = !all && rows.length > few
     ? <button type="button" class="button more" onClick={showAll}>Show all {count(rows.length)}</button>
     : null;
-  return [all ? rows.slice(0, 80) : rows.slice(0, few), more];
+  return [all ? rows.slice(0, most) : rows.slice(0, few), more];
 }
 
 export function AnnotationTable({ rows, genes, terms }: { rows: AnnotationRow[]; genes: GeneNames; terms: Terms }) {

@@ -6,7 +6,7 @@ import { useRun, type Words } from "../lib/run";
 import { from } from "../lib/source";
 import { isDead } from "../map/colouring";
 import type { SortKey } from "../map/select";
-import { VirtualTable, type Column } from "./virtual-table";
+import { UNDER, VirtualTable, type Column } from "./virtual-table";
 
 interface Props {
   map: FeatureMap;
@@ -26,17 +26,17 @@ export function FeatureTable({ map, layer, words, rows, selected, sort, down, on
   const label = (row: number) => words.terms.term[map.label[row]!] ?? "";
   const grouped = words.groups.value.length > 0;
   const all: (Column & { key: SortKey })[] = [
-    { key: "feature", title: "Feature", width: "3.75rem", phone: "3.5rem", cell: (i) => <a class="num" href={link(i)}>{map.feature[i]}</a> },
+    { key: "feature", title: "Feature", width: "3.75rem", phone: "minmax(3rem, 1fr)", cell: (i) => <a class="num" href={link(i)}>{map.feature[i]}</a> },
     {
-      key: "label", title: "Label", width: "minmax(6rem, 1fr)", phone: "minmax(0, 1fr)", help: "the term with the smallest q",
+      key: "label", title: "Label", width: "minmax(6rem, 1fr)", phone: UNDER, help: "the term with the smallest q",
       cell: (i) => isDead(map, i)
         ? <span class="muted">dead, never fires</span>
         : map.label[i] === NONE32 ? <span class="muted">not annotated</span> : <a class="quiet" href={link(i)} title={label(i)}>{mapTerm(label(i))}</a>,
     },
-    { key: "q", title: "q", width: "5.25rem", phone: "5.75rem", numeric: true, help: "false discovery rate of the label", cell: (i) => <span {...source("labels.q")}>{probability(map.label_q[i])}</span> },
+    { key: "q", title: "q", width: "5.25rem", phone: "5rem", numeric: true, help: "false discovery rate of the label", cell: (i) => <span {...source("labels.q")}>{probability(map.label_q[i])}</span> },
     { key: "terms", title: "Terms", width: "4.5rem", numeric: true, extra: grouped, help: "terms below the q threshold", cell: (i) => <span {...source("labels.n_terms")}>{map.n_terms[i]}</span> },
-    { key: "group", title: "Cell group", width: "minmax(5.5rem, 0.65fr)", help: "group with the highest AUROC at q < 0.05", cell: (i) => (map.group[i] === NONE16 ? <span class="muted">{MISSING}</span> : words.groups.value[map.group[i]!]) },
-    { key: "auroc", title: "AUROC", width: "3.75rem", numeric: true, help: "of that group against the other cells; 0.5 is chance", cell: (i) => <span {...source("celltypes.auroc")}>{auroc(map.group_auroc[i])}</span> },
+    { key: "group", title: "Cell group", width: "minmax(5.5rem, 0.65fr)", phone: "minmax(0, 1.4fr)", help: "group with the highest AUROC at q < 0.05", cell: (i) => (map.group[i] === NONE16 ? <span class="muted">{MISSING}</span> : words.groups.value[map.group[i]!]) },
+    { key: "auroc", title: "AUROC", width: "3.75rem", phone: "3.25rem", numeric: true, help: "of that group against the other cells; 0.5 is chance", cell: (i) => <span {...source("celltypes.auroc")}>{auroc(map.group_auroc[i])}</span> },
     { key: "module", title: "Module", width: "4.5rem", numeric: true, extra: grouped, cell: (i) => <span {...source("members.module")}>{map.module[i] === NONE16 ? MISSING : map.module[i]}</span> },
     { key: "frequency", title: "Fires", width: "5rem", numeric: true, extra: true, help: "share of positions", cell: (i) => <span {...source("features.frequency")}>{share(map.frequency[i])}</span> },
     { key: "max", title: "Max", width: "4.5rem", numeric: true, extra: true, help: "largest activation", cell: (i) => <span {...source("features.max_value")}>{isDead(map, i) ? MISSING : number(map.max_value[i])}</span> },

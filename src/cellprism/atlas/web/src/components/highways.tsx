@@ -16,7 +16,7 @@ import { moduleName } from "../map/colouring";
 import { Sankey, type Block } from "./sankey";
 import { From } from "./source";
 import { CsvButton, PythonCell, SvgButton } from "./take";
-import { VirtualTable, type Column } from "./virtual-table";
+import { UNDER, VirtualTable, type Column } from "./virtual-table";
 
 interface Data {
   file: PairFile;
@@ -44,13 +44,13 @@ function Rows({ pair, rows, words, title }: { pair: FlowPair; rows: Highway[]; w
   const link = (layer: number, feature: number) => <a class="num" href={`#${paths.feature(id, layer, feature)}`}>{layer}·{feature}</a>;
   const at = (i: number) => rows[i]!;
   const columns: Column[] = [
-    { key: "feature", title: "Feature", width: "4.25rem", phone: "4.25rem", cell: (i) => link(from, at(i)[0]) },
-    { key: "label", title: "Label", width: "minmax(6rem, 1fr)", cell: (i) => cell(from, at(i)[0], at(i)[5]) },
-    { key: "partner", title: "Partner", width: "4.25rem", phone: "4.25rem", cell: (i) => link(to, at(i)[1]) },
-    { key: "plabel", title: "Its label", width: "minmax(6rem, 1fr)", phone: "minmax(0, 1fr)", cell: (i) => cell(to, at(i)[1], at(i)[6]) },
+    { key: "feature", title: "Feature", width: "4.25rem", phone: "minmax(3.5rem, 1fr)", cell: (i) => link(from, at(i)[0]) },
+    { key: "label", title: "Label", width: "minmax(6rem, 1fr)", phone: UNDER, cell: (i) => cell(from, at(i)[0], at(i)[5]) },
+    { key: "partner", title: "Partner", width: "4.25rem", phone: "4rem", cell: (i) => link(to, at(i)[1]) },
+    { key: "plabel", title: "Its label", width: "minmax(6rem, 1fr)", phone: UNDER, cell: (i) => cell(to, at(i)[1], at(i)[6]) },
     { key: "count", title: "Positions", width: "5rem", numeric: true, extra: true, help: "positions at which both fire", cell: (i) => <span {...source("highways.count", { layer: from })}>{count(at(i)[2])}</span> },
     { key: "pmi", title: "PMI", width: "3.5rem", phone: "3rem", numeric: true, help: "pointwise mutual information: log2 of observed over expected positions", cell: (i) => <span {...source("highways.pmi", { layer: from })}>{number(at(i)[3])}</span> },
-    { key: "q", title: "q", width: "5.5rem", numeric: true, extra: true, help: "false discovery rate over all pairs of live features of the two layers", cell: (i) => <span {...source("highways.q", { layer: from, null: "firing independently at each position" })}>{probability(at(i)[4])}</span> },
+    { key: "q", title: "q", width: "5.5rem", phone: "5rem", numeric: true, extra: true, help: "false discovery rate over all pairs of live features of the two layers", cell: (i) => <span {...source("highways.q", { layer: from, null: "firing independently at each position" })}>{probability(at(i)[4])}</span> },
   ];
   return (
     <div class="panel table-panel flow-rows" data-testid="highways">

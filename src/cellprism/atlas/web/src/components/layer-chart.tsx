@@ -1,5 +1,6 @@
 // One number per layer with, where it has one, its null as a band.
 import { MISSING, percent } from "../lib/format";
+import { ticks } from "../lib/ticks";
 import { useWidth } from "../lib/width";
 
 export interface LayerPoint {
@@ -15,16 +16,6 @@ const RIGHT = 4;
 const TOP = 18;
 const BOTTOM = 26;
 const INSET = 22;
-
-/** Round ticks that hold 0 and everything from `low` to `high`. */
-function ticks(low: number, high: number): number[] {
-  const rough = (high - low) / 3;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = ([1, 2, 2.5, 5, 10].find((m) => m * power >= rough) ?? 10) * power;
-  const first = Math.floor(low / step + 1e-9);
-  const last = Math.ceil(high / step - 1e-9);
-  return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
-}
 
 const line = (points: [number, number][]) => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
 

@@ -19,7 +19,7 @@ interface CsvProps {
 
 /** The Parquet file of a table, where it is the only one of its layout. */
 function parquet(run: string, { table, layer, name, within }: NonNullable<CsvProps["of"]>): string | null {
-  if (within) return `download/${run}/${within}${table}.parquet`;
+  if (within) return `download/${run}/${within}${within.endsWith("/") ? table : ""}.parquet`;
   if (name !== undefined || table === "rates" || table === "metrics") return null;
   return `download/${run}/${layer === undefined ? "" : `layers/${String(layer).padStart(2, "0")}/`}${table}.parquet`;
 }

@@ -84,6 +84,8 @@ export interface Summary {
   genes: NamedGenes;
   /** files over which the records of genes and of terms are spread */
   files: { gene: number; term: number; name?: number };
+  /** names of the tables about features taken away; absent from atlases of older versions */
+  ablation?: { patching: string[]; combinations: string[]; damage: string[] };
   provenance: { environment: Record<string, unknown>; config: unknown; stages: Stage[] };
 }
 
@@ -156,7 +158,12 @@ export interface Feature {
   string?: [nInNetwork: Maybe, edges: Maybe, expected: Maybe, effect: Maybe, p: Maybe, q: Maybe];
   nearest?: [feature: Maybe, cosine: Maybe, reliability: Maybe];
   stability?: [n_seeds: Maybe, same_atom: Maybe, jaccard: Maybe, null_jaccard: Maybe];
+  /** at the largest factor of its activation */
+  steering?: [arm: string, alpha: number, rows: [readout: string, effect: Maybe, low: Maybe, high: Maybe, q: Maybe, span: Maybe][]];
+  responses?: [perturbations: number, responding: number, rows: [target: string, effect: Maybe, low: Maybe, high: Maybe, t: Maybe, q: Maybe][]];
   odds?: OddsRow[];
+  patching?: [source: string, term: string, n_genes: number, n_cells: number, effect: Maybe, low: Maybe, high: Maybe, p: Maybe, q: Maybe, random: Maybe];
+  damage?: [arm: string, partner: number | null, n_cells: number, loss: Maybe, hit: Maybe][];
   remarks?: [label: string | null, note: string | null, author: string | null, written: string | null][];
 }
 

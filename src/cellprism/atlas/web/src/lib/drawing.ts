@@ -2,7 +2,7 @@
 import type { Size } from "../map/view";
 
 const STYLES = [
-  "fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "paint-order", "opacity",
+  "fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "stroke-linecap", "paint-order", "opacity",
   "font-family", "font-size", "font-weight", "font-style", "font-variant-numeric", "text-anchor",
 ];
 const LINE = 15;

@@ -15,7 +15,7 @@ function power(exponent: number): string {
 
 export const count = (x: Maybe) => (absent(x) ? MISSING : Math.round(x).toLocaleString("en-GB"));
 
-export const percent = (x: Maybe, digits = 1) => (absent(x) ? MISSING : `${(100 * x).toFixed(digits)}\u00a0%`);
+export const percent = (x: Maybe, digits = 1) => (absent(x) ? MISSING : `${minus((100 * x).toFixed(digits))}\u00a0%`);
 
 /** A share in as few digits as a chart needs. */
 export const roundPercent = (x: number) => percent(x, x >= 0.1 ? 0 : 1);
@@ -52,6 +52,16 @@ export const fixed = (x: Maybe, digits = 2) => (absent(x) ? MISSING : minus(x.to
 
 /** Three digits, so that 0.997 is not shown as 1. */
 export const auroc = (x: Maybe) => fixed(x, 3);
+
+/** The mark of an axis in as few digits as tell it from the next one, `step` further. */
+export function tick(mark: number, step: number): string {
+  if (Math.abs(mark) < step / 1e3) return "0";
+  const digits = Math.max(0, 1 - Math.floor(Math.log10(step)));
+  return minus(mark.toFixed(Math.min(8, digits)).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, ""));
+}
+
+/** With its sign, so that the direction of a change cannot be missed. */
+export const signed = (text: string, x: Maybe) => (!absent(x) && x > 0 ? `+${text}` : text);
 
 export function duration(seconds: number): string {
   if (seconds < 60) return `${seconds.toFixed(1)} s`;

@@ -19,6 +19,9 @@ const rates: Record<string, string> = {
   static: "Features that are a cluster of genes",
   variance_by_gene: "Activation variance by gene alone",
   company: "Unlabelled features in labelled company",
+  carries_term: "Features that carry their term",
+  specific: "Features called specific, as published",
+  interacting: "Targets that interact",
 };
 
 const metrics: Record<string, string> = {
@@ -47,7 +50,7 @@ export function nullPhrase({ null_mean, null_q95, n, n_permutations }: Rate): st
   if (null_mean === 0) return `null: none in any of ${n_permutations} shuffles`;
   const together = Math.round(null_mean * (n ?? Infinity) * (n_permutations ?? 0));
   if (together <= 20) return `null: ${together} in ${n_permutations} shuffles together`;
-  return `null ${share(null_mean)}, 95 % of shuffles below ${share(null_q95)}`;
+  return `null ${share(null_mean)}, ${null_q95 === 0 ? "none in 95 % of shuffles" : `95 % of shuffles below ${share(null_q95)}`}`;
 }
 
 /** The least and the largest of some shares, as a range. */

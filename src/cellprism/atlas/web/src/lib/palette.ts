@@ -25,6 +25,14 @@ export function sequential(t: number, theme: Theme): string {
   return `#${mix.map((c) => c.toString(16).padStart(2, "0")).join("")}`;
 }
 
+/** Blue to vermilion over the ground, for numbers with a sign: `t` in -1..1, nothing in the middle. */
+export function diverging(t: number, theme: Theme): string {
+  const none = theme === "dark" ? [38, 44, 57] : [238, 240, 244];
+  const end = t < 0 ? (theme === "dark" ? [88, 176, 232] : [0, 94, 150]) : theme === "dark" ? [245, 140, 66] : [190, 80, 0];
+  const mix = none.map((c, i) => Math.round(c + (end[i]! - c) * Math.min(1, Math.abs(t))));
+  return `#${mix.map((c) => c.toString(16).padStart(2, "0")).join("")}`;
+}
+
 /** The 32 bits of `pixel` as `#rrggbb`. */
 export const hex = (value: number) => `#${[0, 8, 16].map((shift) => ((value >>> shift) & 255).toString(16).padStart(2, "0")).join("")}`;
 

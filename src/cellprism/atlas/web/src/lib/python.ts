@@ -4,14 +4,16 @@ import type { SortKey } from "../map/select";
 import { TELLS_APART } from "../map/colouring";
 import type { Range } from "../map/filter";
 import type { NumberColumn } from "../map/numbers";
+import type { Ablations } from "./ablation";
 import type { Limits, Place, TraceEntry } from "./circuits";
+import type { Query } from "./route";
 
-const quoted = (text: string) => JSON.stringify(text);
+export const quoted = (text: string) => JSON.stringify(text);
 
 /** The client reads the very atlas that the page is part of; it takes the run's directory as well. */
 const opened = (summary: Summary) => `cp.atlas.open(${quoted(new URL(".", document.baseURI).href)}, run=${quoted(summary.id)})`;
 
-const opening = (summary: Summary) => ["import cellprism as cp", "", `run = ${opened(summary)}`];
+export const opening = (summary: Summary) => ["import cellprism as cp", "", `run = ${opened(summary)}`];
 
 const columns: Record<SortKey, string> = {
   feature: "feature", label: "label", q: "label_q", terms: "n_terms", group: "group_value", auroc: "group_auroc",
@@ -223,6 +225,26 @@ export function circuitCode(summary: Summary, traces: TraceEntry[], [layer, feat
     `edges = pd.concat(tables).query("${limits}")`,
     `out = edges.query("source_layer == ${layer} and source == ${feature}").sort_values("g", key=abs, ascending=False)`,
     `into = edges.query("target_layer == ${layer} and target == ${feature}").sort_values("g", key=abs, ascending=False)`,
+    "",
+  ].join("\n");
+}
+
+/** The three parts of the page about features taken away, as far as the run has them. */
+export function ablationCode(summary: Summary, all: Ablations, query: Query): string {
+  const patched = all.patching.find(({ layer }) => String(layer) === query["patch"]) ?? all.patching[0];
+  const together = all.combinations.find(({ name }) => name === query["together"]) ?? all.combinations[0];
+  const damaged = all.damage.find(({ layer }) => String(layer) === query["damage"]) ?? all.damage[0];
+  return [
+    ...opening(summary),
+    ...(patched ? [`patching = run.patching(${patched.layer})`] : []),
+    ...(together ? [
+      `combinations = run.combinations(${quoted(together.name)})`,
+      ...(query["scheme"] ? [`combinations = combinations.query("scheme == ${quoted(query["scheme"]).replaceAll('"', "'")}")`] : []),
+      `chosen = ${query["combination"] ? Number(query["combination"]) : 'combinations["combination"].iloc[0]'}`,
+      `targets = run.interactions(${quoted(together.name)}).query("combination == @chosen").sort_values(["q", "contrast"], key=lambda column: column.abs() * (1 if column.name == "q" else -1))`,
+    ] : []),
+    ...(patched || together ? ["rates = run.causal_rates()"] : []),
+    ...(damaged ? [`arms = run.damage_arms(${damaged.layer})`, `damage = run.damage(${damaged.layer})`] : []),
     "",
   ].join("\n");
 }

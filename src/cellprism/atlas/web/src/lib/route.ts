@@ -64,7 +64,10 @@ export const paths = {
     address(run, "/modules", layer === undefined ? {} : { layer: String(layer) }),
   flow: (run: string, query?: Query) => address(run, "/flow", query),
   circuits: (run: string, query?: Query) => address(run, "/circuits", query),
+  steering: (run: string, query?: Query) => address(run, "/steering", query),
+  regulation: (run: string, query?: Query) => address(run, "/regulation", query),
   compare: (run: string, query?: Query) => address(run, "/compare", query),
+  ablation: (run: string, query?: Query) => address(run, "/ablation", query),
   methods: (run: string) => address(run, "/methods"),
 };
 

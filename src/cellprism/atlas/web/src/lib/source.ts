@@ -35,6 +35,9 @@ export const from = (column: string, about: About = {}) => ({
   ...Object.fromEntries(Object.entries(about).filter(([, value]) => value !== undefined && value !== "").map(([key, value]) => [`data-${key}`, value])),
 });
 
+/** The file of a table of ablations: of a layer, or of combinations by their name. */
+export const ofAblation = (table: string, which: number | string) => `causal/${table}_${typeof which === "number" ? String(which).padStart(2, "0") : which}`;
+
 /** Where the tables of a trace are. */
 export const ofTrace = (name: string) => `causal/${name}/`;
 

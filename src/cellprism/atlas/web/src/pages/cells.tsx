@@ -1,7 +1,7 @@
 // Which features tell a group of cells apart: a matrix of layers and groups, and the strongest features of one group.
 import { CsvButton, PythonCell } from "../components/take";
 import { From } from "../components/source";
-import { VirtualTable, type Column } from "../components/virtual-table";
+import { UNDER, VirtualTable, type Column } from "../components/virtual-table";
 import { loadGroupHits, loadMatrix } from "../data/store";
 import type { GroupHit, Groups, MatrixCell } from "../data/types";
 import { auroc, count, fixed, MISSING, plural, probability, shortTerm } from "../lib/format";
@@ -63,11 +63,11 @@ function Strongest({ group, hits, words }: { group: number; hits: GroupHit[]; wo
   const label = (i: number) => (at(i)[8] === null ? "" : terms.term[at(i)[8]!] ?? "");
   const columns: Column[] = [
     { key: "layer", title: "Layer", width: "3.5rem", phone: "2.75rem", cell: (i) => at(i)[0] },
-    { key: "feature", title: "Feature", width: "4.5rem", phone: "3.5rem", cell: (i) => <a class="num" href={`#${paths.feature(id, at(i)[0], at(i)[1])}`}>{at(i)[1]}</a> },
-    { key: "label", title: "Label of the feature", width: "minmax(9rem, 1fr)", phone: "minmax(0, 1fr)", cell: (i) => (label(i) ? <span title={label(i)}>{shortTerm(label(i))}</span> : <span class="muted">not annotated</span>) },
+    { key: "feature", title: "Feature", width: "4.5rem", phone: "minmax(3rem, 1fr)", cell: (i) => <a class="num" href={`#${paths.feature(id, at(i)[0], at(i)[1])}`}>{at(i)[1]}</a> },
+    { key: "label", title: "Label of the feature", width: "minmax(9rem, 1fr)", phone: UNDER, cell: (i) => (label(i) ? <span title={label(i)}>{shortTerm(label(i))}</span> : <span class="muted">not annotated</span>) },
     { key: "auroc", title: "AUROC", width: "4.5rem", phone: "3.5rem", numeric: true, help: "chance that a cell of the group has the higher mean activation", cell: (i) => <span {...from("celltypes.auroc", { layer: at(i)[0], n: plural(at(i)[2], at(i)[3]) })}>{auroc(at(i)[4])}</span> },
     { key: "ratio", title: "log₂ ratio", width: "5rem", numeric: true, help: "log2 of the mean activation in the group over that in the rest", cell: (i) => <span {...from("celltypes.log_ratio", { layer: at(i)[0] })}>{fixed(at(i)[5])}</span> },
-    { key: "q", title: "q", width: "6rem", numeric: true, help: "false discovery rate over every feature and group of the layer", cell: (i) => <span {...from("celltypes.q", { layer: at(i)[0] })}>{probability(at(i)[7])}</span> },
+    { key: "q", title: "q", width: "6rem", phone: "5rem", numeric: true, help: "false discovery rate over every feature and group of the layer", cell: (i) => <span {...from("celltypes.q", { layer: at(i)[0] })}>{probability(at(i)[7])}</span> },
   ];
   const unit = rows[0]?.[3] ?? "cell";
   const name = groups.value[group] ?? "";

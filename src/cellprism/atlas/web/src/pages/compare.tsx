@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { SideFacts } from "../components/side-facts";
 import { CsvButton, PythonCell } from "../components/take";
-import { VirtualTable, type Column } from "../components/virtual-table";
+import { UNDER, VirtualTable, type Column } from "../components/virtual-table";
 import { NONE32, type FeatureMap, type TopGenes } from "../data/columns";
 import { loadGenes, loadMap, loadSummary, loadTerms, loadTopGenes } from "../data/store";
 import type { Genes, LayerSummary, RunEntry, Summary, Terms } from "../data/types";
@@ -113,13 +113,13 @@ function Matched({ a, b, found, pairs }: { a: Half; b: Half; found: Matching; pa
     return pairs.a[at(i).a]!.filter((gene) => other.has(gene)).map((gene) => pairs.symbols[gene]).join(" ");
   };
   const columns: Column[] = [
-    { key: "a", title: "Left", width: "4.25rem", phone: "4rem", cell: (i) => number(a, at(i).a) },
-    { key: "la", title: "Label", width: "minmax(7rem, 1fr)", cell: (i) => name(a, at(i).a) },
-    { key: "b", title: "Right", width: "4.25rem", phone: "4rem", cell: (i) => number(b, at(i).b) },
-    { key: "lb", title: "Label", width: "minmax(7rem, 1fr)", cell: (i) => name(b, at(i).b) },
-    { key: "genes", title: "Genes shared", width: "minmax(8rem, 1.2fr)", phone: "minmax(0, 1fr)", cell: (i) => <i title={shared(i)}>{shared(i)}</i> },
-    { key: "n", title: "Shared", width: "4.5rem", numeric: true, extra: true, help: "shared genes of the shorter list", cell: (i) => <span {...computed()}>{at(i).overlap} / {Math.min(pairs.a[at(i).a]!.length, pairs.b[at(i).b]!.length)}</span> },
-    { key: "q", title: "q", width: "5.5rem", phone: "5.75rem", numeric: true, help: "false discovery rate over all pairs of features", cell: (i) => <span {...computed()}>{probability(at(i).q)}</span> },
+    { key: "a", title: "Left", width: "4.25rem", phone: "minmax(3.5rem, 1fr)", cell: (i) => number(a, at(i).a) },
+    { key: "la", title: "Label", width: "minmax(7rem, 1fr)", phone: UNDER, cell: (i) => name(a, at(i).a) },
+    { key: "b", title: "Right", width: "4.25rem", phone: "minmax(3.5rem, 1fr)", cell: (i) => number(b, at(i).b) },
+    { key: "lb", title: "Label", width: "minmax(7rem, 1fr)", phone: UNDER, cell: (i) => name(b, at(i).b) },
+    { key: "genes", title: "Genes shared", width: "minmax(8rem, 1.2fr)", phone: UNDER, cell: (i) => <i title={shared(i)}>{shared(i)}</i> },
+    { key: "n", title: "Shared", width: "4.5rem", phone: "3.5rem", numeric: true, extra: true, help: "shared genes of the shorter list", cell: (i) => <span {...computed()}>{at(i).overlap} / {Math.min(pairs.a[at(i).a]!.length, pairs.b[at(i).b]!.length)}</span> },
+    { key: "q", title: "q", width: "5.5rem", phone: "5rem", numeric: true, help: "false discovery rate over all pairs of features", cell: (i) => <span {...computed()}>{probability(at(i).q)}</span> },
   ];
   return (
     <div class="panel table-panel gene-hits" data-testid="matched" data-run={a.entry.id} data-layer={a.about.layer}>

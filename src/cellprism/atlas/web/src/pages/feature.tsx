@@ -1,5 +1,6 @@
 // One feature: what it does, how sure that is, what else is like it.
 import { useEffect } from "preact/hooks";
+import { Carries } from "../components/carries";
 import { Causes } from "../components/causes";
 import { GoesOn } from "../components/chains";
 import { AnnotationTable, GroupTable, OddsTable } from "../components/evidence";
@@ -9,6 +10,7 @@ import { Histogram } from "../components/histogram";
 import { Icon } from "../components/icon";
 import { Neighbours } from "../components/neighbours";
 import { OtherRuns } from "../components/other-runs";
+import { Pushed } from "../components/pushed";
 import { OwnLabel, Remarks } from "../components/remarks";
 import { From } from "../components/source";
 import { CsvButton, PythonCell, SvgButton } from "../components/take";
@@ -150,6 +152,8 @@ function Body({ data, about, words }: { data: Data; about: LayerSummary; words: 
         {feature.genes.length > 0 && <OtherRuns symbols={feature.genes.map(([gene]) => genes.symbol[gene] ?? "")} />}
       </section>
       {!feature.dead && <Causes layer={layer} feature={feature.feature} words={words} />}
+      <Carries feature={feature} layer={layer} />
+      <Pushed feature={feature} layer={layer} />
       <MoreAbout feature={feature} layer={layer} />
       <Remarks feature={feature} layer={layer} />
       <PythonCell code={featureCode(summary, layer, feature.feature, feature.highways.length > 0)} />

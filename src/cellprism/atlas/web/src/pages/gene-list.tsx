@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { From } from "../components/source";
 import { CsvButton, PythonCell } from "../components/take";
-import { VirtualTable, type Column } from "../components/virtual-table";
+import { UNDER, VirtualTable, type Column } from "../components/virtual-table";
 import { NONE16, NONE32, type TopGenes } from "../data/columns";
 import { loadGenes, loadGroups, loadSummary, loadTerms, loadTopGenes } from "../data/store";
 import type { Genes, Groups, RunEntry, Summary, Terms } from "../data/types";
@@ -72,14 +72,14 @@ function Ranked({ entry, data, names, others }: { entry: RunEntry; data: Data; n
     n: `${plural(at(i).n, "top gene")} of the feature`, null: `as many genes drawn from the ${count(matched.background)} that could be a top gene`,
   });
   const columns: Column[] = [
-    { key: "feature", title: "Feature", width: "4.5rem", phone: "4.25rem", help: "layer and feature", cell: (i) => <a class="num" href={link(at(i))}>{at(i).layer}·{at(i).feature}</a> },
-    { key: "label", title: "Label of the feature", width: "minmax(8rem, 1fr)", phone: "minmax(0, 1fr)", cell: (i) => (label(at(i)) ? <a class="quiet" href={link(at(i))} title={label(at(i))}>{shortTerm(label(at(i)))}</a> : <span class="muted">not annotated</span>) },
+    { key: "feature", title: "Feature", width: "4.5rem", phone: "minmax(3.75rem, 1fr)", help: "layer and feature", cell: (i) => <a class="num" href={link(at(i))}>{at(i).layer}·{at(i).feature}</a> },
+    { key: "label", title: "Label of the feature", width: "minmax(8rem, 1fr)", phone: UNDER, cell: (i) => (label(at(i)) ? <a class="quiet" href={link(at(i))} title={label(at(i))}>{shortTerm(label(at(i)))}</a> : <span class="muted">not annotated</span>) },
     { key: "group", title: "Cell group", width: "minmax(6rem, 0.6fr)", extra: true, help: "group with the highest AUROC at q < 0.05", cell: (i) => group(at(i)) || <span class="muted">{MISSING}</span> },
-    { key: "genes", title: "Genes shared", width: "minmax(8rem, 1.2fr)", help: "in order of their rank in the feature", cell: (i) => <i title={shared(at(i))}>{shared(at(i))}</i> },
-    { key: "overlap", title: "Overlap", width: "4.5rem", numeric: true, help: "shared genes of the feature's top genes", cell: (i) => <span {...source(i)}>{at(i).overlap} / {at(i).n}</span> },
+    { key: "genes", title: "Genes shared", width: "minmax(8rem, 1.2fr)", phone: UNDER, help: "in order of their rank in the feature", cell: (i) => <i title={shared(at(i))}>{shared(at(i))}</i> },
+    { key: "overlap", title: "Overlap", width: "4.5rem", phone: "3.75rem", numeric: true, help: "shared genes of the feature's top genes", cell: (i) => <span {...source(i)}>{at(i).overlap} / {at(i).n}</span> },
     { key: "effect", title: "log₂ effect", width: "5rem", numeric: true, extra: true, help: "log2 of observed over expected overlap; 0 is chance", cell: (i) => <span {...source(i)}>{number(at(i).effect)}</span> },
     { key: "p", title: "p", width: "5.75rem", numeric: true, extra: true, cell: (i) => <span {...source(i)}>{probability(at(i).p)}</span> },
-    { key: "q", title: "q", width: "5.75rem", phone: "5.75rem", numeric: true, help: "false discovery rate over all features of this run", cell: (i) => <span class={at(i).q < Q ? "strong" : "muted"} {...source(i)}>{probability(at(i).q)}</span> },
+    { key: "q", title: "q", width: "5.75rem", phone: "5rem", numeric: true, help: "false discovery rate over all features of this run", cell: (i) => <span class={at(i).q < Q ? "strong" : "muted"} {...source(i)}>{probability(at(i).q)}</span> },
   ];
   const header = ["run", "layer", "feature", "label_source", "label", "group_key", "group", "overlap", "n_genes", "list", "background", "family", "effect", "p", "q", "genes"];
   const cells = () => hits.map((hit) => [

@@ -3,7 +3,7 @@ import { Combobox } from "../components/combobox";
 import { DotPlot } from "../components/dot-plot";
 import { From } from "../components/source";
 import { CsvButton, PythonCell, SvgButton } from "../components/take";
-import { VirtualTable, type Column } from "../components/virtual-table";
+import { UNDER, VirtualTable, type Column } from "../components/virtual-table";
 import { loadGeneHits, loadGenes } from "../data/store";
 import type { Genes } from "../data/types";
 import { count, number, plural, shortTerm } from "../lib/format";
@@ -46,9 +46,9 @@ function GeneResult({ gene, genes }: { gene: number; genes: Genes }) {
           const term = (i: number) => hits[i]![6];
           const columns: Column[] = [
             { key: "layer", title: "Layer", width: "4.5rem", phone: "2.75rem", cell: (i) => hits[i]![0] },
-            { key: "feature", title: "Feature", width: "5rem", phone: "3.5rem", cell: (i) => <a class="num" href={`#${paths.feature(id, hits[i]![0], hits[i]![1])}`}>{hits[i]![1]}</a> },
+            { key: "feature", title: "Feature", width: "5rem", phone: "minmax(3rem, 1fr)", cell: (i) => <a class="num" href={`#${paths.feature(id, hits[i]![0], hits[i]![1])}`}>{hits[i]![1]}</a> },
             {
-              key: "label", title: "Label of the feature", width: "minmax(9rem, 1fr)", phone: "minmax(0, 1fr)",
+              key: "label", title: "Label of the feature", width: "minmax(9rem, 1fr)", phone: UNDER,
               cell: (i) => {
                 if (term(i) === null) return <span class="muted">not annotated</span>;
                 const label = words.value?.terms.term[term(i)!] ?? "";
@@ -56,7 +56,7 @@ function GeneResult({ gene, genes }: { gene: number; genes: Genes }) {
               },
             },
             { key: "rank", title: "Rank", width: "4rem", phone: "2.75rem", numeric: true, help: "of the gene among the feature's top genes", cell: (i) => <span {...from("top_genes.rank", { layer: hits[i]![0] })}>{hits[i]![2] + 1}</span> },
-            { key: "lower", title: "Lower bound", width: "7rem", numeric: true, help: "95 % lower bound of the mean activation", cell: (i) => <span {...from("top_genes.lower", { layer: hits[i]![0], n: plural(hits[i]![5] ?? 0, "position") })}>{number(hits[i]![3])}</span> },
+            { key: "lower", title: "Lower bound", width: "7rem", phone: "6rem", numeric: true, help: "95 % lower bound of the mean activation", cell: (i) => <span {...from("top_genes.lower", { layer: hits[i]![0], n: plural(hits[i]![5] ?? 0, "position") })}>{number(hits[i]![3])}</span> },
             { key: "fired", title: "Fired / seen", width: "8rem", numeric: true, extra: true, help: "positions", cell: (i) => <span {...from("top_genes.fired", { layer: hits[i]![0] })}>{count(hits[i]![4])} / {count(hits[i]![5])}</span> },
           ];
           const told = columns.filter(({ key }) => !(key === "lower" && hits.every((hit) => hit[3] === null)) && !(key === "fired" && hits.every((hit) => hit[4] === null)));

@@ -3,7 +3,7 @@ import { Combobox } from "../components/combobox";
 import { CountBars } from "../components/count-bars";
 import { From } from "../components/source";
 import { CsvButton, PythonCell, SvgButton } from "../components/take";
-import { VirtualTable, type Column } from "../components/virtual-table";
+import { UNDER, VirtualTable, type Column } from "../components/virtual-table";
 import { loadGenes, loadTerm } from "../data/store";
 import type { Genes, TermRecord, Terms } from "../data/types";
 import { count, MISSING, number, plural, probability, shortTerm } from "../lib/format";
@@ -29,12 +29,12 @@ function Found({ term, terms, genes, record }: { term: number; terms: Terms; gen
   const shared = (i: number) => at(i)[5].map((gene) => genes.symbol[gene]).join(" ");
   const columns: Column[] = [
     { key: "layer", title: "Layer", width: "3.5rem", phone: "2.75rem", cell: (i) => at(i)[0] },
-    { key: "feature", title: "Feature", width: "4.5rem", phone: "3.5rem", cell: (i) => <a class="num" href={`#${paths.feature(id, at(i)[0], at(i)[1])}`}>{at(i)[1]}</a> },
-    { key: "genes", title: "Genes shared", width: "minmax(9rem, 1fr)", phone: "minmax(0, 1fr)", cell: (i) => (at(i)[5].length ? <i title={shared(i)}>{shared(i)}</i> : <span class="muted">not published</span>) },
-    { key: "overlap", title: "Overlap", width: "5rem", numeric: true, help: "shared genes of the feature's top genes", cell: (i) => (at(i)[2] === null ? MISSING : <span {...from("annotations.overlap", { layer: at(i)[0] })}>{at(i)[2]} / {count(at(i)[3])}</span>) },
+    { key: "feature", title: "Feature", width: "4.5rem", phone: "minmax(3rem, 1fr)", cell: (i) => <a class="num" href={`#${paths.feature(id, at(i)[0], at(i)[1])}`}>{at(i)[1]}</a> },
+    { key: "genes", title: "Genes shared", width: "minmax(9rem, 1fr)", phone: UNDER, cell: (i) => (at(i)[5].length ? <i title={shared(i)}>{shared(i)}</i> : <span class="muted">not published</span>) },
+    { key: "overlap", title: "Overlap", width: "5rem", phone: "3.5rem", numeric: true, help: "shared genes of the feature's top genes", cell: (i) => (at(i)[2] === null ? MISSING : <span {...from("annotations.overlap", { layer: at(i)[0] })}>{at(i)[2]} / {count(at(i)[3])}</span>) },
     { key: "effect", title: "log₂ effect", width: "5rem", numeric: true, help: "log2 of observed over expected overlap; 0 is chance", cell: (i) => <span {...from("annotations.effect", { layer: at(i)[0] })}>{number(at(i)[6])}</span> },
     { key: "p", title: "p", width: "5.75rem", numeric: true, extra: true, cell: (i) => <span {...from("annotations.p", { layer: at(i)[0] })}>{probability(at(i)[7])}</span> },
-    { key: "q", title: "q", width: "5.75rem", phone: "5.75rem", numeric: true, help: "false discovery rate over every feature and gene set of the layer", cell: (i) => <span class={(at(i)[8] ?? 1) < Q ? "strong" : "muted"} {...from("annotations.q", { layer: at(i)[0] })}>{probability(at(i)[8])}</span> },
+    { key: "q", title: "q", width: "5.75rem", phone: "5rem", numeric: true, help: "false discovery rate over every feature and gene set of the layer", cell: (i) => <span class={(at(i)[8] ?? 1) < Q ? "strong" : "muted"} {...from("annotations.q", { layer: at(i)[0] })}>{probability(at(i)[8])}</span> },
   ];
   return (
     <section class="stack" aria-labelledby="term">

@@ -1,1 +1,0 @@
-function i(o){let n=new Float64Array(o+1),t=0,e=0;for(let r=1;r<=o;r++){let a=Math.log(r)-e,s=t+a;e=s-t-a,t=s,n[r]=t}return n}function b(o,n,t,e){let r=(l,u)=>o[l]-o[u]-o[l-u],a=new Float64Array(e+1),s=Math.max(0,e+t-n),c=0;for(let l=Math.min(t,e);l>=s;l--)c+=Math.exp(r(t,l)+r(n-t,e-l)-r(n,e)),a[l]=Math.min(1,c);return a.fill(1,0,s+1)}export{i as a,b};

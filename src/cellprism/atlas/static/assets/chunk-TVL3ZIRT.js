@@ -1,1 +1,0 @@
-import{o as r}from"./chunk-H3AEU4GC.js";function b({layers:e,current:n,href:s}){return r("nav",{class:"layer-tabs","aria-label":"Layers",children:e.map(a=>r("a",{href:`#${s(a)}`,"aria-current":a===n?"page":void 0,"aria-label":`Layer ${a}`,children:a}))})}export{b as a};
