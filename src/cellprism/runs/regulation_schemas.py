@@ -45,5 +45,14 @@ TF_TARGETS = Table("tf_targets", 1, {
     "power": (F64, "share of planted answers of these targets that the same test finds at p < 0.05"),
     "planted": (F64, "AUROC that was planted"),
 })
+GENE_PAIRS = Table("gene_pairs", 1, {
+    **_TARGET,
+    "gene": (STR, "another gene, upper case"),
+    "predicted": (F64, "-1 to 1: change that edges from features on the one to features on the other predict"),
+    "n_edges": (I32, "such edges"),
+    "change": (F64, "change of the gene's expression, log2 of 1 + counts per 10,000"),
+    "t": (F64, "moderated t of that"),
+    "p": (F64, "two-sided p-value of that"),
+})
 
-REGULATION_TABLES = (PERTURBATIONS, RESPONSES, TF_TARGETS)
+REGULATION_TABLES = (PERTURBATIONS, RESPONSES, TF_TARGETS, GENE_PAIRS)
