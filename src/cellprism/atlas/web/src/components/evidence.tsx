@@ -5,6 +5,7 @@ import { paths, useWhole } from "../lib/route";
 import { useRun } from "../lib/run";
 import { from } from "../lib/source";
 import { Sideways } from "./sideways";
+import { StackedTable, type StackedCell } from "./stacked-table";
 
 /** The first rows and a button for the rest; `name` stands in the address for the table that is shown whole. */
 export function useFew<T>(rows: T[], few: number, name: string, most = 80): [T[], preact.JSX.Element | null] {
@@ -23,34 +24,21 @@ export function AnnotationTable({ rows, genes, terms }: { rows: AnnotationRow[];
   return (
     <>
       <Sideways label="Gene sets">
-        <table class="stacked" role="table">
-          <thead role="rowgroup">
-            <tr role="row">
-              <th scope="col" role="columnheader">Term</th>
-              <th scope="col" role="columnheader" class="narrow-hide">Source</th>
-              <th scope="col" role="columnheader">Shared genes</th>
-              <th scope="col" role="columnheader" class="num" title="shared genes of the feature's top genes">Overlap</th>
-              {sized && <th scope="col" role="columnheader" class="num" title="genes of the term that these cells could show">Term size</th>}
-              <th scope="col" role="columnheader" class="num" title="log2 of observed over expected overlap; 0 is chance">log₂ effect</th>
-              {tested && <th scope="col" role="columnheader" class="num">p</th>}
-              <th scope="col" role="columnheader" class="num">q</th>
-            </tr>
-          </thead>
-          <tbody role="rowgroup">
-            {shown.map(([term, overlap, n, size, shared, effect, p, q]) => (
-              <tr role="row" key={term} class={q < 0.05 ? "" : "unsure"}>
-                <th scope="row" role="rowheader" class="term" title={terms.term[term]}>{shortTerm(terms.term[term] ?? "")}</th>
-                <td role="cell" data-label="source" class="muted">{terms.source[term]}</td>
-                <td role="cell" data-label="shared genes" class="genes">{shared.map((gene) => <><a href={`#${paths.genes(id, genes.symbol[gene])}`}>{genes.symbol[gene]}</a> </>)}</td>
-                <td role="cell" data-label="overlap" class="num" {...from("annotations.overlap")}>{overlap} / {n}</td>
-                {sized && <td role="cell" data-label="term size" class="num" {...from("annotations.term_size")}>{count(size)}</td>}
-                <td role="cell" data-label="log₂ effect" class="num" {...from("annotations.effect")}>{number(effect)}</td>
-                {tested && <td role="cell" data-label="p" class="num" {...from("annotations.p")}>{probability(p)}</td>}
-                <td role="cell" data-label="q" class={q < 0.05 ? "num strong" : "num"} {...from("annotations.q")}>{probability(q)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+        <StackedTable
+          heads={[
+            { title: "Term" }, { title: "Source" }, { title: "Shared genes" }, { title: "Overlap", numeric: true, help: "shared genes of the feature's top genes" },
+            ...(sized ? [{ title: "Term size", numeric: true, help: "genes of the term that these cells could show" }] : []),
+            { title: "log₂ effect", numeric: true, help: "log2 of observed over expected overlap; 0 is chance" }, ...(tested ? [{ title: "p", numeric: true }] : []), { title: "q", numeric: true },
+          ]}
+          faint={(i) => shown[i]![7] >= 0.05}
+          rows={shown.map(([term, overlap, n, size, shared, effect, p, q]): StackedCell[] => [
+            [shortTerm(terms.term[term] ?? ""), { class: "term", title: terms.term[term] }], [terms.source[term], { class: "muted" }],
+            [shared.map((gene) => <><a href={`#${paths.genes(id, genes.symbol[gene])}`}>{genes.symbol[gene]}</a> </>), { class: "genes" }],
+            [`${overlap} / ${n}`, from("annotations.overlap")], ...(sized ? [[count(size), from("annotations.term_size")] as StackedCell] : []),
+            [number(effect), from("annotations.effect")], ...(tested ? [[probability(p), from("annotations.p")] as StackedCell] : []),
+            [probability(q), { ...from("annotations.q"), class: q < 0.05 ? "num strong" : "num" }],
+          ])}
+        />
       </Sideways>
       {more}
     </>

@@ -6,6 +6,7 @@ import { LimitControls } from "../components/limits";
 import { From } from "../components/source";
 import { CsvButton, PythonCell, SvgButton } from "../components/take";
 import { Sideways } from "../components/sideways";
+import { StackedTable } from "../components/stacked-table";
 import { loadFeature, loadFeatureGenes } from "../data/store";
 import type { Feature, GeneNames, Rate } from "../data/types";
 import { limitsOf, loadEdges, loadGraphs, noCircuits, paths as pathsBetween, placeOf, TRIED, within, type Edge, type FdrRow, type Graph, type Hub, type Path, type Place, type Way } from "../lib/circuits";
@@ -52,24 +53,24 @@ function Traces({ graph }: { graph: Graph }) {
   });
   return (
     <Sideways label="Traces">
-      <table class="stacked" role="table">
-        <thead role="rowgroup">
-          <tr role="row">
-            <th scope="col" role="columnheader">Edited layer</th><th scope="col" role="columnheader">Read in layers</th><th scope="col" role="columnheader" class="num">Features edited</th><th scope="col" role="columnheader" class="num">Cells</th><th scope="col" role="columnheader" class="num">Edges</th>
-            <th scope="col" role="columnheader" class="num" title="edges under flipped signs of cells over edges">False by sign flips</th><th scope="col" role="columnheader" class="num" title="share of edges whose source supports the target; beside it the null">Support</th><th scope="col" role="columnheader" class="num" title="effects of one half of the cells that the other half has too">Found again</th>
-          </tr>
-        </thead>
-        <tbody role="rowgroup">
-          {rows.map(({ trace, calibrated, supports, again }) => (
-            <tr role="row" data-within={ofTrace(trace.name)}>
-              <th scope="row" role="rowheader"><span class="phone-only">Edited layer </span>{trace.source}</th><td role="cell" data-label="read in layers">{trace.targets.join(", ")}</td><td role="cell" data-label="features edited" class="num" {...from("sources.source")}>{count(trace.n_sources)}</td><td role="cell" data-label="cells" class="num" {...from("sources.n_cells")}>{count(trace.n_cells)}</td><td role="cell" data-label="edges" class="num strong" {...from("edges.", { n: `${count(trace.n_sources)} features edited in ${count(trace.n_cells)} cells` })}>{count(trace.n_edges)}</td>
-              <td role="cell" data-label="false by sign flips" class="num" {...from("fdr.fdr", { n: calibrated ? `${count(calibrated.edges)} edges` : "", null: calibrated ? `signs of cells flipped ${count(calibrated.n_permutations)} times: ${number(calibrated.null_mean)} edges on average` : "" })}>{byFlips(calibrated)}</td>
-              <td role="cell" data-label="support" class="num" {...from("trace_rates.value", { name: "supports", n: supports ? plural(supports.n ?? 0, supports.unit) : "", null: supports?.null })}>{percent(supports?.value)} {besideNull(supports, percent)}</td>
-              <td role="cell" data-label="found again" class="num" {...from("trace_rates.value", { name: "found_again", n: again ? plural(again.n ?? 0, again.unit) : "", null: again?.null })}>{percent(again?.value)} {besideNull(again, share)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <StackedTable
+        heads={[
+          { title: "Edited layer" }, { title: "Read in layers" }, { title: "Features edited", numeric: true }, { title: "Cells", numeric: true }, { title: "Edges", numeric: true },
+          { title: "False by sign flips", numeric: true, help: "edges under flipped signs of cells over edges" },
+          { title: "Support", numeric: true, help: "share of edges whose source supports the target; beside it the null" },
+          { title: "Found again", numeric: true, help: "effects of one half of the cells that the other half has too" },
+        ]}
+        rows={rows.map(({ trace, calibrated, supports, again }) => {
+          const within = ofTrace(trace.name);
+          const rate = (name: string, of: typeof supports) => from("trace_rates.value", { within, name, n: of ? plural(of.n ?? 0, of.unit) : "", null: of?.null });
+          return [
+            [<><span class="phone-only">Edited layer </span>{trace.source}</>], [trace.targets.join(", ")], [count(trace.n_sources), from("sources.source", { within })], [count(trace.n_cells), from("sources.n_cells", { within })],
+            [count(trace.n_edges), { ...from("edges.", { within, n: `${count(trace.n_sources)} features edited in ${count(trace.n_cells)} cells` }), class: "num strong" }],
+            [byFlips(calibrated), from("fdr.fdr", { within, n: calibrated ? `${count(calibrated.edges)} edges` : "", null: calibrated ? `signs of cells flipped ${count(calibrated.n_permutations)} times: ${number(calibrated.null_mean)} edges on average` : "" })],
+            [<>{percent(supports?.value)} {besideNull(supports, percent)}</>, rate("supports", supports)], [<>{percent(again?.value)} {besideNull(again, share)}</>, rate("found_again", again)],
+          ];
+        })}
+      />
     </Sideways>
   );
 }

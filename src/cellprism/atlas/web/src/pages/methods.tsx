@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import { CsvButton, PythonCell } from "../components/take";
 import { Definitions } from "../components/definitions";
 import { Sideways } from "../components/sideways";
+import { StackedTable } from "../components/stacked-table";
 import type { Stage, Summary } from "../data/types";
 import { count, duration, plural } from "../lib/format";
 import { rateTitle } from "../lib/names";
@@ -16,14 +17,10 @@ function Nulls({ summary }: { summary: Summary }) {
   const first = rates.filter((rate, i) => rates.findIndex((other) => other.rate === rate.rate) === i);
   return (
     <Sideways label="Table of rates">
-      <table class="stacked" role="table">
-        <thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Rate</th><th scope="col" role="columnheader">Null</th><th scope="col" role="columnheader" class="num">Permutations</th><th scope="col" role="columnheader">Unit</th><th scope="col" role="columnheader">Protocol</th></tr></thead>
-        <tbody role="rowgroup">
-          {first.map((rate) => (
-            <tr role="row"><th scope="row" role="rowheader">{rateTitle(rate.rate)}</th><td role="cell" class="prose">{rate.null}</td><td role="cell" data-label="permutations" class="num">{count(rate.n_permutations)}</td><td role="cell" data-label="unit">{rate.unit}</td><td role="cell" data-label="protocol">{rate.protocol}</td></tr>
-          ))}
-        </tbody>
-      </table>
+      <StackedTable
+        heads={[{ title: "Rate" }, { title: "Null" }, { title: "Permutations", numeric: true }, { title: "Unit" }, { title: "Protocol" }]}
+        rows={first.map((rate) => [[rateTitle(rate.rate)], [rate.null, { class: "prose", "data-label": undefined }], [count(rate.n_permutations)], [rate.unit], [rate.protocol]])}
+      />
     </Sideways>
   );
 }
@@ -42,19 +39,12 @@ function Files({ outputs }: { outputs: Record<string, string> }) {
 function Stages({ stages }: { stages: Stage[] }) {
   return (
     <Sideways label="Table of stages">
-      <table class="stacked" role="table">
-        <thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Stage</th><th scope="col" role="columnheader">Started</th><th scope="col" role="columnheader" class="num">Took</th><th scope="col" role="columnheader">Files, with the start of their SHA-256</th></tr></thead>
-        <tbody role="rowgroup">
-          {stages.slice(0, STAGES).map((stage) => (
-            <tr role="row">
-              <th scope="row" role="rowheader">{stage.name}</th>
-              <td role="cell" data-label="started" class="num left">{stage.started.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, " UTC")}</td>
-              <td role="cell" data-label="took" class="num">{duration(stage.seconds)}</td>
-              <td role="cell"><Files outputs={stage.outputs} /></td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <StackedTable
+        heads={[{ title: "Stage" }, { title: "Started" }, { title: "Took", numeric: true }, { title: "Files, with the start of their SHA-256" }]}
+        rows={stages.slice(0, STAGES).map((stage) => [
+          [stage.name], [stage.started.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, " UTC"), { class: "num left" }], [duration(stage.seconds)], [<Files outputs={stage.outputs} />, { "data-label": undefined }],
+        ])}
+      />
       {stages.length > STAGES && <p class="muted">and {stages.length - STAGES} more; the run's manifest.json has them all.</p>}
     </Sideways>
   );
