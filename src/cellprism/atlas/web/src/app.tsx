@@ -18,16 +18,16 @@ const Genes = lazy("genes", () => import("./pages/genes"));
 const GeneList = lazy("gene list", () => import("./pages/gene-list"));
 const Modules = lazy("modules", () => import("./pages/modules"));
 const Flow = lazy("flow", () => import("./pages/flow"));
-const Circuits = lazy("circuits", () => import("./pages/circuits"));
-const Ablation = lazy("ablation", () => import("./pages/ablation"));
-const Steering = lazy("steering", () => import("./pages/steering"));
-const Regulation = lazy("regulation", () => import("./pages/regulation"));
+const Circuits = lazy("circuits", async () => ({ default: (await import("./pages/results")).Circuits }));
+const Ablation = lazy("ablation", async () => ({ default: (await import("./pages/results")).Ablation }));
+const Steering = lazy("steering", async () => ({ default: (await import("./pages/results")).Steering }));
+const Regulation = lazy("regulation", async () => ({ default: (await import("./pages/results")).Regulation }));
 const Compare = lazy("compare", () => import("./pages/compare"));
-const Ontology = lazy("ontology", () => import("./pages/ontology"));
-const Cells = lazy("cells", () => import("./pages/cells"));
-const Data = lazy("data", () => import("./pages/data"));
-const Help = lazy("help", () => import("./pages/help"));
-const Methods = lazy("methods", () => import("./pages/methods"));
+const Ontology = lazy("ontology", async () => ({ default: (await import("./pages/groups")).Ontology }));
+const Cells = lazy("cells", async () => ({ default: (await import("./pages/groups")).Cells }));
+const Data = lazy("data", async () => ({ default: (await import("./pages/about")).Data }));
+const Help = lazy("help", async () => ({ default: (await import("./pages/about")).Help }));
+const Methods = lazy("methods", async () => ({ default: (await import("./pages/about")).Methods }));
 
 const pagesOf = (run: string): [heading: string, links: [name: string, path: string, pages: string[]][]][] => [
   ["", [
