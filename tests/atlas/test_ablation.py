@@ -144,7 +144,7 @@ def test_what_rests_on_something_else_by_now_is_left_out(tmp_path: Path) -> None
 
 
 def test_the_atlas_says_what_it_has_and_with_which_command(atlas: Path, folder: Path) -> None:
-    assert json.loads((atlas / "atlas.json").read_text())["capabilities"] == ["tables", "ablation"]
+    assert json.loads((atlas / "atlas.json").read_text())["capabilities"][:2] == ["tables", "ablation"]
     assert read(folder, "summary.jz")["ablation"] == {
         "patching": ["00", "02"], "combinations": [NAME], "damage": ["00", "02"],
     }

@@ -120,12 +120,12 @@ def test_a_run_without_a_screen_or_with_another_model_says_so(tmp_path: Path) ->
     bare = open_run(write_run(tmp_path / "bare", traced=False))
     files = dict(regulation_files(bare, dictionaries(bare)))
     assert list(files) == ["regulation/index.jz"]
-    assert unpack_json(files["regulation/index.jz"]) == {"layers": [], "outdated": []}
+    assert unpack_json(files["regulation/index.jz"]) == {"layers": [], "outdated": [], "published": None}
     path = write_run(tmp_path / "changed")
     (path / f"layers/{LAYER:02d}/sae.safetensors").write_bytes(b"another")
     changed = open_run(path)
     index = unpack_json(dict(regulation_files(changed, dictionaries(changed)))["regulation/index.jz"])
-    assert index == {"layers": [], "outdated": [LAYER]}
+    assert index == {"layers": [], "outdated": [LAYER], "published": None}
     assert responses_of(changed, LAYER) == {}
 
 

@@ -116,7 +116,7 @@ function Row({ row, group, x, y, narrow, left, lead, rowHeight, W }: RowProps) {
   const name = (
     <text class="name" x={narrow ? left : 0} y={narrow ? y + 10 : centre + 4}>
       <tspan class="forest-place">{row.place}{"\u2002"}</tspan>
-      {clip(row.name, Math.max(6, Math.floor((narrow ? W - TEXT - 12 : left - 14) / 6.4) - row.place.length - 1))}
+      {clip(row.name, Math.max(6, Math.floor((narrow ? W - TEXT - 44 : left - 14) / 6.4) - row.place.length - 1))}
     </text>
   );
   const dots = row.marks.map((mark, i) => {
