@@ -39,7 +39,7 @@ def draw_steering(run: RunReader, layer: int, path: Path) -> None:
 def draw_readout(axes: Axes, effects: pd.DataFrame, readout: str, span: float) -> None:
     """Effect of every on and off feature, of the features matched to them, and along random directions."""
     rows = effects[(effects["readout"] == readout) & (effects["alpha"] == effects["alpha"].max())]
-    names = []
+    names: list[str] = []
     for number, (arm, colour) in enumerate(ARMS.items()):
         own = rows[rows["arm"] == arm]
         matched = rows[(rows["arm"] == "matched") & rows["partner"].isin(own["feature"])]
