@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from tests.atlas.fabricated_ablation import write_ablation
 from tests.atlas.fabricated_results import write_regulation, write_steering
 
 from cellprism.causal.requests import FORMAT, run_key
@@ -34,7 +35,7 @@ GROUPS = (("batch", "one"), ("batch", "two"), ("cell type", "B cell"), ("cell ty
 def write_run(
     path: Path, *, title: str = "Fabricated", seed: int = 0, n_features: int = N_FEATURES, traced: bool = True
 ) -> Path:
-    """Write the run, with traces if ``traced``, and return its path."""
+    """Write the run, with all that is found by editing features if ``traced``, and return its path."""
     raw = {"title": title, "out": str(path), "seed": seed, "cells": {"path": "/secret/place/cells.h5ad"}}
     run = create(parse_config(raw))
     rng = np.random.default_rng(seed)
@@ -64,9 +65,10 @@ def write_run(
         run.file("sae.safetensors", layer).write_bytes(bytes(9))
     if traced:
         _traces(run, rng, n_features)
+        write_ablation(run, np.random.default_rng([seed, 1]), terms=TERMS, n_features=n_features)
         for layer in LAYERS:
             write_steering(run, layer, n_features, algebraic=layer == LAYERS[-1], seed=seed)
-        write_regulation(run, LAYERS[0], n_features, seed=seed)
+        write_regulation(run, LAYERS[-1], n_features, seed=seed)
     (path / "stages").mkdir()
     for i, name in enumerate(["tokens", "catalog.00", "catalog.02"]):
         outputs = {} if name == "tokens" else {f"layers/{name[-2:]}/features.parquet": "ab" * 32}

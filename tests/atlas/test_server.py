@@ -52,7 +52,7 @@ def test_the_files_are_those_of_the_export(client: TestClient, atlas: Path) -> N
 
 def test_the_index_says_that_there_is_an_api(client: TestClient, atlas: Path) -> None:
     index = json.loads((atlas / "atlas.json").read_text())
-    assert client.get("/atlas.json").json() == {**index, "mode": "serve", "capabilities": ["tables", "api"]}
+    assert client.get("/atlas.json").json() == {**index, "mode": "serve", "capabilities": ["tables", "ablation", "api"]}
 
 
 @pytest.mark.parametrize("name", ["atlas.json", "index.html", "runs/my-run/summary.jz"])

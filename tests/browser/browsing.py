@@ -103,6 +103,20 @@ def watched(browser: Browser, **options: object) -> Iterator[Page]:
     assert troubles == []
 
 
+PHONE = {"width": 360, "height": 740}
+UNFIT = """() => {
+  const page = document.documentElement;
+  const found = page.scrollWidth > page.clientWidth ? [`the page is ${page.scrollWidth} wide`] : [];
+  for (const e of document.querySelectorAll("body *")) {
+    if (!["auto", "scroll"].includes(getComputedStyle(e).overflowX) || e.scrollWidth <= e.clientWidth + 1) continue;
+    const told = e.tagName === "PRE" || e.previousElementSibling?.matches(".sideways");
+    if (e.tabIndex !== 0 || !told) found.push(`${e.tagName} ${e.className} scrolls to ${e.scrollWidth}`);
+  }
+  return found;
+}"""
+"""What does not fit: a page that scrolls sideways, or a box that does without saying so or out of reach of keys."""
+
+
 def open_page(page: Page, url: str) -> None:
     """Open a page and wait until it has its content."""
     page.goto("about:blank")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.atlas.published_json import DEAD, write_published
-from tests.browser.browsing import Site, from_plain_files, open_page, watched
+from tests.browser.browsing import PHONE, UNFIT, Site, from_plain_files, open_page, watched
 
 from cellprism.atlas.export import export
 from cellprism.atlas.published import import_atlas
@@ -104,3 +104,10 @@ def test_axe_finds_nothing_serious(browser: Browser, imported: Site, axe: Callab
         for path in PAGES:
             open_page(page, imported.at("run", path))
             assert axe(page) == [], path
+
+
+def test_pages_fit_a_phone(browser: Browser, imported: Site) -> None:
+    with watched(browser, viewport=PHONE) as page:
+        for path in PAGES:
+            open_page(page, imported.at("run", path))
+            assert page.evaluate(UNFIT) == [], path

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from tests.atlas.fabricated import LAYERS, NAMED, TERMS
-from tests.browser.browsing import open_page
+from tests.browser.browsing import PHONE, UNFIT, open_page, watched
 
 if TYPE_CHECKING:
     from tests.browser.browsing import Site
@@ -20,9 +21,17 @@ PAGES = (
     "", "/layers", f"/layer/{FIRST}", f"/layer/{FIRST}?only=frequency:0.05..&apart=1&more=1", f"/feature/{FIRST}/6",
     f"/feature/{LATER}/69", f"/genes?gene={NAMED[0]}", f"/list?genes={'+'.join(NAMED)}", "/modules", "/flow",
     f"/circuits?feature={FIRST}.6&to={LATER}.1", f"/compare?a=run.{FIRST}&b=run.{LATER}",
-    f"/compare?a=run.{FIRST}&b=other.{FIRST}",
+    f"/compare?a=run.{FIRST}&b=other.{FIRST}", "/ablation?published=1&combination=3", f"/feature/{FIRST}/11",
     f"/ontology?{urlencode({'term': '|'.join(TERMS[1])})}", "/cells?key=cell+type&group=T+cell",
+    "/steering", f"/steering?layer={LATER}&readout=fate&alpha=2", "/regulation?gene=LYZ", f"/feature/{LATER}/7",
 )
+COMMANDS = {
+    "causal/00": "cellprism trace RUN --source 0 --cells 40 --seed 7",
+    "causal/s": "cellprism steer RUN --layer",
+    "regulation/": "cellprism perturb RUN screen.h5ad --layer 2",
+    "causal/": "cellprism (patch|interact|damage) RUN --layers? 0",
+}
+"""Beginning of a file and the command that wrote it."""
 BARE = """() => [...document.querySelectorAll("main .num")]
   .filter((e) => /^[\\d−.<> ×%,]*\\d/.test(e.textContent.trim()) && !e.querySelector("[data-from], a, .num") &&
     !e.closest("[data-from], a, button, label, select, summary, svg, code, .legend, .mini, .finding"))
@@ -50,8 +59,17 @@ def test_every_number_tells_where_it_comes_from(page: Page, whole: Site, path: s
         expect(card, f"{name} on {path}").to_contain_text("SHA-256")
         if within:
             expect(card).to_contain_text(within)
-            expect(card).to_contain_text("cellprism trace RUN --source 0 --cells 40 --seed 7")
+            command = next(command for start, command in COMMANDS.items() if within.startswith(start))
+            expect(card).to_contain_text(re.compile(command))
         page.keyboard.press("Escape")
+
+
+def test_pages_fit_a_phone(browser: Browser, whole: Site) -> None:
+    with watched(browser, viewport=PHONE) as page:
+        for path in PAGES:
+            open_page(page, whole.at("run", path))
+            page.mouse.wheel(0, 20_000)
+            assert page.evaluate(UNFIT) == [], path
 
 
 def test_a_number_of_another_run_is_told_from_that_run(page: Page, whole: Site) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, Response, expect
-from tests.browser.browsing import FLAGS, Site, open_page, watched
+from tests.browser.browsing import FLAGS, PHONE, UNFIT, Site, open_page, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -180,10 +180,10 @@ def test_axe_finds_nothing_serious(
 
 @one_host
 def test_pages_fit_a_phone(browser: Browser, site: Site, run_id: str, pages: dict[str, str]) -> None:
-    with watched(browser, viewport={"width": 375, "height": 700}) as page:
+    with watched(browser, viewport=PHONE) as page:
         for name, path in pages.items():
             open_page(page, site.at(run_id, path))
-            assert page.evaluate("document.documentElement.scrollWidth") <= 375, name
+            assert page.evaluate(UNFIT) == [], name
 
 
 @one_host

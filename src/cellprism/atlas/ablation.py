@@ -114,15 +114,14 @@ def _rates(reader: RunReader, which: str) -> list[dict[str, Any]]:
 
 
 def _with_labels(table: pd.DataFrame, labels: Mapping[int, int]) -> pd.DataFrame:
-    terms: list[Any] = [labels.get(feature) for feature in table["feature"]]
-    return table.assign(label=terms)
+    return table.assign(label=[labels.get(feature, np.nan) for feature in table["feature"]])
 
 
 def _combinations(table: pd.DataFrame, labels: Mapping[int, Mapping[int, int]]) -> pd.DataFrame:
     """With the term of each part's label."""
     for letter in LETTERS:
         parts = zip(*(_plain(table[f"{what}_{letter}"]) for what in ("layer", "feature")), strict=True)
-        named: list[Any] = [None if layer is None else labels[layer].get(feature) for layer, feature in parts]
+        named = np.array([np.nan if layer is None else labels[layer].get(feature, np.nan) for layer, feature in parts])
         table = table.assign(**{f"label_{letter}": named})
     return table
 

@@ -30,7 +30,7 @@ OPTIONS = {
 """Options of `cellprism trace` and what they are if left out."""
 INTERVENTIONS = {"patching": "patch", "interactions": "interact", "combinations": "interact", "damage": "damage"}
 """Beginning of the name of a file beside the traces, and the command that writes it."""
-WORDS = ("layer", "target", "cells", "trace")
+WORDS = ("target", "cells", "trace")
 """Notes of such a file that were options of its command."""
 
 
@@ -118,7 +118,7 @@ def _intervention(path: Path, name: str) -> dict[str, Any]:
 def _asked(path: Path, command: str) -> dict[str, Any]:
     """Command and seed of a file whose notes hold what was asked for."""
     notes: dict[str, Any] = read_notes(path)
-    options: dict[str, Any] = {"features": notes.get("features")}
+    options: dict[str, Any] = {"layer": notes.get("layer"), "features": notes.get("features")}
     if command == "interact":
         layers = [int(layer) for layer in re.findall(r"\d\d(?=-)", path.stem)]
         options = {"layers": layers, "each": notes.get("each")} if layers else {"features": "FILE"}

@@ -42,7 +42,7 @@ function Damaged({ layer, of }: { layer: number; of: NonNullable<Feature["damage
       {of.map(([arm, partner, nCells, loss, hit]) => (
         <li>
           Any hidden genes: loss <From of="damage.loss" within={within} n={`${plural(nCells, "cell")} in which it fires`}>{signed(number(loss), loss)}</From>
-          {hit !== null && <>, guessed first <From of="damage.hit" within={within}>{signed(percent(hit, 2).replace("-", "−"), hit)}</From></>} without it
+          {hit !== null && <>, guessed first <From of="damage.hit" within={within}>{signed(percent(hit, 2), hit)}</From></>} without it
           <span class="muted"> (measured as {partner === null ? `one of the ${ARMS[arm] ?? arm} features` : <>one as frequent as <a href={`#${paths.feature(id, layer, partner)}`}>{layer}·{partner}</a></>})</span>
         </li>
       ))}

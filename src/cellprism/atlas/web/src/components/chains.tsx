@@ -6,6 +6,7 @@ import { paths, useWhole } from "../lib/route";
 import { absence, useRun, type Words } from "../lib/run";
 import { from } from "../lib/source";
 import { From } from "./source";
+import { Sideways } from "./sideways";
 import { CsvButton } from "./take";
 
 const FEW = 8;
@@ -25,7 +26,7 @@ export function Lasting({ flow }: { flow: Flow }) {
         <h2 id="lasting">How far features last</h2>
         <p class="muted">features of a layer (row) that are matched step by step as far as another (column)</p>
       </div>
-      <div class="panel fit scroll-x" tabIndex={0} role="region" aria-label="Table of how far features last">
+      <Sideways label="Table of how far features last" class="panel fit">
         <table class="reach">
           <thead><tr><th scope="col">From layer</th><th scope="col" class="num">New here</th>{layers.slice(1).map((layer) => <th scope="col" class="num">to {layer}</th>)}</tr></thead>
           <tbody>
@@ -41,7 +42,7 @@ export function Lasting({ flow }: { flow: Flow }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </Sideways>
     </section>
   );
 }

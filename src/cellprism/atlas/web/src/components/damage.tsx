@@ -8,6 +8,7 @@ import { from, ofAblation } from "../lib/source";
 import { Forest } from "./forest";
 import { LayerTabs } from "./layer-tabs";
 import { From } from "./source";
+import { StackedTable } from "./stacked-table";
 import { Strips } from "./strips";
 import { CsvButton, SvgButton } from "./take";
 import { UNDER, VirtualTable, type Column } from "./virtual-table";
@@ -25,38 +26,22 @@ const CSV: (keyof Arm)[] = ["metric", "arm", "n_features", "n_cells", "n_hidden"
 
 function ArmTable({ arms, within }: { arms: Arm[]; within: string }) {
   return (
-    <table class="stacked" role="table">
-      <thead role="rowgroup">
-        <tr role="row">
-          <th scope="col" role="columnheader">Measure</th>
-          <th scope="col" role="columnheader">Against</th>
-          <th scope="col" role="columnheader" class="num">Chosen</th>
-          <th scope="col" role="columnheader" class="num">Others</th>
-          <th scope="col" role="columnheader" class="num">Difference</th>
-          <th scope="col" role="columnheader" class="num" title="interval over cells">95 %</th>
-          <th scope="col" role="columnheader" class="num" title="sign flips over cells: do these features differ?">p over cells</th>
-          <th scope="col" role="columnheader" class="num" title="the feature as unit: do such features differ?">p over features</th>
-        </tr>
-      </thead>
-      <tbody role="rowgroup">
-        {arms.map((arm) => {
-          const source = (column: string, none = "") => from(`damage_arms.${column}`, { within, n: `${count(arm.n_cells)} cells, ${count(arm.n_hidden)} hidden genes, ${count(arm.n_features)} features each`, null: none });
-          const show = (value: number | null) => (arm.metric === "hit" ? signed(percent(value, 2).replace("-", "−"), value) : signed(number(value), value));
-          return (
-            <tr role="row">
-              <th scope="row" role="rowheader">{TITLES[arm.metric]}</th>
-              <td role="cell" data-label="chosen against">{ARMS[arm.arm] ?? arm.arm}</td>
-              <td role="cell" data-label="chosen" class="num" {...source("chosen")}>{show(arm.chosen)}</td>
-              <td role="cell" data-label="others" class="num" {...source("other")}>{show(arm.other)}</td>
-              <td role="cell" data-label="difference" class="num strong" {...source("difference")}>{show(arm.difference)}</td>
-              <td role="cell" data-label="95 %" class="num" {...source("low")}>{show(arm.low)} to {show(arm.high)}</td>
-              <td role="cell" data-label="p over cells" class="num" {...source("p", "signs of the cells' differences flipped")}>{probability(arm.p)}</td>
-              <td role="cell" data-label="p over features" class="num" {...source("p_features", "labels exchanged between features")}>{probability(arm.p_features)}</td>
-            </tr>
-          );
-        })}
-      </tbody>
-    </table>
+    <StackedTable
+      heads={[
+        { title: "Measure" }, { title: "Against" }, { title: "Chosen", numeric: true }, { title: "Others", numeric: true }, { title: "Difference", numeric: true },
+        { title: "Interval", numeric: true, help: "95 %, over cells" }, { title: "p over cells", numeric: true, help: "sign flips over cells: do these features differ?" },
+        { title: "p over features", numeric: true, help: "the feature as unit: do such features differ?" },
+      ]}
+      rows={arms.map((arm) => {
+        const source = (column: string, none = "") => from(`damage_arms.${column}`, { within, n: `${count(arm.n_cells)} cells, ${count(arm.n_hidden)} hidden genes, ${count(arm.n_features)} features each`, null: none });
+        const show = (value: number | null) => signed(arm.metric === "hit" ? percent(value, 2) : number(value), value);
+        return [
+          [TITLES[arm.metric]], [ARMS[arm.arm] ?? arm.arm], [show(arm.chosen), source("chosen")], [show(arm.other), source("other")], [show(arm.difference), { ...source("difference"), class: "num strong" }],
+          [`${show(arm.low)} to ${show(arm.high)}`, source("low")], [probability(arm.p), source("p", "signs of the cells' differences flipped")],
+          [probability(arm.p_features), source("p_features", "labels exchanged between features")],
+        ];
+      })}
+    />
   );
 }
 
@@ -102,7 +87,7 @@ function Features({ about, words }: { about: About; words: Words }) {
           { key: "arm", title: "Why", width: "minmax(6rem, 11rem)", phone: UNDER, cell: (i) => (at(i).partner === null ? ARMS[at(i).arm] : <>as frequent as <a class="plain-link" href={`#${paths.feature(id, layer, at(i).partner!)}`}>{layer}·{at(i).partner}</a></>) },
           { key: "frequency", title: "Fires at", width: "5rem", numeric: true, help: "share of all positions", cell: (i) => <span {...source("frequency", i)}>{share(at(i).frequency)}</span> },
           { key: "loss", title: "Loss", width: "6.5rem", phone: "5.5rem", numeric: true, help: MEANINGS["loss"]!, cell: (i) => <span {...source("loss", i)}>{signed(number(at(i).loss), at(i).loss)}</span> },
-          { key: "hit", title: "Guessed first", width: "6rem", phone: "4.5rem", numeric: true, help: MEANINGS["hit"]!, cell: (i) => <span {...source("hit", i)}>{signed(percent(at(i).hit, 2).replace("-", "−"), at(i).hit)}</span> },
+          { key: "hit", title: "Guessed first", width: "6rem", phone: "4.5rem", numeric: true, help: MEANINGS["hit"]!, cell: (i) => <span {...source("hit", i)}>{signed(percent(at(i).hit, 2), at(i).hit)}</span> },
         ];
         const groups = Object.keys(ARMS).map((arm) => ({ name: ARMS[arm]!, values: rows.filter((row) => row.arm === arm && row.loss !== null).map(({ loss }) => loss!) })).filter(({ values }) => values.length);
         return (

@@ -3,6 +3,7 @@ import type { GeneHit } from "../data/types";
 import { paths } from "../lib/route";
 import { useRun } from "../lib/run";
 import { useWidth } from "../lib/width";
+import { Sideways } from "./sideways";
 
 const LEFT = 48;
 const TOP = 12;
@@ -27,7 +28,8 @@ export function DotPlot({ hits, layers }: { hits: GeneHit[]; layers: number[] })
   const most = Math.max(...shown.map((hit) => hit[3] ?? 0), 1e-12);
   const centre = (layer: number) => LEFT + (layers.indexOf(layer) + 0.5) * column;
   return (
-    <div class="scroll-x" ref={frame} tabIndex={0} role="region" aria-label="Rank of the gene in features of each layer">
+    <Sideways label="Rank of the gene in features of each layer">
+      <div ref={frame}>
       <svg class="chart" style={{ width: `${width}px` }} height={height}>
         {Array.from({ length: ranks }, (_, rank) => (
           <g>
@@ -51,6 +53,7 @@ export function DotPlot({ hits, layers }: { hits: GeneHit[]; layers: number[] })
           );
         })}
       </svg>
-    </div>
+      </div>
+    </Sideways>
   );
 }

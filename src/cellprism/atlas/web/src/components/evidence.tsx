@@ -4,6 +4,8 @@ import { auroc, count, fixed, number, probability, shortTerm, title } from "../l
 import { paths, useWhole } from "../lib/route";
 import { useRun } from "../lib/run";
 import { from } from "../lib/source";
+import { Sideways } from "./sideways";
+import { StackedTable, type StackedCell } from "./stacked-table";
 
 /** The first rows and a button for the rest; `name` stands in the address for the table that is shown whole. */
 export function useFew<T>(rows: T[], few: number, name: string, most = 80): [T[], preact.JSX.Element | null] {
@@ -21,36 +23,23 @@ export function AnnotationTable({ rows, genes, terms }: { rows: AnnotationRow[];
   const tested = rows.some((row) => row[6] !== null);
   return (
     <>
-      <div class="scroll-x" tabIndex={0} role="region" aria-label="Gene sets">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Term</th>
-              <th scope="col" class="narrow-hide">Source</th>
-              <th scope="col">Shared genes</th>
-              <th scope="col" class="num" title="shared genes of the feature's top genes">Overlap</th>
-              {sized && <th scope="col" class="num" title="genes of the term that these cells could show">Term size</th>}
-              <th scope="col" class="num" title="log2 of observed over expected overlap; 0 is chance">log₂ effect</th>
-              {tested && <th scope="col" class="num">p</th>}
-              <th scope="col" class="num">q</th>
-            </tr>
-          </thead>
-          <tbody>
-            {shown.map(([term, overlap, n, size, shared, effect, p, q]) => (
-              <tr key={term} class={q < 0.05 ? "" : "unsure"}>
-                <th scope="row" class="term" title={terms.term[term]}>{shortTerm(terms.term[term] ?? "")}</th>
-                <td class="muted narrow-hide">{terms.source[term]}</td>
-                <td class="genes">{shared.map((gene) => <><a href={`#${paths.genes(id, genes.symbol[gene])}`}>{genes.symbol[gene]}</a> </>)}</td>
-                <td class="num" {...from("annotations.overlap")}>{overlap} / {n}</td>
-                {sized && <td class="num" {...from("annotations.term_size")}>{count(size)}</td>}
-                <td class="num" {...from("annotations.effect")}>{number(effect)}</td>
-                {tested && <td class="num" {...from("annotations.p")}>{probability(p)}</td>}
-                <td class={q < 0.05 ? "num strong" : "num"} {...from("annotations.q")}>{probability(q)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Sideways label="Gene sets">
+        <StackedTable
+          heads={[
+            { title: "Term" }, { title: "Source" }, { title: "Shared genes" }, { title: "Overlap", numeric: true, help: "shared genes of the feature's top genes" },
+            ...(sized ? [{ title: "Term size", numeric: true, help: "genes of the term that these cells could show" }] : []),
+            { title: "log₂ effect", numeric: true, help: "log2 of observed over expected overlap; 0 is chance" }, ...(tested ? [{ title: "p", numeric: true }] : []), { title: "q", numeric: true },
+          ]}
+          faint={(i) => shown[i]![7] >= 0.05}
+          rows={shown.map(([term, overlap, n, size, shared, effect, p, q]): StackedCell[] => [
+            [shortTerm(terms.term[term] ?? ""), { class: "term", title: terms.term[term] }], [terms.source[term], { class: "muted" }],
+            [shared.map((gene) => <><a href={`#${paths.genes(id, genes.symbol[gene])}`}>{genes.symbol[gene]}</a> </>), { class: "genes" }],
+            [`${overlap} / ${n}`, from("annotations.overlap")], ...(sized ? [[count(size), from("annotations.term_size")] as StackedCell] : []),
+            [number(effect), from("annotations.effect")], ...(tested ? [[probability(p), from("annotations.p")] as StackedCell] : []),
+            [probability(q), { ...from("annotations.q"), class: q < 0.05 ? "num strong" : "num" }],
+          ])}
+        />
+      </Sideways>
       {more}
     </>
   );
@@ -62,26 +51,26 @@ export function GroupTable({ rows, groups }: { rows: GroupRow[]; groups: Groups 
   const unit = rows[0]?.[2] ?? "cell";
   return (
     <>
-      <table class="bars">
-        <thead>
-          <tr>
-            <th scope="col">Group</th>
-            <th scope="col" class="wide">tick: 0.5, chance</th>
-            <th scope="col" class="num">AUROC</th>
-            <th scope="col" class="num narrow-hide" title="log2 of the mean activation in the group over that in the rest; 0 is chance">log₂ ratio</th>
-            <th scope="col" class="num narrow-hide">{unit === "donor" ? "Donors" : "Cells"}</th>
-            <th scope="col" class="num">q</th>
+      <table class="bars named" role="table">
+        <thead role="rowgroup">
+          <tr role="row">
+            <th scope="col" role="columnheader">Group</th>
+            <th scope="col" role="columnheader" class="wide">tick: 0.5, chance</th>
+            <th scope="col" role="columnheader" class="num">AUROC</th>
+            <th scope="col" role="columnheader" class="num narrow-hide" title="log2 of the mean activation in the group over that in the rest; 0 is chance">log₂ ratio</th>
+            <th scope="col" role="columnheader" class="num narrow-hide">{unit === "donor" ? "Donors" : "Cells"}</th>
+            <th scope="col" role="columnheader" class="num">q</th>
           </tr>
         </thead>
-        <tbody>
+        <tbody role="rowgroup">
           {shown.map(([group, n, , area, ratio, , q]) => (
-            <tr key={group} class={q !== null && q < 0.05 ? "" : "unsure"}>
-              <th scope="row">{groups.value[group]}{keys.size > 1 && <span class="small muted"> {groups.key[group]}</span>}</th>
-              <td class="wide"><span class="bar auroc" aria-hidden="true"><i style={{ width: `${100 * (area ?? 0)}%` }} /><b style={{ left: "50%" }} /></span></td>
-              <td class="num" {...from("celltypes.auroc", { n: `${count(n)} ${unit}s` })}>{auroc(area)}</td>
-              <td class="num narrow-hide" {...from("celltypes.log_ratio")}>{fixed(ratio)}</td>
-              <td class="num narrow-hide" {...from("celltypes.n_units")}>{count(n)}</td>
-              <td class="num" {...from("celltypes.q")}>{probability(q)}</td>
+            <tr role="row" key={group} class={q !== null && q < 0.05 ? "" : "unsure"}>
+              <th scope="row" role="rowheader">{groups.value[group]}{keys.size > 1 && <span class="small muted"> {groups.key[group]}</span>}</th>
+              <td role="cell" class="wide"><span class="bar auroc" aria-hidden="true"><i style={{ width: `${100 * (area ?? 0)}%` }} /><b style={{ left: "50%" }} /></span></td>
+              <td role="cell" class="num" {...from("celltypes.auroc", { n: `${count(n)} ${unit}s` })}>{auroc(area)}</td>
+              <td role="cell" class="num narrow-hide" {...from("celltypes.log_ratio")}>{fixed(ratio)}</td>
+              <td role="cell" class="num narrow-hide" {...from("celltypes.n_units")}>{count(n)}</td>
+              <td role="cell" class="num" {...from("celltypes.q")}>{probability(q)}</td>
             </tr>
           ))}
         </tbody>

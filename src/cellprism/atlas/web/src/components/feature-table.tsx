@@ -35,7 +35,7 @@ export function FeatureTable({ map, layer, words, rows, selected, sort, down, on
     },
     { key: "q", title: "q", width: "5.25rem", phone: "5rem", numeric: true, help: "false discovery rate of the label", cell: (i) => <span {...source("labels.q")}>{probability(map.label_q[i])}</span> },
     { key: "terms", title: "Terms", width: "4.5rem", numeric: true, extra: grouped, help: "terms below the q threshold", cell: (i) => <span {...source("labels.n_terms")}>{map.n_terms[i]}</span> },
-    { key: "group", title: "Cell group", width: "minmax(5.5rem, 0.65fr)", phone: "minmax(0, 1.4fr)", help: "group with the highest AUROC at q < 0.05", cell: (i) => (map.group[i] === NONE16 ? <span class="muted">{MISSING}</span> : words.groups.value[map.group[i]!]) },
+    { key: "group", title: "Cell group", width: "minmax(5.5rem, 0.65fr)", phone: UNDER, help: "group with the highest AUROC at q < 0.05", cell: (i) => (map.group[i] === NONE16 ? <span class="muted">{MISSING}</span> : words.groups.value[map.group[i]!]) },
     { key: "auroc", title: "AUROC", width: "3.75rem", phone: "3.25rem", numeric: true, help: "of that group against the other cells; 0.5 is chance", cell: (i) => <span {...source("celltypes.auroc")}>{auroc(map.group_auroc[i])}</span> },
     { key: "module", title: "Module", width: "4.5rem", numeric: true, extra: grouped, cell: (i) => <span {...source("members.module")}>{map.module[i] === NONE16 ? MISSING : map.module[i]}</span> },
     { key: "frequency", title: "Fires", width: "5rem", numeric: true, extra: true, help: "share of positions", cell: (i) => <span {...source("features.frequency")}>{share(map.frequency[i])}</span> },

@@ -93,7 +93,7 @@ export function Forest({ rows, none, label, axis, ends }: Props) {
           <g key={key}>
             {heading && <text class="value" x={narrow ? 0 : 8} y={places[i]! - 8}>{heading}</text>}
             {href
-              ? <a class={kind} href={href} aria-label={said} aria-current={current ? "true" : undefined}><title>{said}</title>{inner}</a>
+              ? <a class={kind} href={href} aria-current={current ? "true" : undefined}><title>{said}</title>{inner}</a>
               : <g class={kind} role="img" aria-label={said}>{inner}</g>}
           </g>
         );

@@ -24,6 +24,7 @@ export function GeneTable({ rows, genes }: { rows: GeneRow[]; genes: GeneNames }
   const { id } = useRun();
   const bounded = rows.some((row) => row[5] !== null);
   const counted = rows.some((row) => row[1] !== null);
+  const fires = rows.some((row) => row[2] !== null);
   const top = Math.max(...rows.map((row) => row[3]), 1e-12);
   return (
     <table class="bars">
@@ -33,7 +34,7 @@ export function GeneTable({ rows, genes }: { rows: GeneRow[]; genes: GeneNames }
           <th scope="col" class="wide">Mean<span class="narrow-hide"> activation</span>{bounded && "; tick: lower 95\u00a0% bound"}</th>
           <th scope="col" class="num">Mean</th>
           {bounded && <th scope="col" class="num narrow-hide">Lower</th>}
-          <th scope="col" class="num">Fired{counted && " / seen"}</th>
+          {fires && <th scope="col" class="num">Fired{counted && " / seen"}</th>}
           {counted && <th scope="col" class="num narrow-hide">Share</th>}
         </tr>
       </thead>
@@ -49,7 +50,7 @@ export function GeneTable({ rows, genes }: { rows: GeneRow[]; genes: GeneNames }
             </td>
             <td class="num" {...from("top_genes.mean")}>{number(mean)}</td>
             {bounded && <td class="num narrow-hide" {...from("top_genes.lower")}>{number(lower)}</td>}
-            <td class="num" {...from("top_genes.fired")}>{count(fired)}{counted && <> / {count(seen)}</>}</td>
+            {fires && <td class="num" {...from("top_genes.fired")}>{count(fired)}{counted && <> / {count(seen)}</>}</td>}
             {counted && <td class="num narrow-hide" {...from("top_genes.fired")}>{fired === null || seen === null ? MISSING : percent(fired / Math.max(1, seen), 0)}</td>}
           </tr>
         ))}

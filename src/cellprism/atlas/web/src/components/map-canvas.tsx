@@ -9,7 +9,7 @@ import { simplify, type Outline } from "../map/filter";
 import { step } from "../map/nearest";
 import { useGestures } from "../map/pointer";
 import { Painter } from "../map/painter";
-import type { Scene, Shot } from "../map/scene";
+import { sameShot, type Scene, type Shot } from "../map/scene";
 import type { Picture } from "../map/splat";
 import { extentOf, home, place, scaleOf, spotOf, zoomAt, type Placed, type Size, type Spot, type View } from "../map/view";
 import { HoverCard, labelOf } from "./hover-card";
@@ -105,11 +105,12 @@ export function MapCanvas(props: Props) {
   const drawn = useRef<(picture: Picture, shot: Shot) => void>(() => undefined);
   drawn.current = (done, shot) => {
     const target = canvas.current!;
-    target.width = done.image.width;
-    target.height = done.image.height;
+    // To set its size empties a canvas, even if it had that size.
+    if (target.width !== done.image.width) target.width = done.image.width;
+    if (target.height !== done.image.height) target.height = done.image.height;
     target.getContext("2d")!.putImageData(done.image, 0, 0);
     picture.current = done;
-    setSeen(shot);
+    setSeen((old) => (old && sameShot(old, shot) ? old : shot));
     target.dataset["points"] = String(order.length);
     props.onDrawn();
     clearTimeout(settled.current);

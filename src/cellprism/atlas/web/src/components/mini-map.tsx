@@ -3,8 +3,8 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { onMap, type FeatureMap } from "../data/columns";
 import { pixel } from "../lib/palette";
 import { arrange, type Name } from "../map/labels";
-import { splat } from "../map/splat";
-import { extentOf, home, place, scaleOf, type Size } from "../map/view";
+import { Brush } from "../map/scene";
+import { extentOf, home, scaleOf, type Size } from "../map/view";
 
 /** What is written at a place of the map. */
 export interface MapName {
@@ -52,12 +52,12 @@ export function MiniMap({ map, colour, background, under, names = [] }: Props) {
     const ratio = Math.min(2, window.devicePixelRatio || 1);
     const whole = { width: Math.round(size.width * ratio), height: Math.round(size.height * ratio) };
     const view = home(extent);
-    const at = place(map, view, scaleOf(extent, whole, view, margin * ratio), whole);
     target.width = whole.width;
     target.height = whole.height;
     const radius = radiusOf(map.n, size) * ratio;
     const ring = radius > 1.5 * ratio ? 0.5 * ratio : 0; // around the smallest dots it would leave nothing of their neighbours
-    const { image } = splat(whole.width, whole.height, pixel(background), { order: rows, colour, ...at }, radius, ring);
+    const scene = { x: map.x, y: map.y, colour, order: rows, background: pixel(background) };
+    const { image } = new Brush().paint(scene, { ...whole, x: view.x, y: view.y, scale: scaleOf(extent, whole, view, margin * ratio), radius, ring }, true);
     target.getContext("2d")!.putImageData(image, 0, 0);
   }, [map, colour, background, size, rows, margin]);
   const written = useMemo(() => {

@@ -6,6 +6,7 @@ import { paths } from "../lib/route";
 import { useRun } from "../lib/run";
 import { fileName, save } from "../lib/save";
 import { Icon } from "./icon";
+import { Sideways } from "./sideways";
 
 const SHOWN = 100;
 
@@ -34,7 +35,7 @@ export function RemarkList() {
       {remarks.length === 0
         ? <p class="empty">You have no notes on this run yet.</p>
         : (
-          <div class="scroll-x" tabIndex={0} role="region" aria-label="Your notes">
+          <Sideways label="Your notes">
             <table>
               <thead><tr><th scope="col">Feature</th><th scope="col">Your label</th><th scope="col">Your note</th><th scope="col">Written</th><th scope="col"><span class="sr">Remove</span></th></tr></thead>
               <tbody>
@@ -48,7 +49,7 @@ export function RemarkList() {
               </tbody>
             </table>
             {remarks.length > SHOWN && <p class="muted">and {remarks.length - SHOWN} more; the file has them all.</p>}
-          </div>
+          </Sideways>
         )}
     </div>
   );

@@ -15,17 +15,19 @@ interface Props {
   /** the first cell of a row names it */
   rows: StackedCell[][];
   chosen?: number;
+  /** whether a row is not significant */
+  faint?: (row: number) => boolean;
 }
 
-export function StackedTable({ heads, rows, chosen }: Props) {
+export function StackedTable({ heads, rows, chosen, faint }: Props) {
   return (
     <table class="stacked" role="table">
       <thead role="rowgroup"><tr role="row">{heads.map(({ title, numeric, help }) => <th scope="col" role="columnheader" class={numeric ? "num" : ""} title={help}>{title}</th>)}</tr></thead>
       <tbody role="rowgroup">
         {rows.map((cells, i) => (
-          <tr role="row" class={i === chosen ? "picked" : ""}>
+          <tr role="row" class={i === chosen ? "picked" : faint?.(i) ? "unsure" : ""}>
             {cells.map(([shown, about], j) => (j === 0
-              ? <th scope="row" role="rowheader">{shown}</th>
+              ? <th scope="row" role="rowheader" {...about}>{shown}</th>
               : <td role="cell" class={heads[j]!.numeric ? "num" : ""} data-label={heads[j]!.title} {...about}>{shown}</td>))}
           </tr>
         ))}

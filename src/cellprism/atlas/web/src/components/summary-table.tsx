@@ -2,6 +2,7 @@
 import type { LayerSummary } from "../data/types";
 import { count, fixed, percent, share } from "../lib/format";
 import { metricShow, metricTitle, rateTitle, units } from "../lib/names";
+import { Sideways } from "./sideways";
 import { paths } from "../lib/route";
 import { useRun } from "../lib/run";
 import { from } from "../lib/source";
@@ -22,7 +23,7 @@ export function LayerSummaryTable({ layers }: { layers: LayerSummary[] }) {
   return (
     <>
     <CsvButton name={["numbers"]} what="the numbers of every layer" header={header} rows={rows} />
-    <div class="scroll-x" tabIndex={0} role="region" aria-label="Numbers of every layer">
+    <Sideways label="Numbers of every layer">
       <table>
         <thead>
           <tr>
@@ -55,7 +56,7 @@ export function LayerSummaryTable({ layers }: { layers: LayerSummary[] }) {
           <tr><th scope="row">Trustworthiness of the map <span class="muted">of 1</span></th>{layers.map((l) => <td class="num" {...from("map.x", { layer: l.layer })}>{fixed(l.map?.trustworthiness)}</td>)}</tr>
         </tbody>
       </table>
-    </div>
+    </Sideways>
     </>
   );
 }

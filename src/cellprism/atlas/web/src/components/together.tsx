@@ -1,7 +1,7 @@
 // Features taken away together: are their effects the sum of what each does alone?
 import { useMemo } from "preact/hooks";
 import { loadCombinations, loadTargets, NO_LABEL, partsOf, Q, signed, type Ablations, type Combination, type Targets } from "../lib/ablation";
-import { count, fixed, number, percent, plural, probability, shortTerm } from "../lib/format";
+import { count, fixed, MISSING, number, percent, plural, probability, shortTerm } from "../lib/format";
 import { Load, useLoad } from "../lib/load";
 import { nullPhrase } from "../lib/names";
 import { paths, useQuery } from "../lib/route";
@@ -10,6 +10,7 @@ import { from, ofAblation } from "../lib/source";
 import { Forest } from "./forest";
 import { Scatter } from "./scatter";
 import { From } from "./source";
+import { StackedTable, type StackedCell } from "./stacked-table";
 import { CsvButton, SvgButton } from "./take";
 import { UNDER, VirtualTable, type Column } from "./virtual-table";
 
@@ -41,37 +42,26 @@ function Schemes({ about, rows }: { about: About; rows: Combination[] }) {
   const within = ofAblation("combinations", about.name);
   const schemes = [...new Set(rows.map(({ scheme }) => scheme))];
   return (
-    <table class="stacked" role="table">
-      <thead role="rowgroup">
-        <tr role="row">
-          <th scope="col" role="columnheader">Drawn</th>
-          <th scope="col" role="columnheader" class="num">Combinations</th>
-          <th scope="col" role="columnheader" class="num" title="slope of the effects together on the summed effects alone; 1 is additive">Together / sum, median</th>
-          <th scope="col" role="columnheader" class="num" title="targets whose contrast is not 0, q < 0.05">Interacting targets</th>
-          <th scope="col" role="columnheader">Null</th>
-          <th scope="col" role="columnheader" class="num" title="protocol published: mean of |d together| over summed |d alone|">Published ratio</th>
-          <th scope="col" role="columnheader" class="num" title="that ratio if the same effects added up exactly">If additive</th>
-        </tr>
-      </thead>
-      <tbody role="rowgroup">
-        {schemes.map((scheme) => {
-          const own = rows.filter((row) => row.scheme === scheme);
-          const rate = about.rates.find((other) => other.rate === `interacting:${scheme}`);
-          const middle = (column: "additivity" | "published_ratio" | "published_if_additive") => ({ ...from(`combinations.${column}`, { within, n: plural(own.length, "combination"), how: "the median of these combinations" }) });
-          return (
-            <tr role="row">
-              <th scope="row" role="rowheader">{scheme}</th>
-              <td role="cell" data-label="combinations" class="num" {...from("combinations.scheme", { within })}>{count(own.length)}</td>
-              <td role="cell" data-label="together / sum, median" class="num strong" {...middle("additivity")}>{fixed(median(own.map((c) => c.additivity)), 3)}</td>
-              <td role="cell" data-label="interacting targets" class="num" {...from("rates.value", { within: ofAblation("rates_interactions", about.name), name: `interacting:${scheme}`, n: rate ? `${count(rate.n)} live targets` : "", null: rate?.null })}>{rate ? percent(rate.value, 2) : "—"}</td>
-              <td role="cell" class="small muted">{rate && nullPhrase(rate)}</td>
-              <td role="cell" data-label="published ratio" class="num muted" {...middle("published_ratio")}>{fixed(median(own.map((c) => c.published_ratio)))}</td>
-              <td role="cell" data-label="if additive" class="num muted" {...middle("published_if_additive")}>{fixed(median(own.map((c) => c.published_if_additive)))}</td>
-            </tr>
-          );
-        })}
-      </tbody>
-    </table>
+    <StackedTable
+      heads={[
+        { title: "Drawn" }, { title: "Combinations", numeric: true },
+        { title: "Together / sum, median", numeric: true, help: "slope of the effects together on the summed effects alone; 1 is additive" },
+        { title: "Interacting targets", numeric: true, help: "targets whose contrast is not 0, q < 0.05" }, { title: "Null" },
+        { title: "Published ratio", numeric: true, help: "protocol published: mean of |d together| over summed |d alone|" },
+        { title: "If additive", numeric: true, help: "that ratio if the same effects added up exactly" },
+      ]}
+      rows={schemes.map((scheme) => {
+        const own = rows.filter((row) => row.scheme === scheme);
+        const rate = about.rates.find((other) => other.rate === `interacting:${scheme}`);
+        const middle = (column: "additivity" | "published_ratio" | "published_if_additive", digits: number): StackedCell =>
+          [fixed(median(own.map((c) => c[column])), digits), from(`combinations.${column}`, { within, n: plural(own.length, "combination"), how: "the median of these combinations" })];
+        return [
+          [scheme], [count(own.length), from("combinations.scheme", { within })], middle("additivity", 3),
+          [rate ? percent(rate.value, 2) : MISSING, from("rates.value", { within: ofAblation("rates_interactions", about.name), name: `interacting:${scheme}`, n: rate ? `${count(rate.n)} live targets` : "", null: rate?.null })],
+          [rate && nullPhrase(rate), { class: "small muted" }], middle("published_ratio", 2), middle("published_if_additive", 2),
+        ];
+      })}
+    />
   );
 }
 

@@ -13,7 +13,8 @@ function power(exponent: number): string {
   return `10${exponent < 0 ? "⁻" : ""}${digits}`;
 }
 
-export const count = (x: Maybe) => (absent(x) ? MISSING : Math.round(x).toLocaleString("en-GB"));
+const grouped = new Intl.NumberFormat("en-GB");
+export const count = (x: Maybe) => (absent(x) ? MISSING : grouped.format(Math.round(x)));
 
 export const percent = (x: Maybe, digits = 1) => (absent(x) ? MISSING : `${minus((100 * x).toFixed(digits))}\u00a0%`);
 
@@ -58,6 +59,13 @@ export function tick(mark: number, step: number): string {
   if (Math.abs(mark) < step / 1e3) return "0";
   const digits = Math.max(0, 1 - Math.floor(Math.log10(step)));
   return minus(mark.toFixed(Math.min(8, digits)).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, ""));
+}
+
+/** Numbers that stand below each other: all with the decimals that the largest of them needs for three digits. */
+export function aligned(values: Maybe[]): (x: Maybe) => string {
+  const top = Math.max(...values.map((x) => Math.abs(x ?? 0)), 1e-12);
+  const digits = Math.min(8, Math.max(0, 2 - Math.floor(Math.log10(top))));
+  return (x) => signed(fixed(x, digits), x);
 }
 
 /** With its sign, so that the direction of a change cannot be missed. */

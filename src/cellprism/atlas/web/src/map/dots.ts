@@ -17,5 +17,5 @@ export function sceneOf(map: FeatureMap, colour: Uint32Array, passes: Uint8Array
     else over[bright++] = i;
   }
   order.set(over.subarray(0, bright), n);
-  return { x: map.x, y: map.y, colour: shades, order: order.slice(0, n + bright), background };
+  return { x: map.x, y: map.y, colour: shades, order: order.subarray(0, n + bright), background };
 }

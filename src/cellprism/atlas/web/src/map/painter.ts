@@ -1,7 +1,7 @@
 // Pictures of a scene, drawn in a worker; a shot that comes while one is under way replaces the one that waits. New
 // colours are drawn by the page itself: the way to a worker and back takes longer than the dots do, unless they are many.
 import source from "worker:./painter-worker.ts";
-import { paint, type Scene, type Shot } from "./scene";
+import { Brush, type Scene, type Shot } from "./scene";
 import type { Picture } from "./splat";
 
 interface Drawn {
@@ -26,6 +26,7 @@ function started(): Worker {
 }
 
 export class Painter {
+  private readonly brush = new Brush();
   private worker: Worker | null = null;
   private scene: Scene | null = null;
   private sent: Scene | null = null;
@@ -52,7 +53,7 @@ export class Painter {
     if (recoloured && scene.order.length <= FEW) {
       this.waiting = null;
       this.stale = this.busy !== null;
-      this.done(paint(scene, shot), shot);
+      this.done(this.brush.paint(scene, shot, false), shot);
       return;
     }
     this.waiting = shot;
@@ -73,7 +74,7 @@ export class Painter {
     const { scene, waiting: shot } = this;
     if (!scene || !shot) return;
     this.waiting = null;
-    if (!this.worker) return this.done(paint(scene, shot), shot);
+    if (!this.worker) return this.done(this.brush.paint(scene, shot, false), shot);
     this.busy = shot;
     this.worker.postMessage(this.sent === scene ? { shot } : { scene, shot });
     this.sent = scene;

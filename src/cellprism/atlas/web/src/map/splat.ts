@@ -1,6 +1,6 @@
 // Draws dots into a pixel buffer, and beside it which dot owns each pixel.
 
-interface Stamp {
+export interface Stamp {
   dx: Int16Array;
   dy: Int16Array;
   disc: Uint8Array;
@@ -8,8 +8,13 @@ interface Stamp {
   reach: number;
 }
 
+/** From so many dots on, soft edges are lost in the crowd and cost ten times as much: dots are drawn hard. */
+const CROWD = 20_000;
+export const isCrowd = (order: Uint32Array) => order.length > CROWD;
+
 /** Coverage (0..255) of a disc of `radius` pixels and of the ring of background around it. */
-function stamp(radius: number, ring: number, least: number): Stamp {
+export function stampOf(radius: number, ring: number, hard: boolean): Stamp {
+  const least = hard ? 128 : 0;
   const reach = Math.ceil(radius + ring);
   const dx: number[] = [];
   const dy: number[] = [];
@@ -37,13 +42,18 @@ function blend(under: number, over: number, alpha: number): number {
   return 0xff000000 | rb | (g << 8);
 }
 
+/** Instead of a place in the picture: a dot that reaches over its edge, and one that is out of sight. */
+export const EDGE = -1;
+export const OUT = -2;
+
 export interface Dots {
   /** rows to draw, the last on top */
   order: Uint32Array;
-  /** centres in device pixels, by row */
-  x: Float32Array;
-  y: Float32Array;
   colour: Uint32Array;
+  /** pixel of each row's centre, `EDGE` or `OUT` */
+  middle: Int32Array;
+  /** centre of a row that is at an edge */
+  centre: (row: number) => [x: number, y: number];
 }
 
 export interface Picture {
@@ -52,47 +62,61 @@ export interface Picture {
   owner: Int32Array;
 }
 
-/** From so many dots on, soft edges are lost in the crowd and cost ten times as much: dots are drawn hard. */
-const CROWD = 20_000;
+/** The pixels of a dot that are within the picture: place, and number in the stamp. */
+function* clipped([cx, cy]: [number, number], { dx, dy }: Stamp, width: number, height: number): Generator<[at: number, s: number]> {
+  for (let s = 0; s < dx.length; s++) {
+    const x = cx + dx[s]!;
+    const y = cy + dy[s]!;
+    if (x >= 0 && y >= 0 && x < width && y < height) yield [y * width + x, s];
+  }
+}
 
-export function splat(width: number, height: number, background: number, dots: Dots, radius: number, ring: number): Picture {
-  const image = new ImageData(width, height);
-  const pixels = new Int32Array(image.data.buffer).fill(background | 0); // signed numbers stay small integers in the engine
-  const owner = new Int32Array(width * height).fill(-1);
-  const hard = dots.order.length > CROWD;
-  const { dx, dy, disc, ring: halo, reach } = stamp(radius, ring, hard ? 128 : 0);
-  const { x: xs, y: ys, order, colour: colours } = dots;
-  const step = Int32Array.from(dx, (x, s) => dy[s]! * width + x);
-  const crowded = hard ? step.length : 0;
+/** Many dots without soft edges: first whose each pixel is, then all colours at once. */
+function crowd(pixels: Int32Array, owner: Int32Array, { width, height }: ImageData, background: number, { order, colour, middle, centre }: Dots, stamp: Stamp): void {
+  const step = Int32Array.from(stamp.dx, (x, s) => stamp.dy[s]! * width + x);
+  const n = step.length;
   for (let i = 0; i < order.length; i++) {
     const row = order[i]!;
-    const cx = Math.round(xs[row]!);
-    const cy = Math.round(ys[row]!);
-    if (cx < -reach || cy < -reach || cx >= width + reach || cy >= height + reach) continue;
-    const colour = colours[row]! | 0;
-    const middle = cy * width + cx;
-    const whole = cx >= reach && cy >= reach && cx < width - reach && cy < height - reach;
-    if (crowded && whole) {
-      // Only whose pixel it is; its colour follows for all at once.
-      for (let s = 0; s < crowded; s++) owner[middle + step[s]!] = row;
-      continue;
-    }
-    for (let s = 0; s < step.length; s++) {
-      if (!whole) {
-        const x = cx + dx[s]!;
-        const y = cy + dy[s]!;
-        if (x < 0 || y < 0 || x >= width || y >= height) continue;
-      }
-      const at = middle + step[s]!;
-      const cover = disc[s]!;
-      if (hard || cover === 255) pixels[at] = colour;
-      else {
-        const under = halo[s] === 255 ? background : blend(pixels[at]!, background, halo[s]!);
-        pixels[at] = cover ? blend(under, colour, cover) : under;
-      }
-      if (cover > 127) owner[at] = row;
-    }
+    const at = middle[row]!;
+    if (at >= 0) for (let s = 0; s < n; s++) owner[at + step[s]!] = row;
+    else if (at === EDGE) for (const [pixel] of clipped(centre(row), stamp, width, height)) owner[pixel] = row;
   }
-  if (hard) for (let at = 0; at < owner.length; at++) if (owner[at]! >= 0) pixels[at] = colours[owner[at]!]! | 0;
+  const ground = background | 0; // signed numbers stay small integers in the engine
+  for (let at = 0; at < owner.length; at++) {
+    const row = owner[at]!;
+    pixels[at] = row < 0 ? ground : colour[row]! | 0;
+  }
+}
+
+/** Draws into the buffers of `before` where that is a picture of the same size. */
+export function splat(width: number, height: number, background: number, dots: Dots, stamp: Stamp, before: Picture | null = null): Picture {
+  const again = before?.image.width === width && before.image.height === height ? before : null;
+  const image = again?.image ?? new ImageData(width, height);
+  const pixels = new Int32Array(image.data.buffer);
+  const owner = (again?.owner ?? new Int32Array(width * height)).fill(-1);
+  const { order, colour: colours, middle, centre } = dots;
+  if (isCrowd(order)) {
+    crowd(pixels, owner, image, background, dots, stamp);
+    return { image, owner };
+  }
+  pixels.fill(background | 0);
+  const { dx, dy, disc, ring: halo } = stamp;
+  const step = Int32Array.from(dx, (x, s) => dy[s]! * width + x);
+  const put = (at: number, s: number, row: number, colour: number) => {
+    const cover = disc[s]!;
+    if (cover === 255) pixels[at] = colour;
+    else {
+      const under = halo[s] === 255 ? background : blend(pixels[at]!, background, halo[s]!);
+      pixels[at] = cover ? blend(under, colour, cover) : under;
+    }
+    if (cover > 127) owner[at] = row;
+  };
+  for (let i = 0; i < order.length; i++) {
+    const row = order[i]!;
+    const at = middle[row]!;
+    const colour = colours[row]! | 0;
+    if (at >= 0) for (let s = 0; s < step.length; s++) put(at + step[s]!, s, row, colour);
+    else if (at === EDGE) for (const [pixel, s] of clipped(centre(row), stamp, width, height)) put(pixel, s, row, colour);
+  }
   return { image, owner };
 }

@@ -2,6 +2,7 @@
 import { CsvButton, PythonCell } from "../components/take";
 import { From } from "../components/source";
 import { UNDER, VirtualTable, type Column } from "../components/virtual-table";
+import { Sideways } from "../components/sideways";
 import { loadGroupHits, loadMatrix } from "../data/store";
 import type { GroupHit, Groups, MatrixCell } from "../data/types";
 import { auroc, count, fixed, MISSING, plural, probability, shortTerm } from "../lib/format";
@@ -33,7 +34,7 @@ function Matrix({ matrix, shown, groups, chosen, link }: MatrixProps) {
   const layers = summary.layers.map((layer) => layer.layer);
   const shade = (area: number | null) => (area === null ? null : Math.min(1, (area - 0.5) / 0.5));
   return (
-    <div class="scroll-x" tabIndex={0} role="region" aria-label="Features of every group in every layer">
+    <Sideways label="Features of every group in every layer">
       <table class="matrix" data-testid="matrix">
         <thead><tr><th scope="col">Group</th><th scope="col" class="num narrow-hide">Cells</th>{layers.map((layer) => <th scope="col" class="num"><a href={`#${paths.layer(id, layer)}`}>{layers.length > 8 ? layer : `Layer ${layer}`}</a></th>)}</tr></thead>
         <tbody>
@@ -51,7 +52,7 @@ function Matrix({ matrix, shown, groups, chosen, link }: MatrixProps) {
           ))}
         </tbody>
       </table>
-    </div>
+    </Sideways>
   );
 }
 

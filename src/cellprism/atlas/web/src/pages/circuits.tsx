@@ -5,6 +5,8 @@ import { Ego, type EgoNode } from "../components/ego";
 import { LimitControls } from "../components/limits";
 import { From } from "../components/source";
 import { CsvButton, PythonCell, SvgButton } from "../components/take";
+import { Sideways } from "../components/sideways";
+import { StackedTable } from "../components/stacked-table";
 import { loadFeature, loadFeatureGenes } from "../data/store";
 import type { Feature, GeneNames, Rate } from "../data/types";
 import { limitsOf, loadEdges, loadGraphs, noCircuits, paths as pathsBetween, placeOf, TRIED, within, type Edge, type FdrRow, type Graph, type Hub, type Path, type Place, type Way } from "../lib/circuits";
@@ -50,26 +52,26 @@ function Traces({ graph }: { graph: Graph }) {
     return { trace, calibrated, supports: rate("supports"), again: rate("found_again") };
   });
   return (
-    <div class="scroll-x" tabIndex={0} role="region" aria-label="Traces">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Edited layer</th><th scope="col">Read in layers</th><th scope="col" class="num">Features edited</th><th scope="col" class="num">Cells</th><th scope="col" class="num">Edges</th>
-            <th scope="col" class="num" title="edges under flipped signs of cells over edges">False by sign flips</th><th scope="col" class="num" title="share of edges whose source supports the target; beside it the null">Support</th><th scope="col" class="num" title="effects of one half of the cells that the other half has too">Found again</th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map(({ trace, calibrated, supports, again }) => (
-            <tr data-within={ofTrace(trace.name)}>
-              <th scope="row">{trace.source}</th><td>{trace.targets.join(", ")}</td><td class="num" {...from("sources.source")}>{count(trace.n_sources)}</td><td class="num" {...from("sources.n_cells")}>{count(trace.n_cells)}</td><td class="num strong" {...from("edges.", { n: `${count(trace.n_sources)} features edited in ${count(trace.n_cells)} cells` })}>{count(trace.n_edges)}</td>
-              <td class="num" {...from("fdr.fdr", { n: calibrated ? `${count(calibrated.edges)} edges` : "", null: calibrated ? `signs of cells flipped ${count(calibrated.n_permutations)} times: ${number(calibrated.null_mean)} edges on average` : "" })}>{byFlips(calibrated)}</td>
-              <td class="num" {...from("trace_rates.value", { name: "supports", n: supports ? plural(supports.n ?? 0, supports.unit) : "", null: supports?.null })}>{percent(supports?.value)} {besideNull(supports, percent)}</td>
-              <td class="num" {...from("trace_rates.value", { name: "found_again", n: again ? plural(again.n ?? 0, again.unit) : "", null: again?.null })}>{percent(again?.value)} {besideNull(again, share)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Sideways label="Traces">
+      <StackedTable
+        heads={[
+          { title: "Edited layer" }, { title: "Read in layers" }, { title: "Features edited", numeric: true }, { title: "Cells", numeric: true }, { title: "Edges", numeric: true },
+          { title: "False by sign flips", numeric: true, help: "edges under flipped signs of cells over edges" },
+          { title: "Support", numeric: true, help: "share of edges whose source supports the target; beside it the null" },
+          { title: "Found again", numeric: true, help: "effects of one half of the cells that the other half has too" },
+        ]}
+        rows={rows.map(({ trace, calibrated, supports, again }) => {
+          const within = ofTrace(trace.name);
+          const rate = (name: string, of: typeof supports) => from("trace_rates.value", { within, name, n: of ? plural(of.n ?? 0, of.unit) : "", null: of?.null });
+          return [
+            [<><span class="phone-only">Edited layer </span>{trace.source}</>], [trace.targets.join(", ")], [count(trace.n_sources), from("sources.source", { within })], [count(trace.n_cells), from("sources.n_cells", { within })],
+            [count(trace.n_edges), { ...from("edges.", { within, n: `${count(trace.n_sources)} features edited in ${count(trace.n_cells)} cells` }), class: "num strong" }],
+            [byFlips(calibrated), from("fdr.fdr", { within, n: calibrated ? `${count(calibrated.edges)} edges` : "", null: calibrated ? `signs of cells flipped ${count(calibrated.n_permutations)} times: ${number(calibrated.null_mean)} edges on average` : "" })],
+            [<>{percent(supports?.value)} {besideNull(supports, percent)}</>, rate("supports", supports)], [<>{percent(again?.value)} {besideNull(again, share)}</>, rate("found_again", again)],
+          ];
+        })}
+      />
+    </Sideways>
   );
 }
 
@@ -82,14 +84,14 @@ function Hubs({ graph, words, query }: { graph: Graph; words: Words; query: Reco
     return (
       <div class="panel">
         <h3>{heading}</h3>
-        <table class="bars">
-          <thead><tr><th scope="col">Feature</th><th scope="col" class="wide"><span class="sr">As a bar</span></th><th scope="col" class="num">Edges</th>{known && <th scope="col" class="num" title="expected from how often and in how many cells the feature fires">Expected</th>}</tr></thead>
-          <tbody>
+        <table class="bars named" role="table">
+          <thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Feature</th><th scope="col" role="columnheader" class="wide"><span class="sr">As a bar</span></th><th scope="col" role="columnheader" class="num">Edges</th>{known && <th scope="col" role="columnheader" class="num" title="expected from how often and in how many cells the feature fires">Expected</th>}</tr></thead>
+          <tbody role="rowgroup">
             {hubs.slice(0, 8).map(([layer, feature, n, expected, term]) => (
-              <tr>
-                <th scope="row"><a href={`#${paths.circuits(id, { ...query, feature: `${layer}.${feature}`, to: "" })}`}><span class="num">{layer}·{feature}</span> {termName(words, term) ?? <span class="muted">not annotated</span>}</a></th>
-                <td class="wide"><span class="bar" aria-hidden="true"><i style={{ width: `${(100 * n) / top}%` }} />{expected !== null && <b style={{ left: `${Math.min(100, (100 * expected) / top)}%` }} />}</span></td>
-                <td class="num" {...edges(layer, way)}>{count(n)}</td>{known && <td class="num" {...from("degrees.expected")}>{count(expected)}</td>}
+              <tr role="row">
+                <th scope="row" role="rowheader"><a href={`#${paths.circuits(id, { ...query, feature: `${layer}.${feature}`, to: "" })}`}><span class="num">{layer}·{feature}</span> {termName(words, term) ?? <span class="muted">not annotated</span>}</a></th>
+                <td role="cell" class="wide"><span class="bar" aria-hidden="true"><i style={{ width: `${(100 * n) / top}%` }} />{expected !== null && <b style={{ left: `${Math.min(100, (100 * expected) / top)}%` }} />}</span></td>
+                <td role="cell" class="num" {...edges(layer, way)}>{count(n)}</td>{known && <td role="cell" class="num" {...from("degrees.expected")}>{count(expected)}</td>}
               </tr>
             ))}
           </tbody>
@@ -206,7 +208,7 @@ function Explore({ graph, number: g, place, words }: { graph: Graph; number: num
                 <p class="chart-key"><span><i class="key-line" /> supports</span><span><i class="key-line opposing" /> opposes</span><span class="muted">width: |g|; the {MOST} strongest of each side</span></p>
                 <SvgButton name={["circuit", layer, feature]} what="the circuit" caption={caption} />
               </figcaption>
-              <div class="scroll-x" tabIndex={0} role="region" aria-label="Circuit"><div class="ego-frame"><Ego centre={place} name={name} before={nodes(into)} after={nodes(out)} label={caption} /></div></div>
+              <Sideways label="Circuit"><div class="ego-frame"><Ego centre={place} name={name} before={nodes(into)} after={nodes(out)} label={caption} /></div></Sideways>
             </figure>
             {!traced("in", around.into) && <p class="note">No trace edits a layer before layer {layer} and reads it, so what changes this feature is not known.</p>}
             {!traced("out", around.out) && <p class="note">The features of layer {layer} were not edited in these traces, so what this one changes is not known.</p>}

@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import { Endpoints } from "../components/endpoints";
 import { RemarkList } from "../components/remark-list";
 import { PythonCell } from "../components/take";
+import { Sideways } from "../components/sideways";
 import { loadTables } from "../data/store";
 import type { TableFile, Tables } from "../data/types";
 import { count, plural, size, title } from "../lib/format";
@@ -24,12 +25,12 @@ function TableCard({ name, tables, files }: { name: string; tables: Tables; file
       {open && (
         <div class="stack-tight">
           {columns.length > 0 && (
-            <div class="scroll-x" tabIndex={0} role="region" aria-label={`Columns of ${name}`}>
+            <Sideways label={`Columns of ${name}`}>
               <table>
                 <thead><tr><th scope="col">Column</th><th scope="col">Type</th><th scope="col">Meaning</th></tr></thead>
                 <tbody>{columns.map(([column, type, meaning]) => <tr key={column}><th scope="row"><code>{column}</code></th><td class="muted">{type}</td><td class="prose">{meaning}</td></tr>)}</tbody>
               </table>
-            </div>
+            </Sideways>
           )}
           <ul class="columns">
             {files.slice(0, FILES).map((file) => <li key={file.file}><a href={`download/${id}/${file.file}`} download>{file.file}</a> <span class="small muted num">{size(file.bytes)}</span></li>)}

@@ -3,7 +3,7 @@ import { Chains, Lasting } from "../components/chains";
 import { Highways } from "../components/highways";
 import { LayerChart, type LayerPoint } from "../components/layer-chart";
 import { SvgButton } from "../components/take";
-import { percent, roundPercent } from "../lib/format";
+import { count, percent, roundPercent } from "../lib/format";
 import { loadFlow, type Flow } from "../lib/flow";
 import { Load, useLoad } from "../lib/load";
 import { rateTitle } from "../lib/names";
@@ -53,7 +53,7 @@ function Rates() {
             <p class="small muted">{others.some(({ rate }) => rate.protocol === "calibrated") ? MEANINGS["highway"]!.replace("the next layer", "that layer") : "as published: some partner with PMI above 3; no test and no null were published"}</p>
             <table class="table-note">
               <thead><tr><th scope="col">Layers</th><th scope="col" class="num">Share</th><th scope="col" class="num">Null</th><th scope="col" class="num">Features</th></tr></thead>
-              <tbody>{others.map(({ layer, rate }) => <tr><th scope="row">{layer} to {rate.rate.replace(/\D/g, "")}</th><td class="num" {...from("rates.value", { layer, name: rate.rate, null: rate.null })}>{percent(rate.value)}</td><td class="num" {...from("rates.null_mean", { layer, name: rate.rate, null: rate.null })}>{percent(rate.null_mean)}</td><td class="num" {...from("rates.n", { layer, name: rate.rate })}>{rate.n?.toLocaleString("en-GB")}</td></tr>)}</tbody>
+              <tbody>{others.map(({ layer, rate }) => <tr><th scope="row">{layer} to {rate.rate.replace(/\D/g, "")}</th><td class="num" {...from("rates.value", { layer, name: rate.rate, null: rate.null })}>{percent(rate.value)}</td><td class="num" {...from("rates.null_mean", { layer, name: rate.rate, null: rate.null })}>{percent(rate.null_mean)}</td><td class="num" {...from("rates.n", { layer, name: rate.rate })}>{count(rate.n)}</td></tr>)}</tbody>
             </table>
           </div>
         )}

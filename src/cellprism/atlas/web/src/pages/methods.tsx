@@ -2,6 +2,8 @@
 import { useState } from "preact/hooks";
 import { CsvButton, PythonCell } from "../components/take";
 import { Definitions } from "../components/definitions";
+import { Sideways } from "../components/sideways";
+import { StackedTable } from "../components/stacked-table";
 import type { Stage, Summary } from "../data/types";
 import { count, duration, plural } from "../lib/format";
 import { rateTitle } from "../lib/names";
@@ -14,16 +16,12 @@ function Nulls({ summary }: { summary: Summary }) {
   const rates = summary.layers.flatMap((layer) => layer.rates);
   const first = rates.filter((rate, i) => rates.findIndex((other) => other.rate === rate.rate) === i);
   return (
-    <div class="scroll-x" tabIndex={0} role="region" aria-label="Table of rates">
-      <table>
-        <thead><tr><th scope="col">Rate</th><th scope="col">Null</th><th scope="col" class="num">Permutations</th><th scope="col">Unit</th><th scope="col">Protocol</th></tr></thead>
-        <tbody>
-          {first.map((rate) => (
-            <tr><th scope="row">{rateTitle(rate.rate)}</th><td class="prose">{rate.null}</td><td class="num">{count(rate.n_permutations)}</td><td>{rate.unit}</td><td>{rate.protocol}</td></tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Sideways label="Table of rates">
+      <StackedTable
+        heads={[{ title: "Rate" }, { title: "Null" }, { title: "Permutations", numeric: true }, { title: "Unit" }, { title: "Protocol" }]}
+        rows={first.map((rate) => [[rateTitle(rate.rate)], [rate.null, { class: "prose", "data-label": undefined }], [count(rate.n_permutations)], [rate.unit], [rate.protocol]])}
+      />
+    </Sideways>
   );
 }
 
@@ -40,22 +38,15 @@ function Files({ outputs }: { outputs: Record<string, string> }) {
 
 function Stages({ stages }: { stages: Stage[] }) {
   return (
-    <div class="scroll-x" tabIndex={0} role="region" aria-label="Table of stages">
-      <table>
-        <thead><tr><th scope="col">Stage</th><th scope="col">Started</th><th scope="col" class="num">Took</th><th scope="col">Files, with the start of their SHA-256</th></tr></thead>
-        <tbody>
-          {stages.slice(0, STAGES).map((stage) => (
-            <tr>
-              <th scope="row">{stage.name}</th>
-              <td class="num left">{stage.started.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, " UTC")}</td>
-              <td class="num">{duration(stage.seconds)}</td>
-              <td><Files outputs={stage.outputs} /></td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+    <Sideways label="Table of stages">
+      <StackedTable
+        heads={[{ title: "Stage" }, { title: "Started" }, { title: "Took", numeric: true }, { title: "Files, with the start of their SHA-256" }]}
+        rows={stages.slice(0, STAGES).map((stage) => [
+          [stage.name], [stage.started.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, " UTC"), { class: "num left" }], [duration(stage.seconds)], [<Files outputs={stage.outputs} />, { "data-label": undefined }],
+        ])}
+      />
       {stages.length > STAGES && <p class="muted">and {stages.length - STAGES} more; the run's manifest.json has them all.</p>}
-    </div>
+    </Sideways>
   );
 }
 
