@@ -306,6 +306,10 @@ class RunReader:
         """Whether the known targets of perturbed factors answer before genes like them, smallest p first."""
         return self._regulation("tf_targets", layer)
 
+    def gene_pairs(self, layer: int) -> pd.DataFrame:
+        """How genes change at perturbations, beside what the run's traces predict; empty without a trace from there."""
+        return self._regulation("gene_pairs", layer)
+
     def regulation_rates(self, layer: int) -> pd.DataFrame:
         """Rates of perturbations, features and factors that respond, beside their nulls."""
         return self._regulation("rates", layer)

@@ -68,7 +68,7 @@ def write_run(
         write_ablation(run, np.random.default_rng([seed, 1]), terms=TERMS, n_features=n_features)
         for layer in LAYERS:
             write_steering(run, layer, n_features, algebraic=layer == LAYERS[-1], seed=seed)
-        write_regulation(run, LAYERS[0], n_features, seed=seed)
+        write_regulation(run, LAYERS[-1], n_features, seed=seed)
     (path / "stages").mkdir()
     for i, name in enumerate(["tokens", "catalog.00", "catalog.02"]):
         outputs = {} if name == "tokens" else {f"layers/{name[-2:]}/features.parquet": "ab" * 32}

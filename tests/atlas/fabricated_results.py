@@ -58,7 +58,7 @@ def write_steering(run: Run, layer: int, n_features: int, *, algebraic: bool = F
         (arm, alpha, readout, against, 3, 0.1, 0.02, 0.08, 0.03, 0.13, np.nan if algebraic else 0.01,
          np.nan if algebraic else 0.02, algebraic)
         for arm in ("on", "off") for alpha in ALPHAS for readout in READOUTS
-        for against in ("matched features", "random directions")
+        for against in ("matched", "random")
     ]
     _put(run, "steering_arms", layer, pd.DataFrame(arm_rows, columns=list(TABLES["steering_arms"].columns)))
     _put(run, "steering_readouts", layer, {
@@ -77,7 +77,7 @@ def write_steering(run: Run, layer: int, n_features: int, *, algebraic: bool = F
 
 
 def write_regulation(run: Run, layer: int, n_features: int, *, seed: int = 0) -> None:
-    """Write the three tables of a layer."""
+    """Write the tables of a layer."""
     rng = np.random.default_rng([seed, layer, 1])
     rows = []
     for i, target in enumerate(TARGETS):
@@ -108,8 +108,23 @@ def write_regulation(run: Run, layer: int, n_features: int, *, seed: int = 0) ->
     }, folder="regulation")
 
 
+    _put(run, "rates", layer, {
+        "rate": ["responding", "p_below_0.05", "perturbations_responding"], "value": [0.09, 0.14, 0.6],
+        "n": [310, 310, 5], "unit": ["perturbation and feature", "perturbation and feature", "perturbation"],
+        "null_mean": [0.001, 0.05, 0.9], "null_q95": [0.01, 0.06, 1.0], "n_permutations": 50,
+        "null": "control replicates called perturbed", "protocol": ["calibrated", "calibrated", "published"],
+    }, folder="regulation")
+
+
 def _put(run: Run, name: str, layer: int, content: object, *, folder: str = "causal") -> None:
-    notes: dict[str, object] = {"layers": [layer], "key": run_key(run, [layer]), "seed": 7, "n_early": 40}
+    asked: dict[str, object] = {"order_name": "pseudotime", "layer": layer, "root": ["cell type", "B cell"]}
+    if folder == "regulation":
+        asked = {
+            "screen": "/secret/place/screen.h5ad", "layer": layer, "target": "gene", "control": "none", "unit": "guide",
+            "cells_read": 1200, "control_cells": 200, "positions_of_a_cell": 10.0,
+            "positions_of_a_cell_of_the_run": 50.0, "left_out": {"GENE99": 3},
+        }
+    notes: dict[str, object] = {"layers": [layer], "key": run_key(run, [layer]), "seed": 7, **asked}
     path: Path = run.file(folder) / f"{name}_{layer:02d}.parquet"
     path.parent.mkdir(exist_ok=True)
     write_table(path, TABLES[name], pd.DataFrame(content), notes=notes)

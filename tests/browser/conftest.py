@@ -115,6 +115,8 @@ def pages(reader: RunReader, run_id: str) -> dict[str, str]:
         "help": "/help",
         "flow": "/flow",
         "circuits": "/circuits",
+        "steering": "/steering",
+        "regulation": "/regulation",
         "compare": f"/compare?a={run_id}.{reader.layers[0]}&b={run_id}.{reader.layers[1]}",
         "methods": "/methods",
         "ablation": "/ablation",

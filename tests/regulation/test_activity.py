@@ -19,10 +19,15 @@ from cellprism.sae.files import load
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cellprism.regulation.activity import Activity
     from cellprism.regulation.screen import Screen
     from cellprism.runs.directory import Run
 
 LAYER = 1
+
+
+def encoded(run: Run, screen: Screen, folder: Path) -> Activity:
+    return screen_activity(run, run_model(run), screen, LAYER, work=Work(folder, {}), progress=Silent())
 
 
 def dense(run: Run, screen: Screen) -> np.ndarray:
@@ -41,7 +46,7 @@ def dense(run: Run, screen: Screen) -> np.ndarray:
 def test_sums_are_those_of_all_codes(run: Run, screen_file: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(room, "cell_chunks", lambda tokens: np.array_split(np.arange(len(tokens)), 3))
     screen = read(run, request(screen_file, cells=12))
-    found = screen_activity(run, screen, LAYER, Work(tmp_path / "work", {}), Silent())
+    found = encoded(run, screen, tmp_path / "work")
     z, tokens = dense(run, screen), screen.tokens
     cell, control = tokens.cell, screen.arm[tokens.cell] == 0
     close = {"rtol": 2e-3, "atol": 2e-3}
@@ -66,7 +71,7 @@ def test_sums_are_those_of_all_codes(run: Run, screen_file: Path, tmp_path: Path
 def test_blocks_that_are_there_are_not_encoded_again(run: Run, screen_file: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(room, "cell_chunks", lambda tokens: np.array_split(np.arange(len(tokens)), 3))
     screen = read(run, request(screen_file, cells=12))
-    whole = screen_activity(run, screen, LAYER, Work(tmp_path / "whole", {}), Silent())
+    whole = encoded(run, screen, tmp_path / "whole")
     encode, calls = room._encode, []
 
     def once_too_often(*args: object):
@@ -77,8 +82,8 @@ def test_blocks_that_are_there_are_not_encoded_again(run: Run, screen_file: Path
 
     monkeypatch.setattr(room, "_encode", once_too_often)
     with pytest.raises(KeyboardInterrupt):
-        screen_activity(run, screen, LAYER, Work(tmp_path / "work", {}), Silent())
-    again = screen_activity(run, screen, LAYER, Work(tmp_path / "work", {}), Silent())
+        encoded(run, screen, tmp_path / "work")
+    again = encoded(run, screen, tmp_path / "work")
     assert len(calls) == 4
     for name in ("total", "own", "by_gene"):
         one, other = getattr(whole, name), getattr(again, name)

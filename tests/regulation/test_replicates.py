@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -24,8 +26,11 @@ def test_batches_are_held_equal_as_least_squares_would() -> None:
 
 def test_batches_that_no_guide_joins_are_refused() -> None:
     values = sparse.csr_matrix(np.arange(6.0)[:, None])
-    with pytest.raises(UserError, match="no guide is in several batches"):
+    with pytest.raises(ValueError, match="no unit joins the batches"):
         hold_batches_equal(values, np.array([0, 0, 1, 1, 2, 2]), np.array([0, 0, 0, 0, 1, 1]))
+    apart = replace(labelled(2), batch=labelled(2).guide)
+    with pytest.raises(UserError, match="guides do not join the batches"):
+        variance_parts(sparse.csr_matrix(np.ones((len(apart.arm), 1))), apart)
     value, count = hold_batches_equal(values, np.array([0, 0, 1, 1, 1, 1]), np.full(6, 3))
     assert value.ravel().tolist() == [0.5, 3.5]
     assert count.tolist() == [[2], [4]]

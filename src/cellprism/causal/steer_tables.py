@@ -121,9 +121,10 @@ def rate_table(effects: pd.DataFrame, *, seed: int) -> pd.DataFrame:
             for name, (value, null) in shares.items():
                 drawn = bootstrap_means(null.to_numpy(np.float64)[:, None], np.random.default_rng([seed, 45]))
                 rows.append({
-                    "rate": f"{name}_alpha_{alpha:g}", "value": value.mean(), "n": len(pairs), "unit": "feature",
-                    "null_mean": null.mean(), "null_q95": np.quantile(drawn, 0.95), "n_permutations": DRAWS,
-                    "null": f"{sentence}; its spread is a bootstrap over features", "protocol": "calibrated",
+                    "rate": f"{name}_alpha_{alpha:g}_{against}", "value": value.mean(), "n": len(pairs),
+                    "unit": "feature", "null_mean": null.mean(), "null_q95": np.quantile(drawn, 0.95),
+                    "null": f"{sentence}; its spread is a bootstrap over features", "n_permutations": DRAWS,
+                    "protocol": "calibrated",
                 })
     return pd.DataFrame(rows)
 

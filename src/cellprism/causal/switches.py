@@ -79,12 +79,13 @@ def choose_switches(
     can = steerable[table["feature"].to_numpy()]
     still = table.loc[can & (table["share_cells"] >= SHARE) & (table["g"].abs() < STILL), "feature"]
     free = still.to_numpy(np.int64)
-    rows: list[tuple[int, str, int | None]] = []
+    ranked: list[tuple[int, int, str]] = []
     for arm, every in arms.items():
         own = every[steerable[every["feature"].to_numpy()]]
         strongest = own.loc[own["g"].abs().sort_values(ascending=False, kind="stable").index[:n], "feature"]
-        rows += [(int(feature), arm, None) for feature in strongest]
-    for feature, _, _ in rows[: len(free)]:
+        ranked += [(rank, int(feature), arm) for rank, feature in enumerate(strongest)]
+    rows: list[tuple[int, str, int | None]] = [(feature, arm, None) for _, feature, arm in ranked]
+    for _, feature, _ in sorted(ranked, key=lambda one: one[0])[: len(free)]:  # the strongest of both arms come first
         nearest = int(np.abs(np.log(frequency[free]) - np.log(frequency[feature])).argmin())
         rows.append((int(free[nearest]), "matched", feature))
         free = np.delete(free, nearest)

@@ -40,6 +40,7 @@ def perturb(  # noqa: PLR0913
     from cellprism.regulation.screen import PerturbRequest
     from cellprism.regulation.summary import summary
     from cellprism.runs.directory import open_directory
+    from cellprism.runs.schemas import LABELS, empty
 
     run = open_directory(path)
     request = PerturbRequest(
@@ -47,7 +48,8 @@ def perturb(  # noqa: PLR0913
         tuple(network or []), seed,
     )
     found = perturb_run(run, request, Listener())
-    for line in summary(found, run.read("labels", layer)):
+    labelled = run.file("labels.parquet", layer).exists()
+    for line in summary(found, run.read("labels", layer) if labelled else empty(LABELS)):
         typer.echo(line)
     call = f"cellprism.open_run({str(path)!r}).responses({layer})"
     typer.echo(f"the tables are in {run.file('regulation')}; see `{call}`.")

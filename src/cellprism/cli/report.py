@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 
 def report(path: RunFolder) -> None:
-    """Draw a run's training curves, firing frequencies and traces, and list its rates beside nulls and controls.
+    """Draw a run's training, firing frequencies, traces and steered layers, and list its rates beside their nulls.
 
     Figures are SVG, the list is Markdown, all in RUN/report.
 

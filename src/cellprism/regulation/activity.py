@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from cellprism.models.stages import run_model
 from cellprism.sae.files import load
 from cellprism.sae.stages import cell_chunks, layer_residuals
 
@@ -70,9 +69,10 @@ class Activity:
         return sparse.csr_matrix(sparse.diags(1 / np.maximum(lengths, 1)) @ total)
 
 
-def screen_activity(run: Run, screen: Screen, layer: int, work: Work, progress: Progress) -> Activity:
+def screen_activity(
+    run: Run, model: CellModel, screen: Screen, layer: int, *, work: Work, progress: Progress,
+) -> Activity:
     """Encode a screen, block by block; a block that ``work`` keeps is not made again."""
-    model = run_model(run)
     sae = load(run.file("sae.safetensors", layer)).to(model.device)
     blocks = []
     with progress.bar(f"encoding the screen at layer {layer}", len(screen.tokens), "cell") as advance:

@@ -1,4 +1,4 @@
-"""A screen through a run: from a request to ``perturbations``, ``responses``, ``tf_targets`` and ``rates``."""
+"""A screen through a run: from a request to the tables in ``regulation/``."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from cellprism.regulation.arms import compare, measures_of
 from cellprism.regulation.chance import LEVEL, adjust, share_below
 from cellprism.regulation.factors import Gathered, factor_rows
 from cellprism.regulation.networks import known_targets
+from cellprism.regulation.pairs import measured_pairs, pair_rate, predicted_pairs
 from cellprism.regulation.published import published_response
 from cellprism.regulation.rates import factor_rates, published_rate, response_rates
 from cellprism.regulation.responses import MIN_CELLS
@@ -50,6 +51,7 @@ class Perturbed:
     perturbations: pd.DataFrame
     responses: pd.DataFrame
     tf_targets: pd.DataFrame
+    gene_pairs: pd.DataFrame
     rates: pd.DataFrame
     notes: dict[str, Any]
 
@@ -71,21 +73,23 @@ def perturb_run(run: Run, request: PerturbRequest, progress: Progress | None = N
 
 def _perturb(run: Run, request: PerturbRequest, progress: Progress) -> Perturbed:
     layer = request.layer
+    predicted = predicted_pairs(run, layer)
     networks = known_targets(run.config.annotation.gene_sets, request.networks)
-    screen = read_screen(request, run_model(run), run.config.cells)
+    model = run_model(run)
+    screen = read_screen(request, model, run.config.cells)
     for note in screen.notes:
         progress.note(note)
     drawn = {key: value for key, value in asdict(request).items() if key != "networks"}
     work = Work(run.file(FOLDER) / f"perturb_{layer:02d}.work", {
         "key": run_key(run, [layer]), "asked": drawn, "screen": sha256(Path(request.screen)),
     })
-    activity = screen_activity(run, screen, layer, work, progress)
-    found = perturbed_tables(screen, activity, networks, seed=[request.seed, layer], progress=progress)
+    activity = screen_activity(run, model, screen, layer, work=work, progress=progress)
+    found = perturbed_tables(screen, activity, networks, predicted, seed=[request.seed, layer], progress=progress)
     found.notes.update({
         **asdict(request), "networks": sorted(networks),
         "positions_of_a_cell_of_the_run": float(run.read("cells")["n_tokens"].median()),
     })
-    for name in ("perturbations", "responses", "tf_targets", "rates"):
+    for name in ("perturbations", "responses", "tf_targets", "gene_pairs", "rates"):
         frame = getattr(found, name)[list(TABLES[name].columns)]
         write_causal(run, name, f"{layer:02d}", frame, layers=[layer], notes=found.notes, folder=FOLDER)
     work.remove()
@@ -93,7 +97,8 @@ def _perturb(run: Run, request: PerturbRequest, progress: Progress) -> Perturbed
 
 
 def perturbed_tables(
-    screen: Screen, activity: Activity, networks: Networks, *, seed: Sequence[int], progress: Progress,
+    screen: Screen, activity: Activity, networks: Networks, predicted: pd.DataFrame, *, seed: Sequence[int],
+    progress: Progress,
 ) -> Perturbed:
     """The tables of an encoded screen.
 
@@ -101,6 +106,8 @@ def perturbed_tables(
     ----------
     networks
         From `networks.known_targets`.
+    predicted
+        From `pairs.predicted_pairs`.
     """
     rng = np.random.default_rng([*seed, 22])
     measures, gathered = measures_of(screen, activity), Gathered.of(screen, networks)
@@ -119,14 +126,15 @@ def perturbed_tables(
     )
     factors = [factor for arm in arms for factor in arm.factors]
     tf_targets = factor_rows(factors)
+    pairs = measured_pairs(predicted, screen.arms[1:], gathered.symbols, [arm.expression for arm in arms])
     rates = pd.DataFrame([
         *response_rates([arm.response.p for arm in arms], responding, null, share_below([a.by_chance for a in arms])),
         published_rate(*published_response(activity, screen, rng, permutations=PERMUTATIONS)),
-        *factor_rates(tf_targets, factors),
+        *factor_rates(tf_targets, factors), *pair_rate(pairs, rng),
     ])
     order = np.argsort(-responding, kind="stable")
     return Perturbed(
-        table.iloc[order].reset_index(drop=True), _responses(screen, arms, q), tf_targets, rates,
+        table.iloc[order].reset_index(drop=True), _responses(screen, arms, q), tf_targets, pairs, rates,
         _notes(screen, arms, measures),
     )
 

@@ -83,7 +83,7 @@ def hold_batches_equal(
 
     Raises
     ------
-    UserError
+    ValueError
         Batches cannot be compared within units.
     """
     _, batch = np.unique(batch, return_inverse=True)
@@ -92,8 +92,8 @@ def hold_batches_equal(
     n, share = count.sum(axis=1), count / count.sum(axis=1, keepdims=True)
     within = np.diag(count.sum(axis=0)) - count.T @ share
     if np.linalg.matrix_rank(within) < batches - 1:
-        msg = "no guide is in several batches, so that a batch cannot be told from its guides: leave out `--batch`."
-        raise UserError(msg)
+        msg = "no unit joins the batches"
+        raise ValueError(msg)
     totals = group_sums(values, unit).toarray()
     effect = np.linalg.pinv(within) @ (group_sums(values, batch).toarray() - share.T @ totals)
     return totals / n[:, None] - share @ effect, count
@@ -113,12 +113,21 @@ def variance_parts(values: sparse.csr_matrix, screen: Screen) -> tuple[np.ndarra
     of a guide and batch ``W``, and ``n0`` cells in a guide, the variance between guides over that between cells is
     ``(B / W - 1) / n0``; the median over columns, at least 0, stands for all of them, as one correlation does in
     limma's ``duplicateCorrelation`` (Smyth, Michaud and Scott 2005).
+
+    Raises
+    ------
+    UserError
+        No guide is in several batches.
     """
     _, unit = np.unique(screen.arm if screen.guide is None else screen.guide, return_inverse=True)
     within = _within(values, unit * (int(screen.batch.max()) + 1) + screen.batch)
     if screen.guide is None:
         return within, 0.0
-    value, count = hold_batches_equal(values, unit, screen.batch)
+    try:
+        value, count = hold_batches_equal(values, unit, screen.batch)
+    except ValueError:
+        msg = "guides do not join the batches, so that a batch cannot be told from its guides: leave out `--batch`."
+        raise UserError(msg) from None
     arm = np.zeros(len(count), np.int64)
     arm[unit] = screen.arm
     n = count.sum(axis=1).astype(np.float64)

@@ -72,11 +72,11 @@ def respond(values: sparse.csr_matrix, screen: Screen, cells: np.ndarray, *, sca
     if not len(live):
         msg = f"{arm}: nothing is active in {MIN_CELLS} cells of it and the control: give more cells."
         raise UserError(msg)
-    units = replicates(values[:, live], screen, cells, intraclass=intraclass)
     try:
+        units = replicates(values[:, live], screen, cells, intraclass=intraclass)
         found = difference(units.value, units.perturbed[None], weight=units.weight, batch=units.batch)
     except ValueError:
-        msg = f"{arm} shares no batch with the control, or has too few cells: leave out `--batch`, or give more cells."
+        msg = f"{arm} shares no batch with the control: leave out `--batch`, or choose other cells by `--where`."
         raise UserError(msg) from None
     test = moderated_t(found, scale[live])
     return Response(

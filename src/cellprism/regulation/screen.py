@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -30,7 +31,7 @@ GUIDES = 2
 UNIT_CELLS = 10
 """A perturbation with fewer cells is left out where cells are the replicates."""
 WORDS = {
-    "as `cells.path`": "as SCREEN", "`cells.layer`": "`--counts`", "`cells.where: {(.*): (.*)}`": r'`--where "\1=\2"`',
+    "`cells.layer`": "`--counts`", "`cells.where: {(.*): (.*)}`": r'`--where "\1=\2"`',
     "`cells.where`": "`--where`", "name (.*) in `cells.labels`": r"give `--batch \1`", "`cells.min_share_mapped`":
     "`cells.min_share_mapped` of the run",
 }
@@ -133,6 +134,9 @@ def read_screen(request: PerturbRequest, model: CellModel, config: CellsConfig) 
         A column or the control is not there, the file holds no raw counts of genes that the model knows, it mixes cell
         lines, or no perturbation has cells and guides enough.
     """
+    if not Path(request.screen).is_file():
+        msg = f"no file {request.screen}: give the path of an .h5ad file as SCREEN."
+        raise UserError(msg)
     with _in_words_of_the_command():
         cells = read_expression(request.screen, layer=request.counts)
         cells = cast("Expression", choose_cells(cells, dict(request.where)))
@@ -201,18 +205,18 @@ def _testable(labels: pd.DataFrame, request: PerturbRequest) -> tuple[np.ndarray
         kept = labels.groupby(["target", "guide"])["target"].transform("size") >= GUIDE_CELLS
         guides = labels["guide"].where(kept).groupby(labels["target"]).transform("nunique")
         kept &= guides >= GUIDES
-        wanted = f"{GUIDES} guides with {GUIDE_CELLS} cells each"
+        wanted, mend = f"{GUIDES} guides with {GUIDE_CELLS} cells each", "give a larger screen, or leave out `--guide`"
     else:
         kept = cells >= UNIT_CELLS
-        wanted = f"{UNIT_CELLS} cells"
+        wanted, mend = f"{UNIT_CELLS} cells", "give a larger screen"
     there = set(labels.loc[kept, "target"])
     if request.control not in there:
-        msg = f"the control {request.control!r} has not {wanted} that the model can read: give a larger screen."
+        msg = f"the control {request.control!r} has not {wanted} that the model can read: {mend}."
         raise UserError(msg)
     left_out = {str(k): int(n) for k, n in labels["target"].value_counts().items() if k not in there}
     if len(there) == 1:
         shown = ", ".join(f"{name} ({n})" for name, n in list(left_out.items())[:5])
-        msg = f"no perturbation has {wanted} that the model can read; cells there are: {shown}: give a larger screen."
+        msg = f"no perturbation has {wanted} that the model can read; cells there are: {shown}: {mend}."
         raise UserError(msg)
     return kept.to_numpy(bool), left_out
 

@@ -27,7 +27,7 @@ def summary(found: Perturbed, labels: pd.DataFrame) -> list[str]:
         Table ``labels`` of the layer.
     """
     terms = dict(zip(labels["feature"], labels["term"], strict=True))
-    return [*_screen(found), *_rates(found), *_perturbations(found, terms), *_factors(found)]
+    return [*_screen(found), *_rates(found), *_perturbations(found, terms), *_factors(found), *_pairs(found)]
 
 
 def verdict(tf_targets: pd.DataFrame) -> str:
@@ -128,6 +128,14 @@ def _factors(found: Perturbed) -> list[str]:
         f"(q < 0.05): {verdict(table)}."
     )
     return lines
+
+
+def _pairs(found: Perturbed) -> list[str]:
+    rows = [row for row in found.rates.to_dict("records") if row["rate"] == "pair_signs"]
+    return [
+        f"edges of traces predict {row['value']:.0%} of {row['n']} changes of genes with the right sign; the margins "
+        f"alone give {row['null_mean']:.0%}, and 95 % of exchanges at most {row['null_q95']:.0%}." for row in rows
+    ]
 
 
 def _or_unknown(value: float, form: str) -> str:

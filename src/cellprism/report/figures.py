@@ -13,14 +13,16 @@ if TYPE_CHECKING:
 
 
 def draw_figures(run: RunReader) -> list[Path]:
-    """Draw the training and every finished trace by ablation into the run's folder ``report``. Returns the files.
+    """Draw training, traces by ablation and steered layers into the run's folder ``report``. Returns the files.
 
     Raises
     ------
     UserError
         The run has not come so far.
     """
+    from cellprism.causal.tables import causal_names
     from cellprism.report.circuits import draw_trace
+    from cellprism.report.steering import draw_steering
     from cellprism.report.training import draw_training
 
     if run.run.absences:
@@ -33,4 +35,7 @@ def draw_figures(run: RunReader) -> list[Path]:
     for name in traces.loc[exact, "trace"]:
         files.append(run.path / "report" / f"trace-{name}.svg")
         draw_trace(run.trace(name), files[-1])
+    for layer in map(int, causal_names(run.run, "switches")):
+        files.append(run.path / "report" / f"steering-{layer:02d}.svg")
+        draw_steering(run, layer, files[-1])
     return files

@@ -14,7 +14,7 @@ PERTURBATIONS = Table("perturbations", 1, {
     **_TARGET,
     "n_cells": (I32, "perturbed cells"),
     "n_guides": (I32, "guides; missing where the screen names none"),
-    "n_replicates": (I32, "replicates of the test: guides, batches held equal, or cells where no guides are named"),
+    "n_replicates": (I32, "replicates of the test: guides, or cells where the screen names no guides"),
     "n_control": (I32, "replicates of the control"),
     "knockdown": (F64, "log2 fold change of the perturbed gene's own expression; missing if it is not measured"),
     "knockdown_p": (F64, "p-value of that, by the same test"),
@@ -45,5 +45,14 @@ TF_TARGETS = Table("tf_targets", 1, {
     "power": (F64, "share of planted answers of these targets that the same test finds at p < 0.05"),
     "planted": (F64, "AUROC that was planted"),
 })
+GENE_PAIRS = Table("gene_pairs", 1, {
+    **_TARGET,
+    "gene": (STR, "another gene, upper case"),
+    "predicted": (F64, "-1 to 1: change that edges from features on the one to features on the other predict"),
+    "n_edges": (I32, "such edges"),
+    "change": (F64, "change of the gene's expression, log2 of 1 + counts per 10,000"),
+    "t": (F64, "moderated t of that"),
+    "p": (F64, "two-sided p-value of that"),
+})
 
-REGULATION_TABLES = (PERTURBATIONS, RESPONSES, TF_TARGETS)
+REGULATION_TABLES = (PERTURBATIONS, RESPONSES, TF_TARGETS, GENE_PAIRS)

@@ -5,7 +5,7 @@ import { ticks } from "../lib/ticks";
 import { useWidth } from "../lib/width";
 
 const H = 260;
-const LEFT = 56;
+const LEFT = 70;
 const RIGHT = 14;
 const TOP = 14;
 const BOTTOM = 44;

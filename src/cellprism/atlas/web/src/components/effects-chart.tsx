@@ -134,12 +134,12 @@ function Row({ row, group, x, y, narrow, left, lead, rowHeight, W }: RowProps) {
   });
   return (
     <g>
-      <a class="forest-row" href={`#${row.pick}`} aria-label={`${row.name}, ${row.spoken}`} aria-current={row.chosen ? "true" : undefined}>
+      <a class="forest-row" href={`#${row.pick}`} aria-current={row.chosen ? "true" : undefined}>
         <rect class={row.chosen ? "reach-out chosen" : "reach-out"} x={narrow ? 0 : left} y={y} width={narrow ? W : W - left} height={rowHeight - 2} rx={3}><title>{`${row.name}: ${row.spoken}`}</title></rect>
         {dots}
         <text class="value" x={W} y={narrow ? y + 10 : centre + 4} text-anchor="end">{row.text}</text>
       </a>
-      <a href={`#${row.href}`} aria-label={`${row.name}: its page`}>{name}</a>
+      <a href={`#${row.href}`}>{name}</a>
     </g>
   );
 }

@@ -57,7 +57,7 @@ export function HeatMap({ rows, columns, values, full, label, spoken }: Props) {
             </a>
           ))}
           {columns.map(({ name, href }, j) => (
-            <a href={`#${href}`} aria-label={name}>
+            <a href={`#${href}`}>
               <text class="name" transform={`translate(${left + (j + 0.5) * cell + 4} ${HEAD - 6}) rotate(-90)`}>{clip(name, 17)}<title>{name}</title></text>
             </a>
           ))}

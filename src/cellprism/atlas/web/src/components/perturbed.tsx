@@ -1,6 +1,6 @@
 // One perturbation: which features answer, how much and how surely.
 import { featureName } from "../lib/feature-name";
-import { count, fixed, number, plural, probability, signed } from "../lib/format";
+import { aligned, count, fixed, number, plural, probability, signed } from "../lib/format";
 import { Load, useLoad } from "../lib/load";
 import { paths } from "../lib/route";
 import { useRun, type Words } from "../lib/run";
@@ -32,12 +32,13 @@ function Shown({ layer, perturbation, words, rows, all }: Props & { rows: Respon
   const of = `Features of layer ${layer} when ${target} is perturbed, ${plural(n_replicates, "replicate")} against ${count(n_control)} of the control`;
   const source = (column: string) => from(`responses.${column}`, { within, n: `${count(n_replicates)} against ${count(n_control)} replicates`, null: "no change; how many features respond by chance is among the perturbations" });
   const cell = (column: string, text: (row: Response) => string) => (i: number) => <span {...source(column)}>{text(rows[i]!)}</span>;
+  const show = aligned(rows.map((row) => row[4]));
   const columns: Column[] = [
     { key: "feature", title: "Feature", width: "4.5rem", phone: "minmax(0, 1fr)", cell: (i) => <a class="num" href={link(rows[i]!)}>{layer}·{rows[i]![0]}</a> },
     { key: "name", title: "Label", width: "minmax(7rem, 1fr)", phone: UNDER, cell: (i) => <a class="quiet" href={link(rows[i]!)}>{name(rows[i]!)}</a> },
     { key: "control", title: "Control", width: "5.5rem", numeric: true, help: "mean activation over the positions of a control cell", cell: cell("control", (row) => number(row[3])) },
-    { key: "effect", title: "Effect", width: "5.5rem", phone: "5.5rem", numeric: true, help: "perturbed less control, in units of the activation", cell: cell("effect", (row) => signed(number(row[4]), row[4])) },
-    { key: "interval", title: "95 % interval", width: "11rem", numeric: true, extra: true, cell: cell("low", (row) => `${number(row[5])} to ${number(row[6])}`) },
+    { key: "effect", title: "Effect", width: "5.5rem", phone: "5.5rem", numeric: true, help: "perturbed less control, in units of the activation", cell: cell("effect", (row) => show(row[4])) },
+    { key: "interval", title: "95 % interval", width: "11rem", numeric: true, extra: true, cell: cell("low", (row) => `${show(row[5])} to ${show(row[6])}`) },
     { key: "t", title: "t", width: "4rem", numeric: true, help: "moderated t", cell: cell("t", (row) => signed(fixed(row[7]), row[7])) },
     { key: "q", title: "q", width: "6rem", phone: "6rem", numeric: true, help: "false discovery rate over all perturbations and features", cell: cell("q", (row) => probability(row[9])) },
   ];
@@ -62,7 +63,7 @@ function Shown({ layer, perturbation, words, rows, all }: Props & { rows: Respon
           <Forest
             none={0} label={`${of}: the surest`} axis="effect, in units of the activation"
             rows={rows.slice(0, FEW).map((row) => ({
-              key: String(row[0]), name: named(row), href: link(row), value: row[4], low: row[5], high: row[6], sure: sure(row), note: signed(number(row[4]), row[4]),
+              key: String(row[0]), name: named(row), href: link(row), value: row[4], low: row[5], high: row[6], sure: sure(row), note: show(row[4]),
               said: `${named(row)}: effect ${number(row[4])}, interval ${number(row[5])} to ${number(row[6])}, q ${probability(row[9])}`,
             }))}
           />

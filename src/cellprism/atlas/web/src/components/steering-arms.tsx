@@ -1,5 +1,5 @@
 // The steered features of an arm together, less their controls: does the choice of features matter at all?
-import { fixed, MISSING, number, plural, probability, signed } from "../lib/format";
+import { aligned, fixed, MISSING, number, plural, probability } from "../lib/format";
 import { from } from "../lib/source";
 import { ofSteering, type Arm, type Readout, type SteeredLayer } from "../lib/steering";
 import { Forest } from "./forest";
@@ -13,6 +13,8 @@ export function SteeringArms({ about: { layer, arms, algebraic }, readout, alpha
   const rows = arms.filter((arm) => arm.readout === readout.readout && arm.alpha === alpha);
   const within = ofSteering("steering_arms", layer);
   const cell = (column: keyof Arm, arm: Arm, text: string): StackedCell => [text, from(`steering_arms.${column}`, { within, n: plural(arm.n_features, "feature"), null: "signs of the differences flipped over features" })];
+  const show = aligned(rows.flatMap((arm) => [arm.difference, arm.chosen, arm.other]));
+  const against = (arm: Arm) => `less ${{ matched: "matched features", random: "random directions" }[arm.against] ?? arm.against}`;
   const caption = `Steered features of layer ${layer} less their controls: ${readout.readout}, activation times ${alpha}, with 95 % intervals over features.`;
   return (
     <section class="panel" aria-labelledby="arms" data-testid="arms">
@@ -32,9 +34,9 @@ export function SteeringArms({ about: { layer, arms, algebraic }, readout, alpha
             <Forest
               none={0} label={caption} axis={`difference of effects, ${readout.unit}`} ends={["more towards early", "more towards late"]}
               rows={rows.map((arm, i) => ({
-                key: `${arm.arm} ${arm.against}`, name: `less ${arm.against}`, heading: rows[i - 1]?.arm === arm.arm ? undefined : armName(arm.arm),
-                value: arm.difference, low: arm.low, high: arm.high, sure: algebraic || (arm.q !== null && arm.q < 0.05), note: signed(number(arm.difference), arm.difference),
-                said: `${armName(arm.arm)} less ${arm.against}: ${number(arm.difference)}, interval ${number(arm.low)} to ${number(arm.high)}, q ${probability(arm.q)}`,
+                key: `${arm.arm} ${arm.against}`, name: against(arm), heading: rows[i - 1]?.arm === arm.arm ? undefined : armName(arm.arm),
+                value: arm.difference, low: arm.low, high: arm.high, sure: algebraic || (arm.q !== null && arm.q < 0.05), note: show(arm.difference),
+                said: `${armName(arm.arm)} ${against(arm)}: ${number(arm.difference)}, interval ${number(arm.low)} to ${number(arm.high)}, q ${probability(arm.q)}`,
               }))}
             />
             <div>
@@ -44,8 +46,8 @@ export function SteeringArms({ about: { layer, arms, algebraic }, readout, alpha
                   { title: "Controls'", numeric: true, help: "mean effect of their controls" }, { title: "Difference", numeric: true }, { title: "q", numeric: true },
                 ]}
                 rows={rows.map((arm) => [
-                  [<span>{armName(arm.arm)} <span class="small muted">less {arm.against}</span></span>], cell("n_features", arm, String(arm.n_features)), cell("chosen", arm, number(arm.chosen)),
-                  cell("other", arm, number(arm.other)), cell("difference", arm, signed(number(arm.difference), arm.difference)), cell("q", arm, arm.q === null ? MISSING : probability(arm.q)),
+                  [<span>{armName(arm.arm)} <span class="small muted">{against(arm)}</span></span>], cell("n_features", arm, String(arm.n_features)), cell("chosen", arm, show(arm.chosen)),
+                  cell("other", arm, show(arm.other)), cell("difference", arm, show(arm.difference)), cell("q", arm, arm.q === null ? MISSING : probability(arm.q)),
                 ])}
               />
               {readout.span !== null && <p class="small muted table-note">The whole way from early to late cells is {fixed(readout.span, 3)} {readout.unit}.</p>}

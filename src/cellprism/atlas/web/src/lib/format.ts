@@ -61,6 +61,13 @@ export function tick(mark: number, step: number): string {
   return minus(mark.toFixed(Math.min(8, digits)).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, ""));
 }
 
+/** Numbers that stand below each other: all with the decimals that the largest of them needs for three digits. */
+export function aligned(values: Maybe[]): (x: Maybe) => string {
+  const top = Math.max(...values.map((x) => Math.abs(x ?? 0)), 1e-12);
+  const digits = Math.min(8, Math.max(0, 2 - Math.floor(Math.log10(top))));
+  return (x) => signed(fixed(x, digits), x);
+}
+
 /** With its sign, so that the direction of a change cannot be missed. */
 export const signed = (text: string, x: Maybe) => (!absent(x) && x > 0 ? `+${text}` : text);
 

@@ -7,7 +7,7 @@ import { StackedTable } from "../components/stacked-table";
 import { CsvButton, PythonCell, SvgButton } from "../components/take";
 import { UNDER, VirtualTable, type Column } from "../components/virtual-table";
 import { featureName } from "../lib/feature-name";
-import { count, fixed, MISSING, number, percent, plural, probability, signed } from "../lib/format";
+import { aligned, count, fixed, MISSING, number, percent, plural, probability, signed } from "../lib/format";
 import { Load, useLoad } from "../lib/load";
 import { paths, useQuery } from "../lib/route";
 import { useRun, useTitle, useWords, type Words } from "../lib/run";
@@ -48,7 +48,7 @@ function Readouts({ about, readout, change }: { about: SteeredLayer; readout: Re
           const works = row.quality !== null && row.null_q95 !== null && row.quality > row.null_q95;
           return [
             [<button type="button" class="chip" aria-pressed={row === readout} onClick={() => change({ readout: row.readout })}>{row.readout}</button>], [row.what], [row.measure],
-            [<><span class={works ? "strong" : "muted"}>{fixed(row.quality)}</span>{!works && row.quality !== null && <div class="small muted">no better than chance</div>}</>, source("quality", row)],
+            [<><span class={works ? "strong" : "muted"}>{fixed(row.quality)}</span>{!works && row.quality !== null && <div class="small muted">no better than its null</div>}</>, source("quality", row)],
             [<>{fixed(row.null_mean)} <span class="muted">· {fixed(row.null_q95)}</span></>, source("null_q95", row)], [number(row.span), source("span", row)], [row.unit],
           ];
         })}
@@ -90,6 +90,7 @@ function Effects({ about, readout, alpha, at, words, all, chosen }: View & { all
   const within = ofSteering("steering", layer);
   const span = readout.span || null;
   const pick = (one: Steered) => paths.steering(id, { ...query, feature: String(one.feature) });
+  const show = aligned(all.map((one) => one.atom[at]?.[0] ?? null));
   const groups: EffectGroup[] = (["on", "off"] as const).map((arm) => {
     const own = all.filter((one) => one.arm === arm && one.atom[at]);
     return {
@@ -99,9 +100,9 @@ function Effects({ about, readout, alpha, at, words, all, chosen }: View & { all
         const effect = one.atom[at]!;
         return {
           key: String(one.feature), place: `${layer}·${one.feature}`, name: featureName(words, one), href: paths.feature(id, layer, one.feature),
-          pick: pick(one), chosen: one === chosen, text: signed(number(effect[0]), effect[0]),
+          pick: pick(one), chosen: one === chosen, text: show(effect[0]),
           marks: [markOf(effect, "own", about.algebraic || sure(effect)), markOf(one.matched?.atom[at], "matched"), markOf(one.random[at], "random")],
-          spoken: `effect ${number(effect[0])}, interval ${number(effect[1])} to ${number(effect[2])}; matched ${number(one.matched?.atom[at]?.[0])}, random ${number(one.random[at]?.[0])}`,
+          spoken: `interval ${number(effect[1])} to ${number(effect[2])}; matched ${number(one.matched?.atom[at]?.[0])}, random ${number(one.random[at]?.[0])}`,
         };
       }),
     };
@@ -114,11 +115,11 @@ function Effects({ about, readout, alpha, at, words, all, chosen }: View & { all
     { key: "arm", title: "Arm", width: "2.25rem", phone: "2.25rem", cell: (i) => row(i).arm },
     { key: "feature", title: "Feature", width: "4rem", phone: "minmax(0, 1fr)", cell: (i) => <a class="num" href={`#${paths.feature(id, layer, row(i).feature)}`}>{layer}·{row(i).feature}</a> },
     { key: "name", title: "Label", width: "minmax(6rem, 1fr)", phone: UNDER, cell: (i) => <a class="quiet" href={`#${pick(row(i))}`}>{featureName(words, row(i))}</a> },
-    { key: "effect", title: "Effect", width: "5rem", phone: "5rem", numeric: true, help: `change of ${readout.readout}, ${readout.unit}`, cell: (i) => <span {...source("effect", row(i))}>{signed(number(effect(i)?.[0]), effect(i)?.[0])}</span> },
-    { key: "interval", title: "95 % interval", width: "9.5rem", numeric: true, extra: true, cell: (i) => <span {...source("low", row(i))}>{number(effect(i)?.[1])} to {number(effect(i)?.[2])}</span> },
+    { key: "effect", title: "Effect", width: "5.25rem", phone: "5.25rem", numeric: true, help: `change of ${readout.readout}, ${readout.unit}`, cell: (i) => <span {...source("effect", row(i))}>{show(effect(i)?.[0] ?? null)}</span> },
+    { key: "interval", title: "95 % interval", width: "10.5rem", numeric: true, extra: true, cell: (i) => <span {...source("low", row(i))}>{show(effect(i)?.[1] ?? null)} to {show(effect(i)?.[2] ?? null)}</span> },
     ...(span ? [{ key: "share", title: "Of the way", width: "4.5rem", numeric: true, help: "share of the whole way from early to late", cell: (i: number) => <span {...from("steering.effect", { within, how: "effect over the span of the readout" })}>{effect(i) ? signed(percent((effect(i)![0] ?? NaN) / span), effect(i)![0]) : MISSING}</span> }] : []),
-    { key: "matched", title: "Matched", width: "5rem", numeric: true, help: "effect of its matched control", cell: (i) => <span {...source("effect", row(i))}>{number(row(i).matched?.atom[at]?.[0])}</span> },
-    { key: "random", title: "Random", width: "5rem", numeric: true, help: "effect of its random direction", cell: (i) => <span {...source("effect", row(i))}>{number(row(i).random[at]?.[0])}</span> },
+    { key: "matched", title: "Matched", width: "5.25rem", numeric: true, help: "effect of its matched control", cell: (i) => <span {...source("effect", row(i))}>{show(row(i).matched?.atom[at]?.[0] ?? null)}</span> },
+    { key: "random", title: "Random", width: "5.25rem", numeric: true, help: "effect of its random direction", cell: (i) => <span {...source("effect", row(i))}>{show(row(i).random[at]?.[0] ?? null)}</span> },
     { key: "positive", title: "To late", width: "3.5rem", numeric: true, extra: true, help: "share of the cells that move towards late", cell: (i) => <span {...source("positive", row(i))}>{percent(effect(i)?.[3], 0)}</span> },
     { key: "cells", title: "Cells", width: "3rem", numeric: true, extra: true, help: "early cells in which it fires", cell: (i) => <span {...source("n_cells", row(i))}>{count(row(i).nCells)}</span> },
     ...(about.algebraic ? [] : [{ key: "q", title: "q", width: "5.25rem", phone: "5rem", numeric: true, help: "false discovery rate over all rows of the layer that have a test", cell: (i: number) => <span {...source("q", row(i))}>{probability(effect(i)?.[5])}</span> }]),
@@ -166,7 +167,7 @@ function Layer({ layers, about, words }: { layers: SteeredLayer[]; about: Steere
         <label class="inline">Readout <select value={readout.readout} onChange={(event) => change({ readout: event.currentTarget.value })}>{about.readouts.map((row) => <option value={row.readout}>{row.readout}</option>)}</select></label>
         <label class="inline">Activation times <select value={alpha} onChange={(event) => change({ alpha: event.currentTarget.value })}>{about.alphas.map((dose) => <option value={dose}>{dose}{dose === 0 ? ", ablated" : ""}</option>)}</select></label>
       </div>
-      {about.algebraic && <p class="note" role="note">Layer {layer} is the last: no block follows it, so that an effect is the feature's atom times the readout, which arithmetic decides and no cell answers. There is nothing to test, and no p or q is given.</p>}
+      {about.algebraic && <p class="note" role="note">Layer {layer} is the last: no block follows it, so that an effect is the feature's atom times the readout, which arithmetic decides and no cell answers. Cells are nothing to test it on, and single features have no p or q.</p>}
       <Readouts about={about} readout={readout} change={change} />
       <Load of={data}>
         {(all) => {
