@@ -4,6 +4,7 @@ import { paths } from "../lib/route";
 import { useRun } from "../lib/run";
 import { from } from "../lib/source";
 import { useFew } from "./evidence";
+import { StackedTable } from "./stacked-table";
 import { CsvButton } from "./take";
 
 type Maybe = number | null;
@@ -37,22 +38,13 @@ export function AsPatched({ of: { layer, rows } }: { of: PublishedPatching }) {
         <span><CsvButton name={["published", "patching", layer]} what="the published patching" of={{ table: "published_patching", layer }} header={["feature", "term", "own", "other", "ratio"]} rows={() => rows} /></span>
       </div>
       <p class="small muted">Change of logits when the feature is taken away, at its own top genes and at all others on which it fires. A feature fires most on its top genes, so that these change most whatever it does; and a ratio is large where its denominator is near 0. The file names no layer: these features fire as often only in layer {layer}.</p>
-      <div class="scroll-x" tabIndex={0} role="region" aria-label="Published patching">
-        <table>
-          <thead><tr><th scope="col">Feature</th><th scope="col">Called</th><th scope="col" class="num">Own genes</th><th scope="col" class="num">Others</th><th scope="col" class="num">Ratio</th></tr></thead>
-          <tbody>
-            {shown.map(([feature, term, own, other, ratio]) => (
-              <tr key={feature}>
-                <th scope="row"><a class="num" href={`#${paths.feature(id, layer, feature)}`}>{layer}·{feature}</a></th>
-                <td title={term ?? ""}>{term === null ? "" : shortTerm(term)}</td>
-                <td class="num" {...origin("own")}>{fixed(own, 3)}</td>
-                <td class="num" {...origin("other")}>{fixed(other, 4)}</td>
-                <td class="num" {...origin("ratio")}>{fixed(ratio, 1)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <StackedTable
+        heads={[{ title: "Feature" }, { title: "Called" }, { title: "Own genes", numeric: true }, { title: "Others", numeric: true }, { title: "Ratio", numeric: true }]}
+        rows={shown.map(([feature, term, own, other, ratio]) => [
+          [<a class="num" href={`#${paths.feature(id, layer, feature)}`}>{layer}·{feature}</a>], [term === null ? "" : shortTerm(term), { title: term ?? "" }],
+          [fixed(own, 3), origin("own")], [fixed(other, 4), origin("other")], [fixed(ratio, 1), origin("ratio")],
+        ])}
+      />
       {more}
     </section>
   );
@@ -71,22 +63,16 @@ export function AsPerturbed({ of: { layer, rows } }: { of: PublishedResponses })
         <span><CsvButton name={["published", "responses", layer]} what="the published responses" of={{ table: "published_responses", layer }} header={["target", "factor", "n_known", "responding", "specific", "feature", "effect"]} rows={csv} /></span>
       </div>
       <p class="small muted">A feature was said to respond where the mean over the positions of 20 perturbed cells differs from that of the control by half a standard deviation of positions. Features that fire at a handful of millions of positions have hardly any spread, so that a single firing makes a large effect: look at how often a feature fires before believing its number. The file names no layer: only in layer {layer} are just these features without a label.</p>
-      <div class="scroll-x" tabIndex={0} role="region" aria-label="Published responses">
-        <table>
-          <thead><tr><th scope="col">Perturbed</th><th scope="col" class="num" title="its targets in TRRUST">Known targets</th><th scope="col" class="num" title="features with an effect above 0.5 among the 20 largest">Responding</th><th scope="col" class="num" title="those with the gene or a known target among their top genes">Specific</th><th scope="col">Largest effects, in standard deviations</th></tr></thead>
-          <tbody>
-            {shown.map(([target, , known, responding, specific, top]) => (
-              <tr key={target}>
-                <th scope="row">{target}</th>
-                <td class="num" {...origin("n_known")}>{count(known)}</td>
-                <td class="num" {...origin("responding")}>{count(responding)}</td>
-                <td class="num" {...origin("specific")}>{count(specific)}</td>
-                <td>{top.slice(0, LARGEST).map(([feature, effect]) => <span key={feature} class="spaced"><a class="num" href={`#${paths.feature(id, layer, feature)}`}>{layer}·{feature}</a> <span class="num" {...origin("effect")}>{fixed(effect, 1)}</span> </span>)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <StackedTable
+        heads={[
+          { title: "Perturbed" }, { title: "Known targets", numeric: true, help: "its targets in TRRUST" }, { title: "Responding", numeric: true, help: "features with an effect above 0.5 among the 20 largest" },
+          { title: "Specific", numeric: true, help: "those with the gene or a known target among their top genes" }, { title: "Largest effects, in standard deviations" },
+        ]}
+        rows={shown.map(([target, , known, responding, specific, top]) => [
+          [target], [count(known), origin("n_known")], [count(responding), origin("responding")], [count(specific), origin("specific")],
+          [top.slice(0, LARGEST).map(([feature, effect]) => <span key={feature} class="spaced"><a class="num" href={`#${paths.feature(id, layer, feature)}`}>{layer}·{feature}</a> <span class="num" {...origin("effect")}>{fixed(effect, 1)}</span> </span>)],
+        ])}
+      />
       {more}
     </section>
   );

@@ -38,7 +38,7 @@ function Damaged({ layer, of }: { layer: number; of: NonNullable<Feature["damage
   const { id } = useRun();
   const within = ofAblation("damage", layer);
   return (
-    <ul>
+    <ul class="parts">
       {of.map(([arm, partner, nCells, loss, hit]) => (
         <li>
           Any hidden genes: loss <From of="damage.loss" within={within} n={`${plural(nCells, "cell")} in which it fires`}>{signed(number(loss), loss)}</From>

@@ -37,12 +37,12 @@ export function EdgeList({ edges, way, words, href, layer, traces }: Props) {
     { key: "feature", title: "Feature", width: "4.5rem", phone: "minmax(3rem, 1fr)", cell: (i) => <a class="num" href={href(at(i))}>{at(i).layer}·{at(i).feature}</a> },
     { key: "label", title: "Label", width: "minmax(5rem, 1fr)", phone: UNDER, cell: (i) => nameOf(words, at(i).term) ?? <span class="muted">not annotated</span> },
     { key: "bar", title: "", width: "minmax(3rem, 0.5fr)", cell: (i) => <Strength edge={at(i)} top={top} /> },
-    { key: "g", title: "g", width: "3.25rem", phone: "2.75rem", numeric: true, help: "Hedges' g of the effect over cells; negative: the ablation lowers the target, so the source supports it", cell: (i) => <span {...source("g", at(i))}>{fixed(at(i).g)}</span> },
+    { key: "g", title: "g", width: "3.25rem", phone: "2.5rem", numeric: true, help: "Hedges' g of the effect over cells; negative: the ablation lowers the target, so the source supports it", cell: (i) => <span {...source("g", at(i))}>{fixed(at(i).g)}</span> },
     { key: "sign", title: "Sign", width: "4.75rem", phone: "4.25rem", cell: (i) => (at(i).supports ? "supports" : "opposes") },
     { key: "agreement", title: "Agree", width: "4rem", numeric: true, help: "share of cells with an effect that have the sign of the mean", cell: (i) => <span {...source("agreement", at(i))}>{percent(at(i).agreement, 0)}</span> },
     { key: "cells", title: "Cells", width: "3.5rem", numeric: true, extra: true, help: "cells in which the source fires", cell: (i) => <span {...source("n_cells", at(i))}>{count(at(i).n_cells)}</span> },
     { key: "effect", title: "Effect", width: "5rem", numeric: true, extra: true, help: "mean change of the target's activation", cell: (i) => <span {...source("effect", at(i))}>{number(at(i).effect)}</span> },
-    { key: "q", title: "q", width: "5.25rem", phone: "4.5rem", numeric: true, help: "false discovery rate over all live tests of the trace", cell: (i) => <span {...source("q", at(i))}>{probability(at(i).q)}</span> },
+    { key: "q", title: "q", width: "5.25rem", phone: "5rem", numeric: true, help: "false discovery rate over all live tests of the trace", cell: (i) => <span {...source("q", at(i))}>{probability(at(i).q)}</span> },
   ];
   return <VirtualTable label={way === "out" ? "Features that it changes" : "Features that change it"} columns={columns} rows={edges.map((_, i) => i)} empty="No edge within these limits." />;
 }

@@ -4,6 +4,7 @@ import { clip } from "../lib/format";
 import { diverging } from "../lib/palette";
 import { useTheme } from "../lib/theme";
 import { useWidth } from "../lib/width";
+import { Sideways } from "./sideways";
 
 const CELL = 18;
 const HEAD = 140;
@@ -46,7 +47,7 @@ export function HeatMap({ rows, columns, values, full, label, spoken }: Props) {
   };
   return (
     <>
-      <div class="scroll-x" ref={frame} tabIndex={0} role="region" aria-label={label}>
+      <Sideways label={label}><div ref={frame}>
         <svg class="chart heat-map" style={{ width: `${W}px` }} height={H} role="group" aria-label={label} onPointerMove={point} onPointerLeave={() => setTold("")}>
           {[...shapes].map(([shade, d]) => <path d={d} fill={Number.isNaN(shade) ? "none" : diverging(shade / SHADES, theme)} />)}
           {rows.map(({ name, href, chosen }, i) => (
@@ -61,7 +62,7 @@ export function HeatMap({ rows, columns, values, full, label, spoken }: Props) {
             </a>
           ))}
         </svg>
-      </div>
+      </div></Sideways>
       <p class="small muted heat-told" aria-hidden="true">{told || "Point at a cell to read it; the CSV has all of them."}</p>
     </>
   );

@@ -5,13 +5,12 @@ import { useEffect, useRef, useState } from "preact/hooks";
 export function Sideways({ label, class: own = "", children }: { label: string; class?: string; children: ComponentChildren }) {
   const frame = useRef<HTMLDivElement>(null);
   const [more, setMore] = useState(false);
+  const look = () => setMore(frame.current!.scrollWidth > frame.current!.clientWidth + 1);
+  useEffect(look); // what is in it may have changed
   useEffect(() => {
-    const element = frame.current!;
-    const look = () => setMore(element.scrollWidth > element.clientWidth + 1);
     const observer = new ResizeObserver(look);
-    observer.observe(element);
-    for (const child of element.children) observer.observe(child);
-    look();
+    observer.observe(frame.current!);
+    for (const child of frame.current!.children) observer.observe(child);
     return () => observer.disconnect();
   }, []);
   return (

@@ -31,7 +31,7 @@ function fileOf(tables: Tables, { table, layer, name, within }: Origin): TableFi
 }
 
 function Notes({ notes }: { notes: Record<string, unknown> }) {
-  const shown = Object.entries(notes).filter(([, value]) => value !== null && typeof value !== "object");
+  const shown = Object.entries(notes).filter(([key, value]) => key !== "seed" && key !== "key" && value !== null && typeof value !== "object");
   return <>{shown.map(([key, value]) => <div key={key}><dt>{key.replaceAll("_", " ")}</dt><dd>{String(value)}</dd></div>)}</>;
 }
 
