@@ -89,7 +89,7 @@ def _perturb(run: Run, request: PerturbRequest, progress: Progress) -> Perturbed
     found = perturbed_tables(screen, activity, networks, predicted, seed=[request.seed, layer], progress=progress)
     there = float(run.read("cells")["n_tokens"].median())
     found.notes.update({
-        **asdict(request), "networks": sorted(networks), "positions_of_a_cell_of_the_run": there,
+        **asdict(request), "networks_read": sorted(networks), "positions_of_a_cell_of_the_run": there,
         "cautions": _cautions(found.notes["positions_of_a_cell"], there),
     })
     for name in ("perturbations", "responses", "tf_targets", "gene_pairs", "rates"):

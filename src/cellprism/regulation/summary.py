@@ -102,7 +102,7 @@ def _feature(row: dict[Any, Any], terms: dict[int, str]) -> str:
 def _factors(found: Perturbed) -> list[str]:
     table = found.tf_targets
     if not len(table):
-        why = "no perturbed gene has enough known targets among the genes read" if found.notes["networks"] else (
+        why = "no perturbed gene has enough known targets among the genes read" if found.notes["networks_read"] else (
             "the run knows no factors and targets; name some by `--network`"
         )
         return [f"targets of factors are not tested: {why}."]
