@@ -142,7 +142,7 @@ def test_where_no_flip_gave_an_edge_the_number_of_flips_is_said(page: Page, circ
                 rate.update(null_mean=None)
         route.fulfill(body=pack_json(index))
 
-    cells = page.get_by_role("region", name="Traces").locator("tbody tr").first.locator("td")
+    cells = page.locator("[aria-labelledby=traces] tbody tr").first.locator("td")
     open_page(page, circuits.at("run", "/circuits"))
     expect(cells.nth(4)).to_contain_text("to 10.0")
     expect(cells.nth(5)).to_contain_text("null 50.0")
