@@ -29,12 +29,12 @@ COMMANDS = {
     "causal/00": "cellprism trace RUN --source 0 --cells 40 --seed 7",
     "causal/s": "cellprism steer RUN --layer",
     "regulation/": "cellprism perturb RUN screen.h5ad --layer 2",
-    "causal/": "cellprism (patch|interact|damage) RUN --layers? 0",
+    "causal/": "cellprism (patch|interact|damage) RUN --layers? [02]",
 }
 """Beginning of a file and the command that wrote it."""
 BARE = """() => [...document.querySelectorAll("main .num")]
   .filter((e) => /^[\\d−.<> ×%,]*\\d/.test(e.textContent.trim()) && !e.querySelector("[data-from], a, .num") &&
-    !e.closest("[data-from], a, button, label, select, summary, svg, code, .legend, .mini, .finding"))
+    !e.closest("[data-from], a, button, label, select, summary, svg, code, .legend, .mini, .finding, thead, .virtual-head"))
   .map((e) => `${e.tagName} ${e.className}: ${e.textContent.trim()} in ${e.parentElement.textContent.slice(0, 80)}`)"""
 """Numbers that a click would tell nothing about."""
 ORIGINS = """(all) => {
