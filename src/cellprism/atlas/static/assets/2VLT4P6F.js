@@ -1,1 +1,0 @@
-import{g as r,h as n,j as o}from"./MXX5V33Q.js";function m(){let e=o(null),[s,c]=r(!1);return n(()=>{let t=new IntersectionObserver(u=>u.some(a=>a.isIntersecting)&&c(!0),{rootMargin:"100px"});return t.observe(e.current),()=>t.disconnect()},[]),[e,s]}export{m as a};

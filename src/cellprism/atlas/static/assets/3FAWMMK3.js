@@ -1,1 +1,0 @@
-function i(o,r,a=3){let n=(r-o)/a,e=10**Math.floor(Math.log10(n)),t=([1,2,2.5,5,10].find(c=>c*e>=n)??10)*e,s=Math.floor(o/t+1e-9),f=Math.ceil(r/t-1e-9);return Array.from({length:f-s+1},(c,u)=>(s+u)*t)}export{i as a};

@@ -1,1 +1,0 @@
-import{g as o,i as s,j as u}from"./MXX5V33Q.js";function b(c){let e=u(null),[i,m]=o(c);return s(()=>{let t=e.current,n=()=>m(Math.max(160,Math.round(t.getBoundingClientRect().width)));n();let r=new ResizeObserver(n);return r.observe(t),()=>r.disconnect()},[]),[e,i]}export{b as a};
