@@ -39,10 +39,10 @@ def test_lists_pairs_and_defaults(tmp_path: Path) -> None:
     path = tmp_path / "responses_03.parquet"
     write_table(path, TABLES["responses"], empty(TABLES["responses"]), notes={
         "screen": "/here/a.h5ad", "layer": 3, "target": "gene", "control": "NT", "guide": "guide",
-        "where": [["line", "K562"], ["batch", "1"]], "seed": 4,
+        "where": [["line", "K562"], ["batch", "1"]], "networks": ["/here/tf.csv", "trrust"], "seed": 4,
     })
     assert result_command(path, "regulation/responses_03.parquet") == {
         "command": "cellprism perturb RUN a.h5ad --layer 3 --target gene --control NT --guide guide "
-        "--where line=K562 --where batch=1 --seed 4",
+        "--where line=K562 --where batch=1 --network tf.csv --network trrust --seed 4",
         "seed": 4,
     }

@@ -13,9 +13,10 @@ from tests.causal.test_commands import interrupt
 from typer.testing import CliRunner
 
 import cellprism
+from cellprism.causal import ordering as ordering_room
 from cellprism.causal import readouts as readouts_room
 from cellprism.causal import steer_run as room
-from cellprism.causal.ordering import EARLY, order_cells
+from cellprism.causal.ordering import EARLY, NOWHERE, order_cells
 from cellprism.causal.parts import STEER, split_cells
 from cellprism.causal.pseudotime import diffusion_pseudotime
 from cellprism.causal.readouts import READOUTS
@@ -178,6 +179,23 @@ def test_a_layer_without_switches_says_how_near_the_best_came(run: Run, monkeypa
     monkeypatch.setattr(room, "MIN_CELLS", 10**6)
     with pytest.raises(UserError, match="none fires in 1000000 early cells"):
         steer_run(run, SteerRequest(2, along="bulk_labels", order=ORDER, cells=10**6))
+
+
+def test_cells_without_a_number_or_a_path_are_named_and_left_out(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels, names = run.read("cell_labels"), run.read("cells")["name"]
+    rows = labels["key"] == "n_genes"
+    labels.loc[rows & (labels["cell"] == 4), "value"] = "nan"
+    run.write("cell_labels", labels[~(rows & (labels["cell"] == 7))])
+    order = order_cells(run, along="n_genes")
+    assert np.flatnonzero(np.isnan(order.place)).tolist() == [4, 7]
+    assert order.notes == (f"2 of {len(names)} cells have no finite n_genes and are left out: {names[4]}, {names[7]}",)
+    assert (order.group[[4, 7]] == NOWHERE).all()
+    time = np.append(np.inf, np.arange(len(names) - 1.0))
+    monkeypatch.setattr(ordering_room, "diffusion_pseudotime", lambda _run, _inside: (time, 1))
+    order = order_cells(run, root=("bulk_labels", "CD34+"))
+    assert order.group[0] == NOWHERE
+    assert f"1 of {len(names)} cells have no path to cell {names[1]}" in order.notes[1]
+    assert order.notes[1].endswith(f"are left out: {names[0]}")
 
 
 def test_bad_words_on_the_command_line(run: Run) -> None:

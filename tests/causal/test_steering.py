@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import torch
-from tests.causal.journey import OFF, ON, STILL, N, Way, journey
+from tests.causal.journey import AHEAD, OFF, ON, STILL, N, Way, journey
 
 from cellprism.causal import readouts as readouts_room
 from cellprism.causal.ordering import EARLY, LATE
 from cellprism.causal.parts import READ, STEER
+from cellprism.causal.profiles import cells_said
 from cellprism.causal.readouts import READOUTS, Fitter, Readouts, judged_readouts
 from cellprism.causal.steer_tables import Result, arm_table, effect_table, gene_table, rate_table
 from cellprism.causal.steering import Steered, Steerer, random_direction
@@ -202,3 +203,21 @@ def test_readouts_of_a_true_order_beat_their_nulls_and_span_the_way(monkeypatch:
     assert (judged["span"] > 0).all()
     assert judged.loc[1, "n_test"] == (way.part == STEER).sum() > judged.loc[0, "n_test"]
     assert sum(done) == 19
+
+
+def test_models_of_values_are_steered_at_the_genes_that_a_cell_reads() -> None:
+    way = journey(96, 0)
+    way.site.model.mask_value = -1.0
+    way.site.model.readout = lambda h, _batch: h[..., AHEAD]  # type: ignore[method-assign]
+    fit, test = (np.flatnonzero(way.part == own) for own in (READ, STEER))
+    known, other = (cells_said(way.site, cells, lambda _n: None) for cells in (fit, test))
+    assert np.isnan(known.profile).any()
+    readouts = Fitter(known, way.levels).fit(*way.orders(READ))
+    assert np.isfinite(readouts.values(other)).all()
+    found = Steerer(way.site, readouts, ALPHAS).steer(
+        int(ON[0]), way.early[:10], direction=None, own=NOBODY, advance=lambda _n: None,
+    )
+    assert np.isfinite(found.effect).all()
+    read = np.unique([way.site.tokens.gene[way.site.tokens.cell == cell] for cell in way.early[:10]])
+    assert (found.change[read] > 0).all()
+    assert np.isnan(np.delete(found.change, read)).all()

@@ -27,10 +27,10 @@ SOURCE = 0
 
 def test_predictions_are_those_of_a_loop_over_edges(run: Run, screen_file: Path) -> None:
     assert predicted_pairs(run, SOURCE).empty
-    trace(run, TraceRequest(SOURCE, targets=(1,), features="random:8", cells=16))
+    trace(run, TraceRequest(SOURCE, targets=(1,), features="random:3", cells=16))
     reader = cellprism.open_run(run.path)
     edges = reader.edges()
-    assert len(edges) > 10
+    assert len(edges)
     top = {
         layer: table[table["rank"] < GENES].groupby("feature")["symbol"].apply(list)
         for layer, table in ((layer, reader.top_genes(layer)) for layer in (0, 1))

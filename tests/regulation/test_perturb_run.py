@@ -20,6 +20,7 @@ from cellprism.regulation import perturb_run as room
 from cellprism.regulation.networks import known_targets
 from cellprism.regulation.perturb_run import perturb_run
 from cellprism.regulation.summary import summary, verdict
+from cellprism.runs.schemas import read_notes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,9 @@ LAYER = 1
 TABLES = ("perturbations", "responses", "tf_targets", "regulation_rates")
 
 
-def test_a_screen_is_answered_in_tables(run: Run, screen_file: Path, network: Path, targets: list[str]) -> None:
+def test_a_screen_is_answered_in_tables(
+    run: Run, screen_file: Path, network: Path, targets: list[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:
     found = perturb_run(run, request(screen_file, networks=(str(network),)))
     reader = cellprism.open_run(run.path)
     tables = {name: getattr(reader, name)(LAYER) for name in TABLES}
@@ -59,6 +62,11 @@ def test_a_screen_is_answered_in_tables(run: Run, screen_file: Path, network: Pa
     text = "\n".join(summary(found, run.read("labels", LAYER)))
     assert KNOCKED_OUT in text
     assert "guides are the replicates" in text
+    assert "far from what the run knows" not in text
+    monkeypatch.setattr(room, "FAR", 5.0)
+    found = perturb_run(run, request(screen_file, cells=12))
+    assert read_notes(run.file("regulation") / f"responses_{LAYER:02d}.parquet")["cautions"] == found.notes["cautions"]
+    assert "far from what the run knows" in "\n".join(summary(found, run.read("labels", LAYER)))
 
 
 def test_cells_are_the_replicates_without_guides(run: Run, screen_file: Path) -> None:

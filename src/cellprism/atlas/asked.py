@@ -20,9 +20,11 @@ STEER: dict[str, Any] = {
 """Options of ``cellprism steer`` and what they are if left out."""
 PERTURB: dict[str, Any] = {
     "layer": None, "target": None, "control": None, "guide": None, "batch": None, "where": [], "counts": None,
-    "cells": 200, "seed": 0,
+    "cells": 200, "networks": [], "seed": 0,
 }
 """The same of ``cellprism perturb``."""
+SEVERAL = {"where": "where", "networks": "network"}
+"""What may be given more than once, and the option that gives it."""
 
 
 def result_command(path: Path, name: str) -> dict[str, Any] | None:
@@ -43,8 +45,8 @@ def _options(notes: dict[str, Any], options: dict[str, Any]) -> list[str]:
     asked = {name: notes[name] for name, default in options.items() if notes.get(name, default) != default}
     words = []
     for name, value in asked.items():
-        several = value if name == "where" else [value]
-        words += [f"--{name} {quote(_text(name, one))}" for one in several]
+        several = value if name in SEVERAL else [value]
+        words += [f"--{SEVERAL.get(name, name)} {quote(_text(name, public(one)))}" for one in several]
     return words
 
 

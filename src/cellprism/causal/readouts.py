@@ -11,6 +11,7 @@ from scipy.stats import spearmanr
 
 from cellprism.causal.markers import MarkerFinder
 from cellprism.causal.ordering import EARLY, LATE
+from cellprism.causal.ridge import Ridge
 from cellprism.stats.ranks import auroc, rank_sum, ranks
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ READOUTS = {
 }
 """Name -> what it measures, and its unit."""
 PERMUTATIONS = 99
-RIDGE = tuple(10.0**power for power in range(-1, 6))
-"""Penalties among which leaving out one cell at a time chooses."""
 STRENGTH = 0.05
 """Inverse penalty of the logistic regression, on standardised residuals."""
 
@@ -106,6 +105,8 @@ class Fitter:
         self._centre = said.pooled.mean(axis=0)
         sd = said.pooled.std(axis=0)
         self._scale = np.where(sd > 0, sd, 1.0)
+        self._x = (said.pooled - self._centre) / self._scale
+        self._ridge = Ridge(self._x)
 
     def fit(self, group: np.ndarray, place: np.ndarray) -> Readouts:
         """Fit all readouts.
@@ -115,18 +116,16 @@ class Fitter:
         group, place
             Group and place of each cell, as in `Ordering`.
         """
-        from sklearn.linear_model import LogisticRegression, RidgeCV
+        from sklearn.linear_model import LogisticRegression
 
-        x = (self._said.pooled - self._centre) / self._scale
         ends = np.flatnonzero((group == EARLY) | (group == LATE))
         is_late = group[ends] == LATE
-        ridge = RidgeCV(RIDGE).fit(x, place)
-        logistic = LogisticRegression(C=STRENGTH, max_iter=1000).fit(x[ends], is_late)
+        logistic = LogisticRegression(C=STRENGTH, max_iter=1000).fit(self._x[ends], is_late)
         late_markers, early_markers = MarkerFinder(self._levels[ends]).find(is_late)
         early, late = (_column_means(self._said.profile[group == g]) for g in (EARLY, LATE))
         both = np.isfinite(early) & np.isfinite(late)
         return Readouts(
-            np.where(both, early, 0), np.where(both, late, 0), self._line(ridge.coef_, float(ridge.intercept_)),
+            np.where(both, early, 0), np.where(both, late, 0), self._line(*self._ridge.fit(place)),
             self._line(logistic.coef_[0], float(logistic.intercept_[0])), early_markers, late_markers,
         )
 

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from cellprism.runs.progress import Progress
 
 FOLDER = "regulation"
+FAR = 0.5
+"""Cells with fewer than this share of the run's positions are far from what the run knows."""
 PERMUTATIONS = 100
 """Relabellings of the control."""
 
@@ -85,15 +87,26 @@ def _perturb(run: Run, request: PerturbRequest, progress: Progress) -> Perturbed
     })
     activity = screen_activity(run, model, screen, layer, work=work, progress=progress)
     found = perturbed_tables(screen, activity, networks, predicted, seed=[request.seed, layer], progress=progress)
+    there = float(run.read("cells")["n_tokens"].median())
     found.notes.update({
-        **asdict(request), "networks": sorted(networks),
-        "positions_of_a_cell_of_the_run": float(run.read("cells")["n_tokens"].median()),
+        **asdict(request), "networks_read": sorted(networks), "positions_of_a_cell_of_the_run": there,
+        "cautions": _cautions(found.notes["positions_of_a_cell"], there),
     })
     for name in ("perturbations", "responses", "tf_targets", "gene_pairs", "rates"):
         frame = getattr(found, name)[list(TABLES[name].columns)]
         write_causal(run, name, f"{layer:02d}", frame, layers=[layer], notes=found.notes, folder=FOLDER)
     work.remove()
     return found
+
+
+def _cautions(here: float, there: float) -> list[str]:
+    """What to know before anything is made of the tables, given the positions of a cell here and in the run."""
+    if here >= FAR * there:
+        return []
+    return [
+        f"a cell has {here:.0f} positions (median), one of the run {there:.0f}: the screen is far from what the run "
+        "knows, and its features may mean something else here."
+    ]
 
 
 def perturbed_tables(

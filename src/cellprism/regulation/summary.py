@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 SHOWN = 8
 LEVEL = 0.05
-FAR = 0.5
-"""Cells with fewer than this share of the run's positions are far from what the run has seen."""
 POWER = 0.5
 """With less power, a test that finds nothing says nothing."""
 
@@ -59,12 +57,7 @@ def _screen(found: Perturbed) -> list[str]:
         f"{len(found.perturbations)} perturbations, {notes['cells_read']:,} cells, {notes['control_cells']:,} of them "
         f"control; {notes['genes_mapped']:,} of {notes['genes_measured']:,} genes are the model's; {units}."
     ]
-    here, there = notes["positions_of_a_cell"], notes["positions_of_a_cell_of_the_run"]
-    if here < FAR * there:
-        lines.append(
-            f"a cell has {here:.0f} positions (median), one of the run {there:.0f}: the screen is far from what the "
-            "run knows, and its features may mean something else here."
-        )
+    lines += notes["cautions"]
     if notes["left_out"]:
         shown = [f"{name} ({n})" for name, n in notes["left_out"].items()]
         lines.append(f"left out, too few cells or guides: {', '.join(shown[:SHOWN])}{', ...' * (len(shown) > SHOWN)}.")
@@ -109,7 +102,7 @@ def _feature(row: dict[Any, Any], terms: dict[int, str]) -> str:
 def _factors(found: Perturbed) -> list[str]:
     table = found.tf_targets
     if not len(table):
-        why = "no perturbed gene has enough known targets among the genes read" if found.notes["networks"] else (
+        why = "no perturbed gene has enough known targets among the genes read" if found.notes["networks_read"] else (
             "the run knows no factors and targets; name some by `--network`"
         )
         return [f"targets of factors are not tested: {why}."]
