@@ -34,7 +34,8 @@ COMMANDS = {
 """Beginning of a file and the command that wrote it."""
 BARE = """() => [...document.querySelectorAll("main .num")]
   .filter((e) => /^[\\d−.<> ×%,]*\\d/.test(e.textContent.trim()) && !e.querySelector("[data-from], a, .num") &&
-    !e.closest("[data-from], a, button, label, select, summary, svg, code, .legend, .mini, .finding, thead, .virtual-head"))
+    !e.closest("[data-from], a, button, label, select, summary, svg, code, .legend, .mini, .finding, thead, " +
+      ".virtual-head"))
   .map((e) => `${e.tagName} ${e.className}: ${e.textContent.trim()} in ${e.parentElement.textContent.slice(0, 80)}`)"""
 """Numbers that a click would tell nothing about."""
 ORIGINS = """(all) => {
