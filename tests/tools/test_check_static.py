@@ -59,3 +59,9 @@ def test_the_exit_code_tells(
     monkeypatch.setattr(tool.subprocess, "run", npm)
     assert tool.main() == code
     assert ("index.html: differs" in capsys.readouterr().out) == bool(code)
+
+
+def test_the_built_pages_are_small(tool: ModuleType) -> None:
+    """What a wheel and a clone carry; what a reader fetches first has its own budget in the browser's tests."""
+    built = sum(path.stat().st_size for path in (tool.ATLAS / "static").rglob("*") if path.is_file())
+    assert 100_000 < built < 400_000
