@@ -13,9 +13,8 @@ from cellprism.atlas.featuremap import rounded
 from cellprism.atlas.geneindex import label_terms
 from cellprism.atlas.packing import clean, number, pack_json, whole
 from cellprism.atlas.public import public
-from cellprism.causal.requests import is_current
+from cellprism.atlas.results import still_holds
 from cellprism.causal.tables import causal_names, read_causal, table_path
-from cellprism.errors import UserError
 from cellprism.runs.schemas import TABLES, read_notes
 
 if TYPE_CHECKING:
@@ -40,7 +39,10 @@ Found = dict[str, list[str]]
 
 def ablated(reader: RunReader) -> Found:
     """What the run has of each part; hashes what its tables rest on, so ask once."""
-    return {table: [which for which in _names(reader, table) if _current(reader, table, which)] for table in PARTS}
+    return {
+        table: [which for which in _names(reader, table) if still_holds(reader, table_path(reader.run, table, which))]
+        for table in PARTS
+    }
 
 
 def ablation_files(reader: RunReader, dictionary: Dictionaries, found: Found) -> Iterator[tuple[str, bytes]]:
@@ -98,14 +100,6 @@ def damages(reader: RunReader, layer: int, found: Found) -> dict[int, list[list[
 def _names(reader: RunReader, table: str) -> list[str]:
     """Which files a table has: a layer, or a name such as ``00-02-to-03``; not those of ``damage_arms``."""
     return [which for which in causal_names(reader.run, table) if not which.startswith("arms_")]
-
-
-def _current(reader: RunReader, table: str, which: str) -> bool:
-    notes: dict[str, Any] = read_notes(table_path(reader.run, table, which))
-    try:
-        return is_current(reader.run, str(notes["key"]), notes["layers"])
-    except UserError:  # a layer that the run has no more
-        return False
 
 
 def _rates(reader: RunReader, which: str) -> list[dict[str, Any]]:

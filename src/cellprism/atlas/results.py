@@ -39,14 +39,16 @@ def result_layers(reader: RunReader, folder: str, table: str) -> tuple[list[int]
 def has_result(reader: RunReader, folder: str, table: str, layer: int) -> bool:
     """Whether ``folder`` has the table of a layer, and the run still what it rests on."""
     path = _path(reader, folder, table, layer)
-    if not path.exists():
-        return False
+    return path.exists() and still_holds(reader, path)
+
+
+def still_holds(reader: RunReader, path: Path) -> bool:
+    """Whether the run still has the model, cells and autoencoders that a table rests on."""
     notes: dict[str, Any] = read_notes(path)
     try:
-        return is_current(reader.run, notes["key"], notes["layers"])
-    except UserError:
-        # what the run was made of is not here to be compared with
-        return True
+        return is_current(reader.run, str(notes["key"]), notes["layers"])
+    except UserError:  # a layer that the run has no more
+        return False
 
 
 def result(reader: RunReader, folder: str, table: str, layer: int) -> pd.DataFrame:
