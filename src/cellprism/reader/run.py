@@ -6,18 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellprism.errors import UserError
+from cellprism.reader.causes import CauseReader
+from cellprism.reader.findings import best_groups, convincing, rank_findings, symbols_of
 from cellprism.runs.directory import open_directory
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cellprism.causal.reading import TraceReader
     from cellprism.codes.store import CodeStore
     from cellprism.runs.config import Config
-    from cellprism.runs.directory import Run
-
-Q = 0.05
-"""Tests of features against groups of cells count below this q."""
 
 
 def open_run(path: str | Path) -> RunReader:
@@ -36,7 +33,7 @@ def open_run(path: str | Path) -> RunReader:
     return RunReader(open_directory(Path(path)))
 
 
-class RunReader:
+class RunReader(CauseReader):
     """The tables of a run. Their columns are described in `cellprism.runs.schemas`.
 
     Parameters
@@ -45,27 +42,12 @@ class RunReader:
         An opened run directory.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-
     def __repr__(self) -> str:
         return f"RunReader({self.run.name!r})"
 
     @property
-    def path(self) -> Path:
-        return self.run.path
-
-    @property
     def config(self) -> Config:
         return self.run.config
-
-    @property
-    def layers(self) -> tuple[int, ...]:
-        """Layers that the run takes apart, counted from 0."""
-        if not self.run.file("model.json").exists():
-            msg = f"{self.run.name} has no layers yet: see `cellprism status {self.path}`."
-            raise UserError(msg)
-        return self.run.layers
 
     def cells(self) -> pd.DataFrame:
         """One row per cell."""
@@ -218,102 +200,6 @@ class RunReader:
         """Headline rates beside their nulls and beside the same rates of the run's controls; empty without controls."""
         return self._if_there("controls")
 
-    def traces(self) -> pd.DataFrame:
-        """One row per trace of circuits: its name, layers, features, cells, method, control, and whether it is done."""
-        from cellprism.causal.reading import trace_table
-
-        return trace_table(self.run)
-
-    def trace(self, name: str) -> TraceReader:
-        """The tables of one trace."""
-        from cellprism.causal.reading import TraceReader
-
-        return TraceReader(self.run, name)
-
-    def edges(self, trace: str | None = None) -> pd.DataFrame:
-        """What features cause in later layers: the edges of one trace, or of all by ablation that are no controls.
-
-        Beside the columns of the table ``edges``: ``trace`` and ``source_layer``. `cellprism.causal.paths` finds paths
-        and neighbourhoods in them.
-        """
-        from cellprism.causal.reading import all_edges, named_edges
-
-        return all_edges(self.run) if trace is None else named_edges(self.run, trace)
-
-    def patching(self, layer: int) -> pd.DataFrame:
-        """Whether features of a layer carry hidden genes of their terms, smallest p first."""
-        return self._causal("patching", f"{self._known(layer):02d}", f"cellprism patch {self.path} --layer {layer}")
-
-    def combinations(self, name: str | None = None) -> pd.DataFrame:
-        """Features that were ablated together; ``name`` says which if `cellprism interact` ran for several layers."""
-        return self._causal("combinations", self._interactions(name), f"cellprism interact {self.path}")
-
-    def interactions(self, name: str | None = None) -> pd.DataFrame:
-        """What the features of each combination do to the target layer together, alone, and beyond the sum."""
-        return self._causal("interactions", self._interactions(name), f"cellprism interact {self.path}")
-
-    def damage(self, layer: int) -> pd.DataFrame:
-        """How much worse hidden genes are guessed without each feature, by arm."""
-        return self._causal("damage", f"{self._known(layer):02d}", f"cellprism damage {self.path} --layer {layer}")
-
-    def damage_arms(self, layer: int) -> pd.DataFrame:
-        """The chosen features of `damage` against those as frequent and random ones."""
-        return self._causal("damage_arms", f"{self._known(layer):02d}", f"cellprism damage {self.path} --layer {layer}")
-
-    def switches(self, layer: int) -> pd.DataFrame:
-        """How the features of a layer differ between late and early cells of an order, and which were steered."""
-        return self._steered("switches", layer)
-
-    def steering(self, layer: int) -> pd.DataFrame:
-        """What scaling features of a layer does to early cells, by feature, direction, alpha and readout."""
-        return self._steered("steering", layer)
-
-    def steering_arms(self, layer: int) -> pd.DataFrame:
-        """The features of `steering` that switch against their controls, with the feature as the unit."""
-        return self._steered("steering_arms", layer)
-
-    def steering_readouts(self, layer: int) -> pd.DataFrame:
-        """What the readouts of `steering` measure, and what they are worth on cells they were not fitted on."""
-        return self._steered("steering_readouts", layer)
-
-    def steering_genes(self, layer: int) -> pd.DataFrame:
-        """The genes whose logit or predicted value each steered feature changes most."""
-        return self._steered("steering_genes", layer)
-
-    def causal_rates(self) -> pd.DataFrame:
-        """Rates of patching, interactions and steering beside their nulls, with a column ``analysis``."""
-        import pandas as pd
-
-        from cellprism.causal.tables import causal_names
-
-        names = causal_names(self.run, "rates")
-        command = f"cellprism patch {self.path} --layer {max(self.layers)}"
-        if not names:
-            return self._causal("rates", "", command)
-        tables = [self._causal("rates", name, command).assign(analysis=name) for name in names]
-        table = pd.concat(tables, ignore_index=True)
-        return table[["analysis", *table.columns.drop("analysis")]]
-
-    def perturbations(self, layer: int) -> pd.DataFrame:
-        """The perturbations of a screen, those to which most features respond first."""
-        return self._regulation("perturbations", layer)
-
-    def responses(self, layer: int) -> pd.DataFrame:
-        """What every tested feature of a layer does at every perturbation, smallest p first within a perturbation."""
-        return self._regulation("responses", layer)
-
-    def tf_targets(self, layer: int) -> pd.DataFrame:
-        """Whether the known targets of perturbed factors answer before genes like them, smallest p first."""
-        return self._regulation("tf_targets", layer)
-
-    def gene_pairs(self, layer: int) -> pd.DataFrame:
-        """How genes change at perturbations, beside what the run's traces predict; empty without a trace from there."""
-        return self._regulation("gene_pairs", layer)
-
-    def regulation_rates(self, layer: int) -> pd.DataFrame:
-        """Rates of perturbations, features and factors that respond, beside their nulls."""
-        return self._regulation("rates", layer)
-
     def codes(self, layer: int) -> CodeStore:
         """Which features fire at every position of a layer."""
         from cellprism.codes.store import CodeStore
@@ -341,38 +227,12 @@ class RunReader:
         import pandas as pd
 
         tables = [self.features(layer).assign(layer=layer) for layer in self.layers]
-        rows = rank_findings(pd.concat([t[_convincing(t)] for t in tables], ignore_index=True)).head(n)
-        genes = {layer: _symbols(self.top_genes(layer)) for layer in rows["layer"].unique()}
+        rows = rank_findings(pd.concat([t[convincing(t)] for t in tables], ignore_index=True)).head(n)
+        genes = {layer: symbols_of(self.top_genes(layer)) for layer in rows["layer"].unique()}
         found = rows.rename(columns={"label_q": "q", "group_auroc": "auroc"}).reset_index(drop=True)
         places = zip(found["layer"], found["feature"], strict=True)
         found["genes"] = [genes[layer][feature] for layer, feature in places]
         return found[["layer", "feature", "label", "source", "q", "group_key", "group_value", "auroc", "genes"]]
-
-    def _causal(self, table: str, name: str, command: str) -> pd.DataFrame:
-        from cellprism.causal.tables import read_causal
-
-        return read_causal(self.run, table, name, command=command)
-
-    def _steered(self, table: str, layer: int) -> pd.DataFrame:
-        return self._causal(table, f"{self._known(layer):02d}", f"cellprism steer {self.path} --layer {layer}")
-
-    def _regulation(self, table: str, layer: int) -> pd.DataFrame:
-        from cellprism.causal.tables import read_causal
-
-        command = f"cellprism perturb {self.path} SCREEN --layer {self._known(layer)} --target COLUMN --control VALUE"
-        return read_causal(self.run, table, f"{layer:02d}", command=command, folder="regulation")
-
-    def _interactions(self, name: str | None) -> str:
-        from cellprism.causal.tables import causal_names
-
-        names = causal_names(self.run, "combinations")
-        if name is None and len(names) == 1:
-            return names[0]
-        if names and name not in names:
-            what = "several interactions" if name is None else f"no interactions {name!r}"
-            msg = f"{self.path} has {what}: choose among {', '.join(names)}."
-            raise UserError(msg)
-        return name or ""
 
     def _read(self, name: str, layer: int) -> pd.DataFrame:
         return self.run.read(name, self._known(layer))
@@ -384,55 +244,7 @@ class RunReader:
         there = self.run.file(f"{name}.parquet", None if layer is None else self._known(layer)).exists()
         return self.run.read(name, layer) if there else empty(TABLES[name])
 
-    def _known(self, layer: int) -> int:
-        if layer not in self.layers:
-            names = ", ".join(map(str, self.layers))
-            msg = f"{self.run.name} has no layer {layer}: choose one of {names}."
-            raise UserError(msg)
-        return layer
-
-
-def best_groups(celltypes: pd.DataFrame) -> pd.DataFrame:
-    """The group of cells with the largest AUROC among those with q < 0.05, for each feature that has one.
-
-    Parameters
-    ----------
-    celltypes
-        A table ``celltypes``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns feature, group_key, group_value, group_auroc, group_q; one row per feature.
-    """
-    rows = celltypes[celltypes["q"] < Q].sort_values(["auroc", "key", "value"], ascending=[False, True, True])
-    rows = rows.drop_duplicates("feature").sort_values("feature", ignore_index=True)
-    names = {"key": "group_key", "value": "group_value", "auroc": "group_auroc", "q": "group_q"}
-    return rows[["feature", *names]].rename(columns=names)
-
-
-def rank_findings(rows: pd.DataFrame) -> pd.DataFrame:
-    """Sort features by the worse of their ranks by ``label_q`` and ``group_auroc``; keep the first of each label."""
-    by_label = rows["label_q"].rank(method="min")
-    by_group = rows["group_auroc"].rank(method="min", ascending=False)
-    rows = rows.assign(_worse=by_label.combine(by_group, max), _sum=by_label + by_group)
-    rows = rows.sort_values(["_worse", "_sum", "layer", "feature"]).drop(columns=["_worse", "_sum"])
-    return rows.drop_duplicates(["source", "label"])
-
 
 def _later(suffix: str) -> bool:
     """Whether rates come after those that say what a run is about."""
     return suffix not in ("_annotation", "_celltypes", "_modules")
-
-
-def _convincing(table: pd.DataFrame) -> pd.Series[bool]:
-    return ~table["dead"] & ~table["rare"] & (table["label_q"] < Q) & (table["group_auroc"] > 0.5)
-
-
-def _symbols(top_genes: pd.DataFrame) -> dict[int, list[str]]:
-    symbols: dict[int, list[str]] = {}
-    ordered = top_genes.sort_values(["feature", "rank"])
-    for feature, symbol in zip(ordered["feature"].tolist(), ordered["symbol"], strict=True):
-        symbols.setdefault(feature, []).append(symbol)
-    return symbols
-
