@@ -30,7 +30,7 @@ export function SteeringArms({ about: { layer, arms, algebraic }, readout, alpha
       {rows.length === 0
         ? <p class="empty">No arm had enough features with controls to be compared at this strength.</p>
         : (
-          <div class="two">
+          <div class="stack">
             <Forest
               none={0} label={caption} axis={`difference of effects, ${readout.unit}`} ends={["more towards early", "more towards late"]}
               rows={rows.map((arm, i) => ({
