@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from cellprism.models.base import Batch, CellModel
@@ -25,3 +26,20 @@ class Handmade(CellModel):
             own = slice(tokens.offsets[cell], tokens.offsets[cell + 1])
             padded[row, : lengths[row]] = torch.from_numpy(tokens.token[own])
         return Batch(padded, padded > 0, padded > 0, cells, padded=True)
+
+
+class Unpadded(CellModel):
+    """A model of cells of equal length, in which genes are their own tokens."""
+
+    device = torch.device("cpu")
+
+    def describe(self):
+        return {"kind": "made by hand"}
+
+    def tokenize(self, expression, *, min_share_mapped=0.0):
+        raise NotImplementedError
+
+    def pad(self, tokens, cells):
+        own = np.stack([tokens.gene[tokens.offsets[c] : tokens.offsets[c + 1]] for c in cells]).astype(np.int64)
+        every = torch.ones(own.shape, dtype=torch.bool)
+        return Batch(torch.from_numpy(own), every, every, cells, padded=False)

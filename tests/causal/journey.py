@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
+from tests.handmade import Unpadded
 
 from cellprism.causal.markers import expression_levels
 from cellprism.causal.ordering import EARLY, Ordering, ordering
@@ -15,11 +16,10 @@ from cellprism.causal.parts import CHOOSE, READ, STEER, split_cells
 from cellprism.causal.profiles import Said, cells_said
 from cellprism.causal.setting import Site
 from cellprism.cells.tokens import TokenizedCells
-from cellprism.models.base import Batch, CellModel
 from cellprism.sae.topk import SparseAutoencoder
 
 if TYPE_CHECKING:
-    from cellprism.cells.expression import Expression
+    from cellprism.models.base import Batch
 
 N = 8
 ON, OFF, STILL = np.arange(N), np.arange(N, 2 * N), np.arange(2 * N, 9 * N)
@@ -30,7 +30,7 @@ GENES, READS = 60, 20
 DRIVE = 0.05
 
 
-class Journey(CellModel):
+class Journey(Unpadded):
     """Block 0 passes on; block 1 writes the mean over positions of each axis to one of two others."""
 
     n_layers, d_model, max_length = 2, WIDTH, 100
@@ -48,17 +48,6 @@ class Journey(CellModel):
         head = rng.standard_normal((WIDTH, GENES)) * 0.01
         head[AHEAD] = np.where(np.arange(GENES) < GENES // 2, -1.0, 1.0)
         self.head, self.bias = torch.from_numpy(head).float(), torch.from_numpy(rng.standard_normal(GENES) * 3).float()
-
-    def describe(self) -> dict[str, Any]:
-        return {"kind": "journey"}
-
-    def tokenize(self, expression: Expression, *, min_share_mapped: float = 0.0) -> TokenizedCells:
-        raise NotImplementedError
-
-    def pad(self, tokens: TokenizedCells, cells: np.ndarray) -> Batch:
-        own = np.stack([tokens.gene[tokens.offsets[c] : tokens.offsets[c + 1]] for c in cells]).astype(np.int64)
-        every = torch.ones(own.shape, dtype=torch.bool)
-        return Batch(torch.from_numpy(own), every, every, cells, padded=False)
 
     def embed(self, batch: Batch) -> torch.Tensor:
         return self.table[batch.tokens] * self.level[torch.from_numpy(batch.cells)][:, None]

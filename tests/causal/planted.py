@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
+from tests.handmade import Unpadded
 
 from cellprism.cells.tokens import TokenizedCells
-from cellprism.models.base import Batch, CellModel
 from cellprism.sae.topk import SparseAutoencoder
 
 if TYPE_CHECKING:
-    from cellprism.cells.expression import Expression
+    from cellprism.models.base import Batch
 
 SUPPORTER, OPPOSER, BROADCASTER, TARGET, EVERYWHERE, FICKLE, SECOND, MOOD = range(8)
 """Axes of the residual. The first three fire on some genes; the mood is the same at all positions of a cell."""
@@ -27,7 +27,7 @@ EDGES[2] = {**EDGES[1], (SUPPORTER, SECOND): -1, (OPPOSER, SECOND): 1}
 """Target layer -> (source, target) -> sign. The supporter drives the fickle axis too, with a sign that cells draw."""
 
 
-class Planted(CellModel):
+class Planted(Unpadded):
     """Block 0 passes on; block 1 wires axes within positions, through the mean over positions and by mood; block 2
     lets the target oppose the second."""
 
@@ -41,17 +41,6 @@ class Planted(CellModel):
         table[:, 3:7] = rng.uniform(4, 6, (n_genes, 4))
         self.table = torch.from_numpy(table)
         self.moods: dict[int, float] = {}
-
-    def describe(self) -> dict[str, Any]:
-        return {"kind": "planted"}
-
-    def tokenize(self, expression: Expression, *, min_share_mapped: float = 0.0) -> TokenizedCells:
-        raise NotImplementedError
-
-    def pad(self, tokens: TokenizedCells, cells: np.ndarray) -> Batch:
-        own = np.stack([tokens.gene[tokens.offsets[c] : tokens.offsets[c + 1]] for c in cells]).astype(np.int64)
-        every = torch.ones(own.shape, dtype=torch.bool)
-        return Batch(torch.from_numpy(own), every, every, cells, padded=False)
 
     def embed(self, batch: Batch) -> torch.Tensor:
         h = self.table[batch.tokens].clone()
