@@ -73,8 +73,8 @@ def read_tokenised(path: str) -> TokenLists:
     Raises
     ------
     UserError
-        The file cannot be read, has no such column or no cells, the column holds other than lists of whole numbers, or a
-        length differs from its list.
+        The file cannot be read, has no such column or no cells, the column holds other things than lists of whole
+        numbers, or a length differs from its list.
     """
     table = _table(Path(path))
     if "input_ids" not in table.column_names or not len(table):
