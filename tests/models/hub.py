@@ -17,8 +17,9 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 class Hub(ThreadingHTTPServer):
     """Serves the folder ``files`` as repository ``name`` at `COMMIT`, which is also its branch ``main``.
 
-    The next transfer of the file ``cut`` breaks off half way, ``down`` names a file that cannot be had, ``asked`` lists
-    the paths and Range headers of downloads, ``gated`` lets nobody in.
+    The next transfer of the file ``cut`` breaks off half way, that of ``stuck`` stops there and keeps the line,
+    ``down`` names a file that cannot be had, ``asked`` lists the paths and Range headers of downloads, ``gated`` lets
+    nobody in.
     """
 
     daemon_threads = True
@@ -27,7 +28,7 @@ class Hub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.files = files
         self.name = name
-        self.cut = self.down = ""
+        self.cut = self.stuck = self.down = ""
         self.gated = False
         self.asked: list[tuple[str, str]] = []
 
@@ -88,6 +89,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.cut = ""
             self.wfile.write(body[start : start + (len(body) - start) // 2])
             self.close_connection = True
+        elif name == self.server.stuck:
+            self.server.stuck = ""
+            self.wfile.write(body[start : start + (len(body) - start) // 2])
+            self.wfile.flush()
+            self.connection.settimeout(60)
+            self.connection.recv(1)  # until the other side is gone
+            self.close_connection = True
         else:
             self.wfile.write(body[start:])
 
@@ -102,4 +110,4 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _etag(path: Path) -> str:
-    return hashlib.sha1(path.read_bytes()).hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()

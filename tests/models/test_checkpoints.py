@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,14 +68,22 @@ def hub(repository: Path) -> Iterator[Any]:
 def ask(tmp_path: Path) -> Callable[..., Any]:
     """Find a checkpoint in a new process, because the hub's library reads its settings when it is imported."""
 
-    def call(address: str, *, name: str = NAME, part: str = PART, revision: str = "", offline: bool = False) -> Any:
+    def call(
+        address: str, *, name: str = NAME, part: str = PART, revision: str = "", offline: bool = False,
+        kill_when: Callable[[], bool] | None = None,
+    ) -> Any:
         env = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
         env |= {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": str(int(offline))}
         env |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_CACHE": str(tmp_path / "hf" / "hub")}
-        done = subprocess.run(
-            [sys.executable, "-c", SCRIPT, name, part, revision], env=env, capture_output=True, text=True, check=True,
-        )
-        return json.loads(done.stdout)
+        command = [sys.executable, "-c", SCRIPT, name, part, revision]
+        with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
+            while kill_when is not None and not kill_when():
+                time.sleep(0.05)
+            if kill_when is not None:
+                process.kill()
+                return None
+            out, _ = process.communicate(timeout=120)
+        return json.loads(out)
 
     return call
 
@@ -126,6 +135,31 @@ def test_a_broken_transfer_goes_on_where_it_stopped(hub: Any, ask: Callable[...,
     first, second = [asked for name, asked in hub.asked if name == WEIGHTS]
     assert not first
     assert int(second.removeprefix("bytes=").removesuffix("-")) > 0
+
+
+def test_a_killed_process_goes_on_where_it_stopped(
+    hub: Any, ask: Callable[..., Any], repository: Path, tmp_path: Path,
+) -> None:
+    hub.stuck = WEIGHTS
+    parts = tmp_path / "hf" / "hub" / "models--lab--Toy" / "blobs"
+    ask(hub.address, kill_when=lambda: any(part.stat().st_size > 0 for part in parts.glob("*.part")))
+    fetched = next(parts.glob("*.part")).stat().st_size
+    root = ask(hub.address)[1]
+    assert Path(root, WEIGHTS).read_bytes() == (repository / WEIGHTS).read_bytes()
+    assert [asked for name, asked in hub.asked if name == WEIGHTS] == ["", f"bytes={fetched}-"]
+    assert not list(parts.glob("*.part"))
+
+
+def test_a_damaged_transfer_is_noticed_and_begun_again(
+    hub: Any, ask: Callable[..., Any], repository: Path, tmp_path: Path,
+) -> None:
+    hub.stuck = WEIGHTS
+    parts = tmp_path / "hf" / "hub" / "models--lab--Toy" / "blobs"
+    ask(hub.address, kill_when=lambda: any(part.stat().st_size > 0 for part in parts.glob("*.part")))
+    with next(parts.glob("*.part")).open("r+b") as handle:
+        handle.write(b"oops")
+    assert "damaged: give the same command again" in ask(hub.address)
+    assert Path(ask(hub.address)[1], WEIGHTS).read_bytes() == (repository / WEIGHTS).read_bytes()
 
 
 def test_what_was_fetched_before_a_failure_is_not_fetched_again(hub: Any, ask: Callable[..., Any]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cellprism.errors import UserError
+from cellprism.models.transfer import fetch_weights
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _LFS = b"version https://git-lfs"
@@ -98,7 +99,7 @@ def why_unreadable(error: Exception, weights: list[Path]) -> str:
 
 def _fetch(repository: str, subfolder: str | None, revision: str | None) -> Path:
     """The snapshot folder of the hub's cache, complete. What is there is not fetched again, and fetching resumes."""
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import is_offline_mode, snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
         HTTPError,
@@ -110,13 +111,16 @@ def _fetch(repository: str, subfolder: str | None, revision: str | None) -> Path
 
     disable_progress_bars()
     inside = "" if subfolder is None else f"{subfolder.strip('/')}/"
-    wanted = [f"{inside}config.json", f"{inside}model*.safetensors*", *(f"*{name}*.pkl" for name in _DICTIONARIES)]
+    small = [f"{inside}config.json", *(f"*{name}*.pkl" for name in _DICTIONARIES)]
+    weights = (f"{inside}model*.safetensors*", f"{inside}pytorch_model*.bin*")
     where = f"{repository} at {revision or 'its main revision'}"
     try:
-        snapshot = Path(snapshot_download(repository, revision=revision, allow_patterns=wanted))
+        snapshot = Path(snapshot_download(repository, revision=revision, allow_patterns=small))
+        if not is_offline_mode() and not weight_files(snapshot / inside):
+            fetch_weights(repository, snapshot, weights)
+        snapshot_download(repository, revision=snapshot.name, allow_patterns=weights[0])
         if not weight_files(snapshot / inside):
-            wanted = [f"{inside}pytorch_model*.bin*"]
-            snapshot = Path(snapshot_download(repository, revision=revision, allow_patterns=wanted))
+            snapshot_download(repository, revision=snapshot.name, allow_patterns=weights[1])
     except RevisionNotFoundError:
         msg = f"the hub's repository {repository} has no revision {revision!r}: correct `model.revision`."
         raise UserError(msg) from None
@@ -126,16 +130,17 @@ def _fetch(repository: str, subfolder: str | None, revision: str | None) -> Path
     except RepositoryNotFoundError:
         msg = f"no folder {repository} here and no such repository on the hub: correct `model.path`."
         raise UserError(msg) from None
-    except (LocalEntryNotFoundError, HTTPError) as error:
-        msg = f"{where} is not whole in the hub's cache and cannot be fetched: {_by_hand(repository, subfolder)}."
-        raise UserError(msg) from error
+    except (LocalEntryNotFoundError, HTTPError, ConnectionError) as error:
+        raise UserError(_unreachable(where, repository, subfolder)) from error
     if not ((snapshot / inside / "config.json").exists() and weight_files(snapshot / inside)):
+        if is_offline_mode():
+            raise UserError(_unreachable(where, repository, subfolder))
         msg = f"{where} has no config.json with weights in {inside or 'its top folder'}: correct `model.subfolder`."
         raise UserError(msg)
     return snapshot
 
 
-def _by_hand(repository: str, subfolder: str | None) -> str:
+def _unreachable(where: str, repository: str, subfolder: str | None) -> str:
     """What to copy where on a machine without a network."""
     old = "V1" in (subfolder or "")
     folder, generation = ("geneformer/gene_dictionaries_30m", "gc30M") if old else ("geneformer", "gc104M")
@@ -143,6 +148,6 @@ def _by_hand(repository: str, subfolder: str | None) -> str:
     files = [f"{inside}config.json", f"{inside}model.safetensors"]
     files += [f"{folder}/{name}_{generation}.pkl" for name in _DICTIONARIES]
     return (
-        f"copy {', '.join(files)} of {repository} from a machine that has the network into a folder, under the same "
-        "names, and give that folder as `model.path`"
+        f"{where} is not whole in the hub's cache and cannot be fetched: copy {', '.join(files)} of {repository} from "
+        "a machine that has the network into a folder, under the same names, and give that folder as `model.path`."
     )
