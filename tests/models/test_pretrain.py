@@ -15,7 +15,13 @@ from cellprism.cli import main
 from cellprism.errors import UserError
 from cellprism.models import load_model
 from cellprism.models.checkpoints import find_checkpoint
-from cellprism.models.pretrain import PretrainConfig, coexpression_embeddings, learn_vocabulary, pretrain
+from cellprism.models.pretrain import (
+    PretrainConfig,
+    _new_model,
+    coexpression_embeddings,
+    learn_vocabulary,
+    pretrain,
+)
 from cellprism.runs.progress import Silent
 
 if TYPE_CHECKING:
@@ -70,6 +76,11 @@ def test_a_killed_training_goes_on_to_the_same_weights(
             pretrain(small_cells, tmp_path / "killed", short, KillAfter(steps))
     with pytest.raises(UserError, match="unfinished training of other cells or options"):
         pretrain(small_cells, tmp_path / "killed", replace(TINY, seed=5), Silent())
+    state = (tmp_path / "killed" / "unfinished.pt").read_bytes()
+    (tmp_path / "killed" / "unfinished.pt").write_bytes(state[:500])
+    with pytest.raises(UserError, match=r"unfinished\.pt is damaged: delete it"):
+        pretrain(small_cells, tmp_path / "killed", short, Silent())
+    (tmp_path / "killed" / "unfinished.pt").write_bytes(state)
     torch.manual_seed(77)
     assert pretrain(small_cells, tmp_path / "killed", short, Silent()) == whole
     files = [{p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in ("whole", "killed")]
@@ -86,6 +97,22 @@ def test_genes_that_vary_together_start_together(small_cells: Expression) -> Non
     start = torch.from_numpy(coexpression_embeddings(small_cells, vocabulary, TINY))
     cosine = torch.nn.functional.cosine_similarity(start[:, None], start[None], dim=-1)
     assert cosine[:10, :10].mean() > cosine[:10, 20:].abs().mean() + 0.3
+
+
+def test_many_cells_and_long_cells_are_bounded(small_cells: Expression, monkeypatch: pytest.MonkeyPatch) -> None:
+    vocabulary = learn_vocabulary(small_cells)
+    whole = coexpression_embeddings(small_cells, vocabulary, TINY)
+    monkeypatch.setattr("cellprism.models.pretrain.COEXPRESSION_CELLS", 30)
+    sampled = [coexpression_embeddings(small_cells, vocabulary, TINY) for _ in range(2)]
+    assert np.array_equal(sampled[0], sampled[1])
+    assert sampled[0].shape == whole.shape
+    assert not np.array_equal(sampled[0], whole)
+    first, second = torch.from_numpy(sampled[0][:2])
+    assert torch.nn.functional.cosine_similarity(first, second, dim=0) > 0.3
+    monkeypatch.setattr("cellprism.models.pretrain.LONGEST", 32)
+    model = _new_model(small_cells, vocabulary, TINY)
+    assert model.max_length == 32
+    assert model.tokenize(small_cells).lengths.max() == 30
 
 
 def test_medians_are_those_of_expressed_cells(small_cells: Expression) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,10 @@ def test_settings_that_mean_nothing_to_a_model_are_refused(
             as_control(load_model(str(tmp_path), kind="gated", device="cpu"), control, seed=0)
     with pytest.raises(UserError, match=r"kind 'gated' have no use for `model\.subfolder: x`"):
         load_model(str(tmp_path), kind="gated", subfolder="x")
+
+
+def test_a_package_that_cannot_be_imported_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = EntryPoint("broken", "no_such_package:load", "cellprism.models")
+    monkeypatch.setattr("cellprism.models.entry_points", lambda **_group: [broken])
+    with pytest.raises(UserError, match=r"'no_such_package:load' cannot be imported \(No module named 'no_such_"):
+        load_model("x", kind="broken")

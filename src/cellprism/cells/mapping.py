@@ -59,8 +59,8 @@ def map_genes(
             f"{expression.source}: {known} of {len(identifiers)} genes, with {share:.1%} of the expressed entries, are "
             f"in {vocabulary.name} (there: {', '.join(known_genes[:2])}; here: {expression.genes[0][0]}"
             f"{f', a name of {species}' if species not in {None, 'human'} else ''}): give "
-            "cells of the model's species and gene names, choose another model, or lower `cells.min_share_mapped` "
-            f"({min_share_mapped})."
+            "cells of the model's species, with names that it knows in the index of var or in a column such as "
+            f"feature_name, choose another model, or lower `cells.min_share_mapped` ({min_share_mapped})."
         )
         raise UserError(msg)
     if species not in {None, "human"} and guess_species([(i,) for i in known_genes]) in {None, "human"}:

@@ -51,7 +51,11 @@ def load_model(
     if kind not in readers:
         msg = f"unknown model kind {kind!r}: installed are {', '.join(sorted(readers))}."
         raise UserError(msg)
-    read = readers[kind].load()
+    try:
+        read = readers[kind].load()
+    except Exception as error:  # another package's code can raise anything
+        msg = f"the reader of models {readers[kind].value!r} cannot be imported ({error}): install its package again."
+        raise UserError(msg) from error
     given = {
         "dtype": dtype, "dictionaries": dictionaries, "subfolder": subfolder, "revision": revision,
         "protocol": protocol,

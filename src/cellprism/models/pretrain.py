@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 SPECIAL = ("<pad>", "<mask>", "<cls>", "<eos>")
 MASKED_SHARE = 0.15
+LONGEST = 2048
+"""Tokens that the model reads at most: the highest ranks of a longer cell, as in Geneformer."""
+COEXPRESSION_CELLS = 2000
+"""Cells that gene embeddings are started from at most: the decomposition's memory and time do not grow beyond."""
 SAVE_EVERY = 100
 """Steps after which the state is saved; a kill loses no more."""
 
@@ -123,7 +127,7 @@ def _new_model(expression: Expression, vocabulary: GeneVocabulary, config: Pretr
     bert = BertForMaskedLM(BertConfig(
         vocab_size=len(vocabulary.tokens), hidden_size=config.d_model, num_hidden_layers=config.n_layers,
         num_attention_heads=config.n_heads, intermediate_size=config.d_feedforward, hidden_act="relu",
-        max_position_embeddings=max(64, 2 ** math.ceil(math.log2(longest))), hidden_dropout_prob=0.0,
+        max_position_embeddings=min(LONGEST, max(64, 2 ** math.ceil(math.log2(longest)))), hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0, pad_token_id=0,
     ))
     start = coexpression_embeddings(expression, vocabulary, config)
@@ -138,8 +142,12 @@ def coexpression_embeddings(
     """Gene embeddings from the leading singular vectors of log1p(counts per 10,000), each gene scaled to unit variance.
 
     Shape ``(genes, d_model)`` float32. Genes that vary together start close together; from random embeddings the same
-    training learns rank order only.
+    training learns rank order only. Of more than `COEXPRESSION_CELLS` cells a sample is taken.
     """
+    n_cells = len(expression)
+    if n_cells > COEXPRESSION_CELLS:
+        rows = np.random.default_rng([config.seed, n_cells]).choice(n_cells, COEXPRESSION_CELLS, replace=False)
+        expression = expression.take(np.sort(rows))
     column = {names[0]: number for number, names in reversed(list(enumerate(expression.genes)))}
     chosen = [column[gene] for gene in vocabulary.medians]
     log = np.log1p(expression.counts[:, chosen].toarray() * (1e4 / np.maximum(expression.totals, 1))[:, None])

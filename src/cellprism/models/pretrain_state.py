@@ -69,5 +69,9 @@ class State:
         self.path.unlink(missing_ok=True)
 
     def _read(self) -> dict[str, Any]:
-        state: dict[str, Any] = torch.load(self.path, weights_only=True)
+        try:
+            state: dict[str, Any] = torch.load(self.path, weights_only=True)
+        except Exception as error:
+            msg = f"{self.path} is damaged: delete it, and the training starts anew."
+            raise UserError(msg) from error
         return state
