@@ -50,7 +50,7 @@ def rows(quick: bool) -> list[Row]:
         )
         tokens = model.tokenize(expression)
         nearest = int(np.abs(tokens.lengths - length).argmin())
-        found += _cell_rows(model, tokens, nearest, name, n=8 if quick else 48)
+        found += _cell_rows(model, tokens, nearest, name, n=8 if quick else 40)
     return found
 
 
@@ -64,10 +64,12 @@ def _cell_rows(model: Geneformer, tokens: TokenizedCells, cell: int, origin: str
     state = clean_state(model, saes, tokens, cell, source=SOURCE, targets=TARGETS)
     edits = _edits(saes[SOURCE], state, n)
     few = _edits(saes[SOURCE], state, FLOAT32)
-    eager, whole, forward, exact, changes = best_seconds([
+    eager, whole, forward = best_seconds([
         partial(_whole_pass, model, saes, state, edits, EAGER),
         partial(_whole_pass, model, saes, state, edits, OWN),
         partial(_forward, model, state),
+    ], repeats=2)
+    exact, changes = best_seconds([
         partial(cell_effects, model, saes, state, few, token_budget=TOKEN_BUDGET),
         partial(changed_effects, model, saes, state, edits, token_budget=TOKEN_BUDGET),
     ], repeats=1)
