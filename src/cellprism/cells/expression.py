@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,7 +126,9 @@ def _read_h5ad(path: Path) -> AnnData:
         msg = f"no file {path}: give the path of an .h5ad file as `cells.path`."
         raise UserError(msg)
     try:
-        return anndata.read_h5ad(path)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*names are not unique")  # genes of one name are summed
+            return anndata.read_h5ad(path)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         msg = f"{path} cannot be read as .h5ad ({reason}): write it with AnnData's `write_h5ad`."
