@@ -53,7 +53,7 @@ def test_the_index_lists_the_run(atlas: Path) -> None:
     index = json.loads((atlas / "atlas.json").read_text())
     assert index["format"] == 1
     assert index["mode"] == "export"
-    assert index["capabilities"] == ["tables", "ablation", "steering", "regulation"]
+    assert index["capabilities"] == ["tables", "ablation", "circuits", "steering", "regulation"]
     assert index["runs"] == [{"id": "my-run", "title": "Fabricated", "layers": list(LAYERS), "n_features": N_FEATURES}]
 
 

@@ -94,7 +94,7 @@ def export(runs: Sequence[Path], out: Path) -> Path:
 
 def _shown(folder: Path) -> list[str]:
     """Pages of results that some run of the atlas has."""
-    pages = {"steering": "runs/*/steer/L*", "regulation": "runs/*/regulation/L*"}
+    pages = {"circuits": "runs/*/circuit/[0-9]*", "steering": "runs/*/steer/L*", "regulation": "runs/*/regulation/L*"}
     return [name for name, pattern in pages.items() if any(folder.glob(pattern))]
 
 

@@ -218,6 +218,8 @@ export interface Story {
   group: number | null;
   genes: [gene: number, mean: number][];
   evidence: [table: string, column: string, value: number | null][];
+  /** where the table of an edge is */
+  within?: string;
 }
 
 export type GeneHit = [layer: number, feature: number, rank: number, lower: Maybe, fired: Maybe, seen: Maybe, term: Maybe];
