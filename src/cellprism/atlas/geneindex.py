@@ -18,8 +18,8 @@ MEMBERS = 50
 def gene_index(reader: RunReader, dictionary: Dictionaries) -> list[dict[str, Any]]:
     """Content of the files: gene (as text) to ``[layer, feature, rank, lower, fired, seen, term]``; see `spread`.
 
-    ``term`` is that of the feature's label, or None. A gene that is nobody's top gene has an empty list. Under ``genes``
-    stands what each gene of the file is: a page about it needs no dictionary of all genes.
+    ``term`` is that of the feature's label, or None. A gene that is nobody's top gene has an empty list. What each gene
+    of a file is stands there under ``genes``: a page about it needs no dictionary of all genes.
     """
     records: dict[int, list[list[Any]]] = {gene: [] for gene in range(len(dictionary.genes))}
     for layer in reader.layers:
