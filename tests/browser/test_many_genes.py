@@ -39,7 +39,7 @@ def many(atlas: Path) -> Iterator[Site]:
 
 def test_the_first_view_of_a_gene_is_light(page: Page, many: Site) -> None:
     answers: list[Response] = []
-    page.on("response", lambda answer: answers.append(answer))
+    page.on("response", lambda r, answers=answers: answers.append(r))
     open_page(page, many.at("run", "/genes?gene=CD3D"))
     expect(page.locator("main")).to_contain_text("ENSG00000000000 · seen at")
     bodies = {answer.url: answer.body() for answer in answers}
