@@ -21,7 +21,7 @@ const code = {
 /** Files that a page needs whatever the others say, asked for before those have come. */
 function begin(run: string, page: string): void {
   for (const load of [loadSummary, loadTerms, loadGroups]) load(run).catch(() => undefined); // whoever needs it says so
-  if (page in code) code[page as keyof typeof code]().catch(() => undefined);
+  if (Object.hasOwn(code, page)) code[page as keyof typeof code]().catch(() => undefined);
 }
 
 const Overview = lazy("overview", code[""]);
