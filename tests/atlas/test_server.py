@@ -48,7 +48,7 @@ def test_the_files_are_those_of_the_export(client: TestClient, atlas: Path) -> N
 
 def test_the_index_says_that_there_is_an_api(client: TestClient, atlas: Path) -> None:
     index = json.loads((atlas / "atlas.json").read_text())
-    assert index["capabilities"] == ["tables", "ablation", "steering", "regulation"]
+    assert index["capabilities"] == ["tables", "ablation", "circuits", "steering", "regulation"]
     served = {**index, "mode": "serve", "capabilities": [*index["capabilities"], "api"]}
     assert client.get("/atlas.json").json() == served
 

@@ -10,6 +10,7 @@ from tests.atlas.fabricated import LAYERS
 
 from cellprism.atlas.dictionaries import dictionaries
 from cellprism.atlas.stories import stories
+from cellprism.atlas.traces import graphs
 
 if TYPE_CHECKING:
     from cellprism.reader import RunReader
@@ -39,11 +40,22 @@ def test_the_extremes_are_those_of_the_tables(reader: RunReader, told: dict[str,
     chains = reader.chains().query("n_layers == n_layers.max()")
     assert value(told["lasting"], "n_layers") == chains["n_layers"].iloc[0] > 1
     assert value(told["lasting"], "mean_cosine") == pytest.approx(chains["mean_cosine"].max(), rel=1e-5)
-    assert value(told["highway"], "pmi") == pytest.approx(table(reader, "highways")["pmi"].max(), rel=1e-5)
+    edges = pd.concat([trace.read("edges").assign(layer=trace.source) for trace in graphs(reader)[0]])
+    edges = edges[edges["replicated"] & (edges["q"] < 0.05)].rename(columns={"source": "feature"})
+    edges = edges.merge(features[["layer", "feature"]])
+    assert abs(value(told["circuit"], "g")) == pytest.approx(edges["g"].abs().max(), rel=1e-5)
+    assert (reader.path / told["circuit"]["within"] / "edges.parquet").exists()
     bare = told["surprise"]
     row = features.set_index(["layer", "feature"]).loc[bare["layer"], bare["feature"]]
     assert pd.isna(row["label"])
     assert value(bare, "n_layers") == table(reader, "unlabelled")["n_layers"].max()
+
+
+def test_a_run_without_traces_tells_the_strongest_highway(reader: RunReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cellprism.atlas.stories.graphs", lambda _reader: [])
+    told = {story["kind"]: story for story in stories(reader, dictionaries(reader))}
+    assert "circuit" not in told
+    assert value(told["highway"], "pmi") == pytest.approx(table(reader, "highways")["pmi"].max(), rel=1e-5)
 
 
 def test_nothing_is_told_twice(reader: RunReader) -> None:

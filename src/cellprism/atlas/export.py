@@ -94,7 +94,7 @@ def export(runs: Sequence[Path], out: Path) -> Path:
 
 def _shown(folder: Path) -> list[str]:
     """Pages of results that some run of the atlas has."""
-    pages = {"steering": "runs/*/steer/L*", "regulation": "runs/*/regulation/L*"}
+    pages = {"circuits": "runs/*/circuit/[0-9]*", "steering": "runs/*/steer/L*", "regulation": "runs/*/regulation/L*"}
     return [name for name, pattern in pages.items() if any(folder.glob(pattern))]
 
 
@@ -115,7 +115,7 @@ def _write_run(reader: RunReader, identifier: str, folder: Path, found: Found) -
     dictionary = dictionaries(reader)
     for name, content in dictionary.files().items():
         _write(folder / "dict" / f"{name}.jz", pack_json(content))
-    spread = {}
+    spread = {"symbols": 1}
     for name, files in (("gene", gene_index(reader, dictionary)), ("term", term_index(reader, dictionary))):
         spread[name] = len(files)
         for i, records in enumerate(files):

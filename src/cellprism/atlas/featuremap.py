@@ -93,12 +93,13 @@ def mini_columns(columns: Mapping[str, np.ndarray], most: int = 2048) -> dict[st
 def map_names(features: pd.DataFrame, dictionary: Dictionaries, *, most: int = 16) -> list[list[int]]:
     """The labels to write on a small map: ``[term, x, y]`` of the surest features, no term twice, surest first.
 
-    Places are those of `map_columns`; of features with equal q the one with the smaller number goes first.
+    Places are those of `map_columns`. Of features with equal q, or without one, that with most terms goes first.
     """
     x, y = quantise(features["x"].to_numpy(float), features["y"].to_numpy(float))
     table = features.assign(x=x.astype(int), y=y.astype(int))
     table = table[table["label"].notna() & ~table["dead"] & ((table["x"] != NOT_ON_MAP) | (table["y"] != NOT_ON_MAP))]
-    table = table.sort_values(["label_q", "feature"]).drop_duplicates(["source", "label"]).head(most)
+    table = table.sort_values(["label_q", "n_terms", "feature"], ascending=[True, False, True])
+    table = table.drop_duplicates(["source", "label"]).head(most)
     rows = zip(table["source"], table["label"], table["x"].tolist(), table["y"].tolist(), strict=True)
     return [[dictionary.terms[source, label], at_x, at_y] for source, label, at_x, at_y in rows]
 

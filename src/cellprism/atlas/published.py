@@ -50,7 +50,7 @@ ABSENT = {
     "cell_labels": "the published atlas does not list its cells",
     "histograms": "the published atlas does not have the distribution of activations",
     "celltypes": "the published atlas tests cell types by the odds of being among a feature's strongest cells, which "
-    "are no AUROC; they stand on the features' pages",
+    "are no AUROC; they stand with each feature, as published",
     "neighbours": "the published atlas has no atoms to compare",
     "edges": "the published atlas has no edges between features",
     "cofiring": "the published atlas does not have the pairs behind its modules",

@@ -8,6 +8,7 @@ import pandas as pd
 
 from cellprism.atlas.optional import optional
 from cellprism.atlas.packing import number
+from cellprism.atlas.traces import graphs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,7 @@ MOST = 8
 GENES = 5
 Q = 0.05
 
+
 def stories(reader: RunReader, dictionary: Dictionaries) -> list[dict[str, Any]]:
     """The stories of a run, no feature, gene set or group of cells in two of them.
 
@@ -26,7 +28,8 @@ def stories(reader: RunReader, dictionary: Dictionaries) -> list[dict[str, Any]]
     -------
     list of dict
         ``kind``, ``layer``, ``feature`` (None for a module), ``module``, ``term`` and ``group`` (indices or None),
-        ``genes`` (``[gene, mean activation]``) and ``evidence``: ``[table, column, value]``. The kinds are
+        ``genes`` (``[gene, mean activation]``), ``evidence``: ``[table, column, value]``, and for an edge ``within``,
+        the folder of its trace. The kinds are
 
         label: the gene set with the smallest q, then the largest effect.
         group: the largest AUROC of a group of cells at q < 0.05.
@@ -34,7 +37,8 @@ def stories(reader: RunReader, dictionary: Dictionaries) -> list[dict[str, Any]]
         surprise: of the features without a label the one that lasts over most layers and fires most reliably.
         cell: the largest share of activation that the cell explains whatever the gene.
         lasting: the longest chain of matched features, then the largest mean cosine.
-        highway: the largest PMI with a feature of the next layer.
+        circuit: the largest effect at q < 0.05 that both halves of the cells have, of the first graph of traces.
+        highway: the largest PMI with a feature of a later layer.
         module: the module with the smallest q of its name, then the most stable.
     """
     tables = pd.concat([_sure(reader, layer) for layer in reader.layers], ignore_index=True)
@@ -98,6 +102,20 @@ def _lasting(reader: RunReader, table: pd.DataFrame) -> list[dict[str, Any]]:
     return _rows(chains, [("chains", "n_layers", "n_layers"), ("chains", "mean_cosine", "mean_cosine")])
 
 
+def _circuit(reader: RunReader, table: pd.DataFrame) -> list[dict[str, Any]]:
+    parts = [
+        trace.read("edges").assign(layer=trace.source, within=f"causal/{trace.folder.name}/")
+        for traces in graphs(reader)[:1] for trace in traces
+    ]
+    if not parts:
+        return []
+    edges = pd.concat(parts, ignore_index=True).rename(columns={"source": "feature"})
+    edges = edges[edges["replicated"] & (edges["q"] < Q)].merge(table[["layer", "feature"]], on=["layer", "feature"])
+    edges = edges.sort_values("g", key=abs, ascending=False)
+    evidence = ("g", "agreement", "n_cells", "q", "target_layer", "target")
+    return _rows(edges, [("edges", name, name) for name in evidence])
+
+
 def _highway(reader: RunReader, table: pd.DataFrame) -> list[dict[str, Any]]:
     pairs = pd.concat([optional(reader, "highways", layer).assign(layer=layer) for layer in reader.layers])
     pairs = pairs.nlargest(200, "pmi").merge(table, on=["layer", "feature"])
@@ -114,7 +132,7 @@ def _module(reader: RunReader, _table: pd.DataFrame) -> list[dict[str, Any]]:
 
 _FINDERS: dict[str, Callable[[RunReader, pd.DataFrame], list[dict[str, Any]]]] = {
     "both": _both, "label": _label, "group": _group, "surprise": _surprise, "module": _module, "cell": _cell,
-    "lasting": _lasting, "highway": _highway,
+    "lasting": _lasting, "circuit": _circuit, "highway": _highway,
 }
 
 
@@ -140,4 +158,5 @@ def _record(reader: RunReader, dictionary: Dictionaries, kind: str, story: dict[
         "group": dictionary.groups[story["group_key"], story["group_value"]] if grouped else None,
         "genes": [[int(gene), number(mean)] for gene, mean in zip(top["gene"], top["mean"], strict=True)],
         "evidence": story["evidence"],
+        **({"within": story["within"]} if kind == "circuit" else {}),
     }

@@ -29,16 +29,26 @@ SIZES = {
 QUICK_LAYERS = 3
 """All layers are alike, so that a few give the same ratios; therefore the vocabulary's logits are left out, too."""
 TOKEN_BUDGET = 8192
-FILES = {"zheng2017_pbmc_800": 8, "scp1884_gut_1020": 4, "ipsc_cardiomyocyte_315": 2}
-"""Short, middling and long cells, and how many of them."""
+FILES = {"zheng2017_pbmc_800": 4, "scp1884_gut_1020": 2, "ipsc_cardiomyocyte_315": 1}
+"""Short, middling and long cells, and how many of them: of about as many positions each time."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Shortest times over the turns: seconds on the clock, and seconds of all cores."""
+    """Seconds on the clock, and seconds of all cores, which a machine's other work changes less."""
 
     clock: float
     cores: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What some cells cost: the usual way, then for each number format all residuals and the forward pass alone."""
+
+    origin: str
+    cells: int
+    positions: int
+    costs: list[Cost]
 
 
 def rows(quick: bool) -> list[Row]:
@@ -52,75 +62,93 @@ def rows(quick: bool) -> list[Row]:
 
     sizes = {**SIZES, "num_hidden_layers": QUICK_LAYERS} if quick else SIZES
     device = pick_device("auto")
+    formats = list(dict.fromkeys([pick_dtype("auto", device), torch.float32]))
     baseline = random_bert(sizes, "eager").eval().to(device)
-    result = []
+    own = {dtype: random_bert(sizes, transformers_attention(dtype, device)) for dtype in formats}
+    for dtype, bert in own.items():
+        bert.load_state_dict(baseline.state_dict())
+        bert.to(dtype)
+    measured = []
     for expression, origin in some_cells(quick):
         vocabulary = learn_vocabulary(expression)
-        for dtype in dict.fromkeys([pick_dtype("auto", device), torch.float32]):
-            own = random_bert(sizes, transformers_attention(dtype, device))
-            own.load_state_dict(baseline.state_dict())
-            model = Geneformer(own.to(dtype), vocabulary, name="random 316M", device=device)
-            result += _compare(baseline, model, model.tokenize(expression), origin, repeats=1 if quick else 2)
-    return result
+        models = [Geneformer(bert, vocabulary, name="random 316M", device=device) for bert in own.values()]
+        tokens = models[0].tokenize(expression)
+        if not measured:
+            _measure(baseline, models, tokens)  # what comes first pays for memory that all later ones find
+        measured.append(Measured(origin, len(tokens), len(tokens.gene), _measure(baseline, models, tokens)))
+    if len(measured) > 1:
+        measured.append(_together(measured))
+    names = [str(dtype).removeprefix("torch.") for dtype in formats]
+    layers = f"{sizes['num_hidden_layers']} layers of width {sizes['hidden_size']}"
+    return [row for one in measured for row in _rows(one, names, layers)]
 
 
-def _compare(
-    baseline: Any, model: Geneformer, tokens: TokenizedCells, origin: str, *, repeats: int,
-) -> list[Row]:
+def _measure(baseline: Any, models: Sequence[Geneformer], tokens: TokenizedCells) -> list[Cost]:
+    """The usual way, then for each model every layer's residuals and its forward pass alone."""
     import torch
 
     with torch.inference_mode():
-        copied, residuals, forward = _turns([
-            lambda: _copy_everything(baseline, model, tokens),
-            lambda: _residuals(model, tokens),
-            lambda: _forward(model, tokens),
-        ], repeats=repeats)
-    number_format = str(model.bert.dtype).removeprefix("torch.")
-    shape = (
-        f"{len(tokens)} cells of {origin}, {len(tokens.gene):,} positions, {model.n_layers} layers of width "
-        f"{model.d_model}"
-    )
-    return [
-        Row(
-            f"extract: every layer's residuals, {number_format}", shape, "one cell at a time, float32, eager, all "
-            "hidden states copied out", copied.clock, residuals.clock,
-            f"{len(tokens.gene) / residuals.clock:.0f} positions/s; {copied.cores / residuals.cores:.2f}x in time of "
-            "all cores",
-        ),
-        Row(
-            f"extract: against the forward pass alone, {number_format}", shape, "the model's own forward pass of the "
-            "same batches, same format", forward.clock, residuals.clock,
-            f"{residuals.clock / forward.clock - 1:+.1%} over the forward pass; "
-            f"{residuals.cores / forward.cores - 1:+.1%} in time of all cores",
-        ),
+        return [
+            _cost(_copy_everything, baseline, models[0], tokens),
+            *(_cost(function, model, tokens) for model in models for function in (_residuals, _forward)),
+        ]
+
+
+def _together(measured: Sequence[Measured]) -> Measured:
+    """All cells, as one piece of work."""
+    costs = [
+        Cost(sum(one.clock for one in several), sum(one.cores for one in several))
+        for several in zip(*(one.costs for one in measured), strict=True)
     ]
+    origin = "all of these: " + ", ".join(one.origin for one in measured)
+    return Measured(origin, sum(one.cells for one in measured), sum(one.positions for one in measured), costs)
 
 
-def _turns(functions: Sequence[Callable[[], object]], *, repeats: int) -> list[Cost]:
-    """As `best_seconds`, with the time of all cores, which a machine's other work changes less."""
-    costs = [Cost(float("inf"), float("inf"))] * len(functions)
-    for _ in range(repeats):
-        for number, function in enumerate(functions):
-            clock, cores = time.perf_counter(), time.process_time()
-            function()
-            clock, cores = time.perf_counter() - clock, time.process_time() - cores
-            costs[number] = Cost(min(costs[number].clock, clock), min(costs[number].cores, cores))
-    return costs
+def _rows(measured: Measured, names: Sequence[str], layers: str) -> list[Row]:
+    shape = f"{measured.cells} cells of {measured.origin}, {measured.positions:,} positions, {layers}"
+    copied, *ours = measured.costs
+    rows = []
+    for name, residuals, forward in zip(names, ours[::2], ours[1::2], strict=True):
+        rows += [
+            Row(
+                f"extract: every layer's residuals, {name}", shape, "one cell at a time, float32, eager, all hidden "
+                "states copied out", copied.clock, residuals.clock,
+                f"{measured.positions / residuals.clock:.0f} positions/s; {copied.cores / residuals.cores:.2f}x in "
+                "time of all cores",
+            ),
+            Row(
+                f"extract: against the forward pass alone, {name}", shape, "the model's own forward pass of the same "
+                "batches, same format", forward.clock, residuals.clock,
+                f"{residuals.clock / forward.clock - 1:+.1%} over the forward pass; "
+                f"{residuals.cores / forward.cores - 1:+.1%} in time of all cores",
+            ),
+        ]
+    return rows
+
+
+def _cost(function: Callable[..., None], *arguments: object) -> Cost:
+    clock, cores = time.perf_counter(), time.process_time()
+    function(*arguments)
+    return Cost(time.perf_counter() - clock, time.process_time() - cores)
 
 
 def some_cells(quick: bool) -> list[tuple[Expression, str]]:
-    """Cells of the developers' data if they are there, else those of the demo."""
+    """Cells and where they come from, short ones alone if ``quick``."""
     from cellprism.cells.expression import read_expression
 
-    folder = Path(os.environ.get("CELLPRISM_SHARED", "../shared"), "data", "cells")
-    there = {name: (str(folder / f"{name}.h5ad"), n) for name, n in FILES.items()}
-    there = {name: found for name, found in there.items() if Path(found[0]).exists()} or {"the demo": ("demo", 8)}
     chosen = []
-    for name, (path, n) in there.items():
+    for name, path in cell_files(1 if quick else len(FILES)).items():
         expression = read_expression(path)
-        rows = np.random.default_rng(0).choice(len(expression), -(-n // 2) if quick else n, replace=False)
+        rows = np.random.default_rng(0).choice(len(expression), FILES.get(name, 4), replace=False)
         chosen.append((expression.take(np.sort(rows)), name))
     return chosen
+
+
+def cell_files(most: int) -> dict[str, str]:
+    """The first ``most`` of the developers' files of cells if they are there, else the cells of the demo."""
+    folder = Path(os.environ.get("CELLPRISM_SHARED", "../shared"), "data", "cells")
+    there = {name: str(folder / f"{name}.h5ad") for name in FILES}
+    return dict([one for one in there.items() if Path(one[1]).exists()][:most]) or {"the demo": "demo"}
 
 
 def random_bert(sizes: dict[str, Any], attention: str) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cellprism.benchmarks import Row, best_seconds
-from cellprism.benchmarks.extract import SIZES, TOKEN_BUDGET, random_bert, some_cells
+from cellprism.benchmarks.extract import SIZES, TOKEN_BUDGET, cell_files, random_bert
 
 if TYPE_CHECKING:
     import torch
@@ -24,70 +24,87 @@ if TYPE_CHECKING:
 SOURCE, TARGETS = 5, (6, 11, 17)
 """The layers of the published exhaustive map."""
 K, EXPANSION = 32, 4
+LENGTHS = (500, 2046)
+"""Positions of a short cell, and of those of the published map, which fill its model."""
+MOST = 200
+"""Cells among which the ones of such lengths are looked for."""
+FLOAT32 = 8
+"""Edits of a cell that are timed in float32, where their number changes nothing for a single one."""
+EAGER, OWN = "eager", "sdpa"
+"""Attention as the published scripts have it, and as `transformers` has it today."""
 
 
 def rows(quick: bool) -> list[Row]:
     """Random weights and dictionaries, real cells; in both number formats in which traces are made."""
-    import torch
-
-    from cellprism.causal.changes import changed_effects
-    from cellprism.causal.effects import cell_effects, clean_state
-    from cellprism.causal.requests import CHANGES, PRECISION
+    from cellprism.cells.expression import read_expression
     from cellprism.models.base import pick_device
     from cellprism.models.geneformer import Geneformer
     from cellprism.models.pretrain import learn_vocabulary
 
-    expression, origin = some_cells(quick)[0]
-    expression = expression.take(np.arange(1 if quick else 2))
-    dtype, device = getattr(torch, PRECISION), pick_device("auto")
-    model = Geneformer(
-        random_bert(SIZES, "sdpa").to(dtype), learn_vocabulary(expression), name="random 316M", device=device,
-    )
-    tokens = model.tokenize(expression)
-    saes = _dictionaries(model, tokens)
-    n = 8 if quick else 16
-    seconds, work, positions = np.zeros(4), np.zeros(2), 0
-    for cell in range(len(tokens)):
-        state = clean_state(model, saes, tokens, cell, source=SOURCE, targets=TARGETS)
-        edits = _edits(saes[SOURCE], state, n)
-        whole, forward, *ours = best_seconds([
-            partial(_whole_pass, model, saes, state, edits),
-            partial(_forward, model, state),
-            partial(cell_effects, model, saes, state, edits, token_budget=TOKEN_BUDGET),
-            partial(changed_effects, model, saes, state, edits, token_budget=TOKEN_BUDGET),
-        ], repeats=1 if quick else 2)
-        seconds += np.array([whole * n, forward, *ours])
-        work += np.array(_operations(model, saes, state, edits))
-        positions += len(edits.place)
+    found, bert = [], random_bert(SIZES, OWN)
+    for (name, path), length in zip(cell_files(1 if quick else len(LENGTHS)).items(), LENGTHS, strict=False):
+        expression = read_expression(path)
+        expression = expression.take(np.arange(min(MOST, len(expression))))
+        model = Geneformer(
+            bert, learn_vocabulary(expression), name="random 316M", device=pick_device("auto"),
+        )
+        tokens = model.tokenize(expression)
+        nearest = int(np.abs(tokens.lengths - length).argmin())
+        found += _cell_rows(model, tokens, nearest, name, n=8 if quick else 40)
+    return found
+
+
+def _cell_rows(model: Geneformer, tokens: TokenizedCells, cell: int, origin: str, *, n: int) -> list[Row]:
+    """What ``n`` edits of one cell take, and a whole pass for each of them."""
+    from cellprism.causal.changes import changed_effects
+    from cellprism.causal.effects import cell_effects, clean_state
+    from cellprism.causal.requests import CHANGES, PRECISION
+
+    saes = _dictionaries(model, tokens, cell)
+    state = clean_state(model, saes, tokens, cell, source=SOURCE, targets=TARGETS)
+    edits = _edits(saes[SOURCE], state, n)
+    few = _edits(saes[SOURCE], state, FLOAT32)
+    eager, whole, forward = best_seconds([
+        partial(_whole_pass, model, saes, state, edits, EAGER),
+        partial(_whole_pass, model, saes, state, edits, OWN),
+        partial(_forward, model, state),
+    ], repeats=2)
+    exact, changes = best_seconds([
+        partial(cell_effects, model, saes, state, few, token_budget=TOKEN_BUDGET),
+        partial(changed_effects, model, saes, state, edits, token_budget=TOKEN_BUDGET),
+    ], repeats=1)
+    work, plain = _operations(model, saes, state, few)
     shape = (
-        f"{len(tokens)} cells of {origin}, {len(tokens.gene) / len(tokens):.0f} positions each, {n} features in each, "
-        f"layer {SOURCE} to {', '.join(map(str, TARGETS))}, {positions / n / len(tokens):.0f} positions edited"
+        f"a cell of {origin}, {len(state.places):,} positions, {n} features, layer {SOURCE} to "
+        f"{', '.join(map(str, TARGETS))}, {len(edits.place) / n:.0f} positions edited"
     )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    whole_pass = "one whole pass for each feature and cell, float32, every position encoded, attention"
     return [
         *(
             Row(
-                f"trace: effects of a feature in a cell, {name}", shape, "one whole pass for each feature and cell, "
-                "float32, every position encoded", seconds[0], ours_s,
-                f"{n * len(tokens) / ours_s:.2f} passes/s, peak memory of all formats {peak / 1e9:.1f} GB",
-            ) for name, ours_s in zip((PRECISION, CHANGES), seconds[2:], strict=True)
+                f"trace: effects of a feature in a cell, {name}", shape, f"{whole_pass} {attention}", baseline * n,
+                seconds, f"{n / seconds:.2f} passes/s, peak memory {peak / 1e9:.1f} GB",
+            )
+            for name, seconds in ((PRECISION, exact * n / FLOAT32), (CHANGES, changes))
+            for attention, baseline in ((EAGER, eager), (OWN, whole))
         ),
         Row(
             f"trace: rate of arithmetic, {PRECISION}", shape, "the same number of operations at the rate of the "
-            "model's own plain forward pass", seconds[1] * work[0] / work[1], seconds[2],
-            f"{work[0] / seconds[2] / 1e9:.0f} of {work[1] / seconds[1] / 1e9:.0f} GFLOP/s",
+            "model's own plain forward pass", forward * work / plain, exact,
+            f"{work / exact / 1e9:.0f} of {plain / forward / 1e9:.0f} GFLOP/s",
         ),
     ]
 
 
-def _dictionaries(model: Geneformer, tokens: TokenizedCells) -> dict[int, SparseAutoencoder]:
-    """Untrained ones, on the true centre and scale of one cell."""
+def _dictionaries(model: Geneformer, tokens: TokenizedCells, cell: int) -> dict[int, SparseAutoencoder]:
+    """Untrained ones, on the true centre and scale of the cell."""
     import torch
 
     from cellprism.sae.topk import SparseAutoencoder
 
     saes, generator = {}, torch.Generator().manual_seed(0)
-    batch = model.pad(tokens, np.array([0]))
+    batch = model.pad(tokens, np.array([cell]))
     for layer, h in model.residuals(batch):
         if layer in (SOURCE, *TARGETS):
             sae = SparseAutoencoder(model.d_model, EXPANSION * model.d_model, K).requires_grad_(False)
@@ -109,13 +126,14 @@ def _edits(sae: SparseAutoencoder, state: CleanState, n: int) -> Edits:
 
 
 def _whole_pass(
-    model: Geneformer, saes: dict[int, SparseAutoencoder], state: CleanState, edits: Edits,
+    model: Geneformer, saes: dict[int, SparseAutoencoder], state: CleanState, edits: Edits, attention: str,
 ) -> dict[int, torch.Tensor]:
     """The usual way, for the middle one of the edits: one cell, every layer, every position encoded densely."""
     import torch
 
     row = edits.take(torch.tensor([len(edits) // 2], device=edits.row.device))
     codes = {}
+    model.bert.set_attn_implementation(attention)
     with torch.inference_mode():
         h = model.embed(state.batch)
         for layer in range(model.n_layers):
@@ -127,6 +145,7 @@ def _whole_pass(
                 kept = sae.pre_activations(sae.normalise(h[0])).topk(K, dim=1)
                 dense = torch.zeros((h.shape[1], sae.n_features), device=h.device)
                 codes[layer] = dense.scatter_(1, kept.indices, kept.values)[row.place].mean(dim=0)
+    model.bert.set_attn_implementation(OWN)
     return {layer: code.cpu() for layer, code in codes.items()}
 
 

@@ -61,13 +61,18 @@ const { metafile } = await build({
 
 const built = (entry) =>
   basename(Object.keys(metafile.outputs).find((file) => metafile.outputs[file].entryPoint === entry));
+// What the first script imports comes with it, not after it.
+const { imports } = metafile.outputs[Object.keys(metafile.outputs).find((file) => metafile.outputs[file].entryPoint === "src/main.tsx")];
+const preload = imports.filter(({ kind }) => kind === "import-statement")
+  .map(({ path }) => `\n    <link rel="modulepreload" href="assets/${basename(path)}">`).join("");
 const page = await readFile(join(root, "src/index.html"), "utf8");
 await writeFile(
   join(out, "index.html"),
-  page.replace("{{script}}", built("src/main.tsx")).replace("{{style}}", built("src/app.css")),
+  page.replace("{{script}}", built("src/main.tsx")).replace("{{style}}", built("src/app.css")).replace("{{preload}}", preload),
 );
 
-// Licences ask that their text go with copies: one file for every package that is in the bundle, each text once.
+// Licences ask that their text go with copies: one file for every package that is in the bundle, each text once,
+// whatever its lines are broken at.
 const packages = new Set(
   Object.keys(metafile.inputs)
     .map((file) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1])
@@ -81,7 +86,9 @@ for (const name of [...packages].sort()) {
   const lines = (file ? await readFile(join(folder, file), "utf8") : "").trim().split(/\r?\n/);
   const text = lines.filter((line) => !/^copyright/i.test(line)).join("\n").trim();
   const owner = [`${name} ${version} (${license})`, ...lines.filter((line) => /^copyright/i.test(line))].join("\n");
-  owners.set(text, [...(owners.get(text) ?? []), owner]);
+  const key = text.replace(/\s+/g, " ");
+  const known = owners.get(key) ?? { text, of: [] };
+  owners.set(key, { ...known, of: [...known.of, owner] });
 }
-const notices = [...owners].map(([text, of]) => `${of.join("\n")}\n${text && `\n${text}\n`}`);
+const notices = [...owners.values()].map(({ text, of }) => `${of.join("\n")}\n${text && `\n${text}\n`}`);
 await writeFile(join(assets, "LICENSES.txt"), notices.join("\n----\n\n"));

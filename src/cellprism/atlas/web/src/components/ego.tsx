@@ -45,7 +45,7 @@ export function Ego({ centre, name, before, after, label }: Props) {
   const x = (i: number) => (i + 0.5 + (i === left.length ? 0 : i < left.length ? 0.3 : -0.3)) * step;
   const [cx, cy] = [x(left.length), TOP + (rows * ROW) / 2];
   const most = Math.max(...[...before, ...after].map(({ edge }) => Math.abs(edge.g)), 0.5);
-  const letters = Math.max(5, Math.floor((0.8 * step - 16) / 5.6));
+  const letters = Math.max(5, Math.floor((0.8 * step - 16) / 6.2));
   const placed = all.flatMap((column, i) => {
     const at = column.side < 0 ? i : i + 1;
     const offset = ((rows - column.nodes.length) * ROW) / 2;

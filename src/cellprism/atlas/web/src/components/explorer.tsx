@@ -196,7 +196,7 @@ export function Explorer({ about, data, words, onShown }: Props) {
             <div class="field grow">
               <Icon name="search" />
               <input
-                type="search" aria-label="Filter by label, cell group or number" placeholder="Filter by label, cell group or number"
+                type="search" aria-label="Filter by label, cell group or number" placeholder="Label, group or number"
                 value={text} onInput={(event) => change({ filter: event.currentTarget.value })}
               />
             </div>

@@ -8,7 +8,7 @@ import { Load, useLoad } from "../lib/load";
 import { nullSpan, span } from "../lib/names";
 import { noneColour, pixel } from "../lib/palette";
 import { paths } from "../lib/route";
-import { absence, useRun, type Words } from "../lib/run";
+import { absence, useRun, written, type Words } from "../lib/run";
 import { mapBackground, useTheme } from "../lib/theme";
 import { colouring } from "../map/colouring";
 import { Icon } from "./icon";
@@ -42,8 +42,8 @@ export function Figures({ summary }: { summary: Summary }) {
   );
 }
 
-/** The layer of which the largest share is annotated. */
-const richest = (layers: LayerSummary[]) => layers.reduce((best, layer) => (layer.n_annotated / layer.n_features > best.n_annotated / best.n_features ? layer : best));
+/** The layer of which the largest share is annotated: it is shown first. */
+export const richest = (layers: LayerSummary[]) => layers.reduce((best, layer) => (layer.n_annotated / layer.n_features > best.n_annotated / best.n_features ? layer : best));
 
 export function HeroMap({ words }: { words: Words }) {
   const { id, summary } = useRun();
@@ -75,7 +75,7 @@ export function HeroMap({ words }: { words: Words }) {
         <LegendView legend={{ kind: "categories", entries: coloured.legend.entries.map((entry) => ({ ...entry, n: null })) }} />
       )}
       <p class="small muted">
-        Every dot is a feature{absence(summary, "embedding") ? "" : "; near dots have similar atoms"}; written are the surest labels. Colour: {mode === "group" ? "the cell group it tells apart best" : "its module"}. {absence(summary, "embedding")}
+        Every dot is a feature{absence(summary, "embedding") ? "" : "; near dots have similar atoms"}; written are {written(summary, layer)}. Colour: {mode === "group" ? "the cell group it tells apart best" : "its module"}. {absence(summary, "embedding")}
       </p>
     </figure>
   );

@@ -5,7 +5,7 @@ import type { LayerSummary } from "../data/types";
 import { clip, mapTerm } from "../lib/format";
 import { noneColour, pixel } from "../lib/palette";
 import { paths } from "../lib/route";
-import { absence, useRun, type Words } from "../lib/run";
+import { absence, useRun, written as told, type Words } from "../lib/run";
 import { mapBackground, useTheme } from "../lib/theme";
 import type { Colouring } from "../map/colouring";
 import { median } from "../map/labels";
@@ -42,7 +42,7 @@ export function ModuleMap({ map, colours, about, words }: Props) {
         <a class="button" href={`#${paths.layer(id, layer, { colour: "module" })}`}>Explore them <Icon name="right" /></a>
       </figcaption>
       <MiniMap map={map} colour={colour} background={mapBackground(theme)} under={(i) => colour[i] === under} names={written} />
-      <p class="small muted">Every dot is a feature in the colour of its module, grey in none; in bold the modules, in the middle of their members, and ringed the features with the surest labels. {absence(summary, "embedding") ?? "The map is of atoms, the modules of co-firing: they need not agree."}</p>
+      <p class="small muted">Every dot is a feature in the colour of its module, grey in none; in bold the modules, in the middle of their members, and ringed those with {told(summary, layer)}. {absence(summary, "embedding") ?? "The map is of atoms, the modules of co-firing: they need not agree."}</p>
     </figure>
   );
 }

@@ -1,7 +1,7 @@
 // Ribbons from the modules of one layer to those of another; each leads to the pairs within it.
 import { useMemo } from "preact/hooks";
 import { sankey, sankeyLinkHorizontal } from "d3-sankey";
-import { clip, plural } from "../lib/format";
+import { clip, count, plural } from "../lib/format";
 import { useWidth } from "../lib/width";
 
 export interface Block {
@@ -69,7 +69,7 @@ export function Sankey({ left, right, ribbons, titles, label }: Props) {
         <g>
           <rect class="block" x={x0} y={y0} width={x1 - x0} height={Math.max(1, y1 - y0)} fill={block.colour} />
           <text class="name" x={at ? x1 + 8 : x0 - 8} y={(y0 + y1) / 2 + (y1 - y0 > 26 ? -2 : 4)} text-anchor={at ? "start" : "end"}>{clip(block.name, letters)}<title>{block.name}</title></text>
-          {y1 - y0 > 26 && <text class="axis" x={at ? x1 + 8 : x0 - 8} y={(y0 + y1) / 2 + 12} text-anchor={at ? "start" : "end"}>{narrow ? value : plural(value, "pair")}</text>}
+          {y1 - y0 > 26 && <text class="axis" x={at ? x1 + 8 : x0 - 8} y={(y0 + y1) / 2 + 12} text-anchor={at ? "start" : "end"}>{narrow ? count(value) : plural(value, "pair")}</text>}
         </g>
       ))}
     </svg>

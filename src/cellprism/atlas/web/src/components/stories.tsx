@@ -14,7 +14,8 @@ const kinds: Record<string, [heading: string, question: string]> = {
   module: ["Fire together", "The surest name of a module"],
   cell: ["Reads the cell", "The cell explains more of it than anywhere else"],
   lasting: ["Lasts longest", "The same direction, layer after layer"],
-  highway: ["Strongest link", "Fires where a feature of the next layer fires"],
+  circuit: ["Best circuit", "Taken away, it changes a later feature more than any other does, in both halves of the cells"],
+  highway: ["Strongest link", "Fires where a feature of a later layer fires"],
 };
 
 type Show = (value: number | null) => string;
@@ -37,6 +38,10 @@ const columns: Record<string, [name: string, show: Show]> = {
   "variance.rest": ["by the gene in its context", percent],
   "chains.n_layers": ["layers", count],
   "chains.mean_cosine": ["mean cosine", fixed],
+  "edges.g": ["g of the effect", fixed],
+  "edges.agreement": ["cells that agree", percent],
+  "edges.n_cells": ["cells", count],
+  "edges.q": ["q", probability],
   "highways.pmi": ["log₂ over chance", fixed],
   "highways.count": ["positions together", count],
   "highways.q": ["q", probability],
@@ -54,14 +59,14 @@ function StoryCard({ story, genes, words }: { story: Story; genes: GeneNames; wo
   const { layer, feature, module } = story;
   const [heading, why] = kinds[story.kind] ?? [story.kind, ""];
   const question = story.evidence[0]?.[0] === "features" ? "Fires most strongly of those that no gene set explains" : why;
-  const target = feature === null ? paths.layer(id, layer, { colour: "module", pick: String(module) }) : paths.feature(id, layer, feature);
+  const target = feature === null ? paths.layer(id, layer, { colour: "module", pick: String(module) }) : story.within ? paths.circuits(id, { feature: `${layer}.${feature}` }) : paths.feature(id, layer, feature);
   const value = (column: string) => story.evidence.find(([, name]) => name === column)?.[2];
-  const partner = story.kind === "highway" ? ([value("partner_layer"), value("partner")] as const) : null;
+  const partner = story.kind === "highway" ? ([value("partner_layer"), value("partner")] as const) : story.within ? ([value("target_layer"), value("target")] as const) : null;
   return (
-    <article class="panel story" data-layer={layer}>
+    <article class="panel story" data-layer={story.within ? undefined : layer} data-within={story.within}>
       <p class="story-kind">{heading}</p>
       <h3><a href={`#${target}`}>{nameOf(story, genes, words)}</a></h3>
-      <p class="small muted">{question}. Layer {layer}, {feature === null ? `module ${module}` : `feature ${feature}`}{partner && <>; with <a href={`#${paths.feature(id, partner[0]!, partner[1]!)}`}>{partner[0]}·{partner[1]}</a></>}.</p>
+      <p class="small muted">{question}. Layer {layer}, {feature === null ? `module ${module}` : `feature ${feature}`}{partner && <>; {story.within ? "changes" : "with"} <a href={`#${paths.feature(id, partner[0]!, partner[1]!)}`}>{partner[0]}·{partner[1]}</a></>}.</p>
       {story.genes.length > 0 && <SmallGeneBars rows={story.genes} genes={genes} most={4} />}
       <dl class="evidence">
         {story.evidence.map(([table, column, number]) => {

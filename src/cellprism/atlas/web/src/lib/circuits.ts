@@ -43,7 +43,7 @@ export interface Graph {
 
 /** Why a run has no edges, as a sentence. */
 export const noCircuits = (summary: Summary): string =>
-  absence(summary, "edges") ?? "No circuits were traced in this run: `cellprism trace` edits the features of a layer, tests what follows in later layers, and writes the edges; then export the run again.";
+  absence(summary, "edges") ?? "No circuits were traced in this run: “cellprism trace” edits the features of a layer and tests what follows in later layers. Then export or serve the run again.";
 
 export type Way = "out" | "in";
 

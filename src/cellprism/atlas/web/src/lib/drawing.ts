@@ -2,7 +2,7 @@
 import type { Size } from "../map/view";
 
 const STYLES = [
-  "fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "stroke-linecap", "paint-order", "opacity",
+  "fill", "fill-opacity", "stroke", "stroke-opacity", "stroke-width", "stroke-dasharray", "stroke-linejoin", "stroke-linecap", "paint-order", "opacity",
   "font-family", "font-size", "font-weight", "font-style", "font-variant-numeric", "text-anchor",
 ];
 const LINE = 15;
@@ -26,7 +26,7 @@ function plain(element: Element): string {
   const kept = [...element.attributes].filter(({ name }) => !/^(class|style|href|role|tabindex|width|height)$|^aria-|^data-/.test(name) || (/^(width|height)$/.test(name) && element.tagName === "rect"));
   const attributes = kept.map(({ name, value }) => ` ${name}="${escape(value)}"`).join("");
   if (name === "title") return `<title>${escape(element.textContent ?? "")}</title>`;
-  const inner = element.children.length ? [...element.children].map(plain).join("") : escape(element.textContent ?? "");
+  const inner = [...element.childNodes].map((node) => (node instanceof Element ? plain(node) : escape(node.textContent ?? ""))).join("");
   if (name === "g" || name === "svg") return `<g${attributes}>${inner}</g>`;
   const css = STYLES.map((property) => `${property}:${style.getPropertyValue(property)}`).join(";");
   return `<${name}${attributes} style="${escape(css)}">${inner}</${name}>`;

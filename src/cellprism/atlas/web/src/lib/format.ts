@@ -92,7 +92,7 @@ export function title(name: string): string {
 }
 
 /** A term without its identifier in brackets. */
-export const shortTerm = (term: string) => term.replace(/\s*\((?:GO:|hsa|R-HSA)[^)]*\)$/, "").replace(/ R-HSA-\d+$/, "");
+export const shortTerm = (term: string) => term.replace(/\s*\((?:GO:|hsa|R-HSA)[^)]*\)$/, "").replace(/ R-HSA-\d+$/, "").replaceAll("_", " ");
 
 /** A term as it is written on a map: also without the kind of gene set that it begins with. */
 export const mapTerm = (term: string) => shortTerm(term).replace(/^[A-Z][\w ]{1,14}: /, "");

@@ -49,7 +49,7 @@ export function nullPhrase({ null_mean, null_q95, n, n_permutations }: Rate): st
   if (n_permutations === 0) return null_mean < 1e-4 ? "null: practically none, by calculation" : `null ${share(null_mean)}, by calculation`;
   if (null_mean === 0) return `null: none in any of ${n_permutations} shuffles`;
   const together = Math.round(null_mean * (n ?? Infinity) * (n_permutations ?? 0));
-  if (together <= 20) return `null: ${together} in ${n_permutations} shuffles together`;
+  if (together <= 20) return `null: ${together} in all ${n_permutations} shuffles`;
   return `null ${share(null_mean)}, ${null_q95 === 0 ? "none in 95 % of shuffles" : `95 % of shuffles below ${share(null_q95)}`}`;
 }
 

@@ -25,6 +25,10 @@ export function absence({ absent }: Summary, table: string, layer?: number): str
   return found ? `${found.reason.charAt(0).toUpperCase()}${found.reason.slice(1)}.` : null;
 }
 
+/** Which labels are written on a layer's map. */
+export const written = (summary: Summary, layer: number): string =>
+  absence(summary, "annotations", layer) ? "labels of the features with most terms, as no q is known" : "the surest labels";
+
 export interface Words {
   terms: Terms;
   groups: Groups;

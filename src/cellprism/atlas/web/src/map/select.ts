@@ -77,8 +77,11 @@ function ranked(n: number, value: (row: number) => Value): Float64Array {
   return ranks;
 }
 
-/** Of rows by q, those of live features with a label. */
-export const labelled = (map: FeatureMap, byQ: number[]): number[] => byQ.filter((i) => map.label[i] !== NONE32 && !isDead(map, i));
+/** Of rows by q, those of live features with a label; where no q is known, those with most terms first. */
+export function labelled(map: FeatureMap, byQ: number[]): number[] {
+  const rows = byQ.filter((i) => map.label[i] !== NONE32 && !isDead(map, i));
+  return Number.isNaN(map.label_q[rows[0] ?? 0]) ? rows.sort((a, b) => map.n_terms[b]! - map.n_terms[a]!) : rows;
+}
 
 function first(rows: number[], passes: (row: number) => boolean, most: number): number[] {
   const found: number[] = [];

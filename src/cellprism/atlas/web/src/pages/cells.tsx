@@ -1,5 +1,6 @@
 // Which features tell a group of cells apart: a matrix of layers and groups, and the strongest features of one group.
 import { CsvButton, PythonCell } from "../components/take";
+import { LegendView } from "../components/legend";
 import { From } from "../components/source";
 import { UNDER, VirtualTable, type Column } from "../components/virtual-table";
 import { Sideways } from "../components/sideways";
@@ -101,6 +102,7 @@ function Chosen({ group, words }: { group: number; words: Words }) {
 }
 
 function Body({ words, matrix }: { words: Words; matrix: MatrixCell[][] }) {
+  const theme = useTheme();
   const { id, summary } = useRun();
   const [query, change] = useQuery();
   const { groups } = words;
@@ -128,8 +130,9 @@ function Body({ words, matrix }: { words: Words; matrix: MatrixCell[][] }) {
       <section class="panel" aria-labelledby="matrix">
         <div class="panel-head"><h2 id="matrix">Layers and groups</h2><CsvButton name={["cells", key]} what="the matrix" of={{ table: "celltypes", layer: summary.layers[0]!.layer }} header={header} rows={rows} /></div>
         <Matrix matrix={matrix} shown={own.slice(0, ROWS)} groups={groups} chosen={chosen} link={link} />
+        <div class="map-note"><LegendView legend={{ kind: "numbers", stops: [0, 0.25, 0.5, 0.75, 1].map((t) => sequential(t, theme)), ticks: ["0.5", "0.75", "1"], unit: "shade: the largest AUROC of the features counted", none: null }} /></div>
         <p class="small muted table-note">
-          Number: features with an AUROC above 0.5 at q &lt; 0.05. Shade: the largest of these AUROCs, from 0.5 to 1. {own.length > ROWS && `The ${ROWS} groups with the largest; the CSV has all ${own.length}. `}
+          Number: features with an AUROC above 0.5 at q &lt; 0.05.  {own.length > ROWS && `The ${ROWS} groups with the largest; the CSV has all ${own.length}. `}
           {rate && <>Of layer {summary.layers[0]!.layer}, <From of="rates.value" layer={summary.layers[0]!.layer} name="cell_type" n={`${count(rate.n)} features`} null={rate.null}>{rate.value === null ? MISSING : `${(100 * rate.value).toFixed(1)} %`}</From> of the features belong to some group ({nullPhrase(rate)}).</>}
         </p>
       </section>

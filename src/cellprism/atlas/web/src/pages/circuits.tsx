@@ -265,7 +265,7 @@ function Body({ graphs, words }: { graphs: Graph[]; words: Words }) {
         </label>
       )}
       <section class="panel" aria-labelledby="traces">
-        <div class="section-head"><h2 id="traces"><From of="edges.">{count(edges)}</From> edges</h2><p class="muted">effects with q &lt; 0.05, |g| above 0.5 and agreement above 0.7 in ten cells or more; {graph.method}{graph.alpha ? `, activation times ${number(graph.alpha)}` : ""}</p></div>
+        <div class="section-head"><h2 id="traces"><From of="edges." how={`edges of ${plural(graph.traces.length, "trace")} together, each in its own folder`}>{count(edges)}</From> edges</h2><p class="muted">effects with q &lt; 0.05, |g| above 0.5 and agreement above 0.7 in ten cells or more; {graph.method}{graph.alpha ? `, activation times ${number(graph.alpha)}` : ""}</p></div>
         <Traces graph={graph} />
       </section>
       {place && <Choose graph={graph} place={place} />}

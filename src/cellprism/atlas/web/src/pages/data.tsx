@@ -6,7 +6,7 @@ import { PythonCell } from "../components/take";
 import { Sideways } from "../components/sideways";
 import { loadTables } from "../data/store";
 import type { TableFile, Tables } from "../data/types";
-import { count, plural, size, title } from "../lib/format";
+import { count, plural, size } from "../lib/format";
 import { Load, useLoad } from "../lib/load";
 import { clientCode } from "../lib/python";
 import { useRun, useTitle } from "../lib/run";
@@ -21,7 +21,7 @@ function TableCard({ name, tables, files }: { name: string; tables: Tables; file
   const columns = tables.tables[name]?.columns ?? [];
   return (
     <details class="fold" onToggle={(event) => setOpen(event.currentTarget.open)}>
-      <summary><b>{title(name)}</b> <span class="muted num">{plural(files.length, "file")}, {plural(rows, "row")}, {size(bytes)}</span></summary>
+      <summary><b><code>{name}</code></b> <span class="muted num">{plural(files.length, "file")}, {plural(rows, "row")}, {size(bytes)}</span></summary>
       {open && (
         <div class="stack-tight">
           {columns.length > 0 && (

@@ -141,7 +141,7 @@ function Body({ data, about, words }: { data: Data; about: LayerSummary; words: 
         <div class="panel-head">
           <h2 id="neighbours">Features like it</h2>
           <span class="chips">
-            {feature.highways.length > 0 && <CsvButton name={[...called, "highways"]} what="the highways" of={{ table: "highways", layer }} header={["layer", "feature", "positions", "pmi", "q", "label"]} rows={() => feature.highways.map(([at, other, n, pmi, q, term]) => [at, other, n, pmi, q, words.terms.term[term ?? -1]])} />}
+            {feature.highways.length > 0 && <><span class="small muted">later layers</span> <CsvButton name={[...called, "highways"]} what="the highways" of={{ table: "highways", layer }} header={["layer", "feature", "positions", "pmi", "q", "label"]} rows={() => feature.highways.map(([at, other, n, pmi, q, term]) => [at, other, n, pmi, q, words.terms.term[term ?? -1]])} /> <span class="small muted">all kinds</span></>}
             {near.length > 0 && <CsvButton name={[...called, "neighbours"]} what="the features like it" of={{ table: "neighbours", layer }} header={["kind", "layer", "feature", "similarity", "null_q95", "label"]} rows={() => near.map(([kind, at, other, similarity, nullQ95, term]) => [kind, at, other, similarity, nullQ95, words.terms.term[term ?? -1]])} />}
           </span>
         </div>

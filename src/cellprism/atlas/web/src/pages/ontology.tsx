@@ -104,10 +104,11 @@ function Unknown({ text, terms, choose }: { text: string; terms: Terms; choose: 
 function Surest({ terms }: { terms: Terms }) {
   const { id, summary } = useRun();
   const layers = summary.layers.filter(({ names }) => names?.length);
+  const unknown = summary.absent.find(({ table, layers }) => table === "annotations" && layers);
   if (!layers.length) return null;
   return (
     <section class="panel" aria-labelledby="surest">
-      <div class="section-head"><h2 id="surest">Surest in each layer</h2><p class="muted">the gene sets that name a feature with the smallest q</p></div>
+      <div class="section-head"><h2 id="surest">Surest in each layer</h2><p class="muted">the gene sets that name a feature with the smallest q{unknown?.layers && `; in layers ${unknown.layers.join(", ")}, where no q is known, those of the features with most terms`}</p></div>
       <dl class="lines">
         {layers.map(({ layer, names }) => (
           <div key={layer}>

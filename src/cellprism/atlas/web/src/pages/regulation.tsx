@@ -70,7 +70,7 @@ function Perturbations({ rows, about, chosen, pick }: ListProps) {
         <CsvButton name={["regulation", about.layer, "perturbations"]} what="the perturbations" of={{ table: "perturbations", within }} header={[...COLUMNS]} rows={() => rows.map((row) => COLUMNS.map((column) => row[column]))} />
       </div>
       <p class="chart-key small muted"><span><i class="key-band-bar" /> bar: responding features</span><span><i class="key-null" /> null: tick its mean, band up to its 95 % quantile</span></p>
-      <VirtualTable label="Perturbations" columns={columns} rows={rows.map((_, i) => i)} selected={chosen} empty="" />
+      <VirtualTable label="Perturbed genes" columns={columns} rows={rows.map((_, i) => i)} selected={chosen} empty="" />
     </section>
   );
 }
