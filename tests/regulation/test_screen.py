@@ -67,7 +67,7 @@ def altered(path: Path, folder: Path, change) -> Path:
     ({"where": ()}, r'mixes 2 cell lines \(A, B\): choose by `--where "cell_line=A"`, or give `--batch cell_line`'),
     ({"where": (("cell_line", "C"),)}, r"no cell has cell_line C \(there are A, B\): correct `--where`"),
     ({"where": (("line", "C"),)}, r"no column 'line' in obs: choose the columns of `--where` among"),
-    ({"counts": "counts"}, r"has no layer 'counts': set `--counts` to"),
+    ({"counts": "counts"}, r"has no layer 'counts': leave out `--counts`, which means X"),
     ({"screen": "nowhere.h5ad"}, r"no file nowhere.h5ad: give the path of an .h5ad file as SCREEN"),
     ({"cells": 6}, rf"no perturbation has 2 guides with 3 cells each .* {KNOCKED_OUT} \(6\)"),
     ({"cells": 1}, r"the control 'control' has not 2 guides with 3 cells each"),
