@@ -9,6 +9,8 @@ import pytest
 from cellprism.causal import cost
 from cellprism.causal.cost import firing_counts, source_blocks, trace_cost
 from cellprism.causal.requests import TraceRequest, checked_sources, resolve
+from cellprism.causal.tracing import trace
+from cellprism.causal.workfiles import read_effects
 from cellprism.codes.store import CodeStore
 
 if TYPE_CHECKING:
@@ -60,6 +62,15 @@ def test_an_estimate_costs_the_ablations_that_it_is_compared_with(run: Run) -> N
     checked = checked_sources(trace)
     assert len(checked) == 16
     assert trace_cost(run, trace).checked == (places[:, checked] > 0).sum()
+
+
+def test_effects_that_are_kept_fit_into_what_is_planned(run: Run) -> None:
+    asked = resolve(run, ASKED)
+    folder = trace(run, ASKED, keep_effects=True)
+    with_them, without = (trace_cost(run, asked, keep_effects=kept).disk for kept in (True, False))
+    stored = [read_effects(path) for path in (folder / "effects").rglob("*.npz")]
+    values = sum(matrix.nnz for one in stored for matrix in one.effect.values())
+    assert 0 < 4 * values <= with_them - without
 
 
 def test_several_traces_take_several_times_the_time_and_no_more_room(run: Run) -> None:

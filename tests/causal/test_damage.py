@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from cellprism.causal.damage import MASKED_SHARE, Arms, Damage, choose_arms, compare_arms, measure_damage
+from cellprism.causal.damage import Arms, Damage, choose_arms, compare_arms, measure_damage
+from cellprism.causal.masking import MASKED_SHARE
 from cellprism.causal.setting import Site
 
 if TYPE_CHECKING:

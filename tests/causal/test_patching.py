@@ -16,9 +16,9 @@ import pytest
 import torch
 from tests.handmade import Handmade
 
+from cellprism.causal.masking import MASKED_SHARE
 from cellprism.causal.matching import MatchedGenes, expression_level, hidden_activation, match_genes
 from cellprism.causal.patching import (
-    MASKED_SHARE,
     Source,
     compare,
     measure,

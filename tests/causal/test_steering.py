@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.linear_model import RidgeCV
 from tests.causal.journey import AHEAD, OFF, ON, STILL, N, Way, journey
 
 from cellprism.causal import readouts as readouts_room
-from cellprism.causal.ordering import EARLY, LATE
+from cellprism.causal.ordering import EARLY, LATE, MIDDLE
 from cellprism.causal.parts import READ, STEER
-from cellprism.causal.profiles import cells_said
-from cellprism.causal.readouts import READOUTS, Fitter, Readouts, judged_readouts
+from cellprism.causal.profiles import Said, cells_said
+from cellprism.causal.readouts import PENALTIES, READOUTS, Fitter, Readouts, judged_readouts
 from cellprism.causal.steer_tables import Result, arm_table, effect_table, gene_table, rate_table
 from cellprism.causal.steering import Steered, Steerer, random_direction
 from cellprism.causal.switches import ARMS, choose_switches, switch_table
@@ -28,7 +29,7 @@ NOBODY = np.empty(0, np.int64)
 
 
 def fitted(way: Way) -> Readouts:
-    return Fitter(way.known, way.levels).fit(*way.orders(READ))
+    return next(Fitter(way.known, way.levels).fit(*(x[None] for x in way.orders(READ))))
 
 
 def steered(way: Way, chosen: pd.DataFrame, *, n: int = 12) -> list[Result]:
@@ -205,6 +206,18 @@ def test_readouts_of_a_true_order_beat_their_nulls_and_span_the_way(monkeypatch:
     assert sum(done) == 19
 
 
+def test_progress_is_the_ridge_regression_of_each_order_by_itself() -> None:
+    rng = np.random.default_rng(0)
+    said = Said(rng.normal(size=(60, 20)), rng.normal(size=(60, 30)))
+    group = np.repeat([EARLY, MIDDLE, LATE], 20)
+    shuffle = rng.permutation(60)
+    places = np.stack([np.linspace(0, 1, 60), np.linspace(0, 1, 60)[shuffle]])
+    fits = Fitter(said, rng.random((60, 30))).fit(np.stack([group, group[shuffle]]), places)
+    x = (said.pooled - said.pooled.mean(axis=0)) / said.pooled.std(axis=0)
+    for fit, place in zip(fits, places, strict=True):
+        np.testing.assert_allclose(fit.progress(said.pooled), RidgeCV(PENALTIES).fit(x, place).predict(x), atol=1e-12)
+
+
 def test_models_of_values_are_steered_at_the_genes_that_a_cell_reads() -> None:
     way = journey(96, 0)
     way.site.model.mask_value = -1.0
@@ -212,7 +225,7 @@ def test_models_of_values_are_steered_at_the_genes_that_a_cell_reads() -> None:
     fit, test = (np.flatnonzero(way.part == own) for own in (READ, STEER))
     known, other = (cells_said(way.site, cells, lambda _n: None) for cells in (fit, test))
     assert np.isnan(known.profile).any()
-    readouts = Fitter(known, way.levels).fit(*way.orders(READ))
+    readouts = next(Fitter(known, way.levels).fit(*(x[None] for x in way.orders(READ))))
     assert np.isfinite(readouts.values(other)).all()
     found = Steerer(way.site, readouts, ALPHAS).steer(
         int(ON[0]), way.early[:10], direction=None, own=NOBODY, advance=lambda _n: None,

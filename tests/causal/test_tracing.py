@@ -95,8 +95,10 @@ def test_a_second_call_has_nothing_to_do(run: Run) -> None:
 
 def test_another_request_under_the_same_name_is_refused(run: Run) -> None:
     trace(run, ASKED, name="mine")
-    with pytest.raises(UserError, match="with other asked, cells: choose another"):
+    with pytest.raises(UserError, match="with other cells: choose another"):
         trace(run, replace(ASKED, cells=13), name="mine")
+    with pytest.raises(UserError, match="with other alpha, replicate: choose another"):
+        trace(run, replace(ASKED, alpha=2.0, replicate=1), name="mine")
 
 
 def test_a_trace_of_what_the_run_was_before_is_refused(run: Run) -> None:
@@ -126,7 +128,7 @@ def test_a_run_in_use_is_refused(run: Run) -> None:
 @pytest.mark.parametrize(("need", "sentence"), [("disk", "of disk and"), ("memory", "of memory and")])
 def test_what_cannot_fit_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch, need: str, sentence: str) -> None:
     real = trace_cost(run, resolve(run, ASKED))
-    monkeypatch.setattr("cellprism.causal.tracing.trace_cost", lambda *_: replace(real, **{need: 1e18}))
+    monkeypatch.setattr("cellprism.causal.tracing.trace_cost", lambda *_, **__: replace(real, **{need: 1e18}))
     with pytest.raises(UserError, match=sentence):
         trace(run, ASKED)
 

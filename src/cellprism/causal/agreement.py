@@ -10,6 +10,7 @@ from scipy import stats
 
 from cellprism.causal.calibration import SourceEffects, calibrate
 from cellprism.causal.finish import finish
+from cellprism.causal.rates import share
 from cellprism.runs.causal_schemas import AGREEMENT
 from cellprism.runs.schemas import empty
 
@@ -59,9 +60,9 @@ def agreement(
             "target_layer": layer, "sources": len(pairs), "pairs": int(live.sum()),
             "spearman": float(stats.spearmanr(guess[live], truth[live]).statistic) if live.sum() > 2 else np.nan,
             "edges": len(there[1]), "estimated_edges": len(there[0]),
-            "same_sign": _share(of_edges.sum(), len(of_edges)),
-            "recall": _share((both["sign_x"] == both["sign_y"]).sum(), len(there[1])),
-            "precision": _share((both["sign_x"] == both["sign_y"]).sum(), len(there[0])),
+            "same_sign": share(of_edges.sum(), len(of_edges)),
+            "recall": share((both["sign_x"] == both["sign_y"]).sum(), len(there[1])),
+            "precision": share((both["sign_x"] == both["sign_y"]).sum(), len(there[0])),
         })
     return pd.DataFrame(rows, columns=list(AGREEMENT.columns))
 
@@ -71,7 +72,3 @@ def _signs_at(edges: pd.DataFrame, pairs: list[tuple[SourceEffects, SourceEffect
     place = {exact.source: guess.effect[layer].mean(axis=0) for guess, exact in pairs}
     guess = np.array([place[s][t] for s, t in zip(edges["source"], edges["target"], strict=True)])
     return np.asarray(np.sign(guess) == np.sign(edges["effect"].to_numpy()))
-
-
-def _share(part: float, whole: float) -> float:
-    return float(part / whole) if whole else np.nan

@@ -34,6 +34,8 @@ BACKWARD = 2.5
 """A pass and its way back to the source cost so many passes."""
 WORKING_BYTES = 2**30
 """Effects of one block of sources that are held at a time, and clean states that are kept, each."""
+KEPT = 0.5
+"""Effects that are kept, in float16, take such a share of the room of work files."""
 MOST_SOURCES = 64
 """Sources of a block, at most."""
 
@@ -107,8 +109,8 @@ def source_blocks(trace: Trace, widths: dict[int, int]) -> list[np.ndarray]:
     return np.split(trace.features, range(size, len(trace.features), size))
 
 
-def trace_cost(run: Run, trace: Trace) -> Cost:
-    """Count the work of a trace of ``run``."""
+def trace_cost(run: Run, trace: Trace, *, keep_effects: bool = False) -> Cost:
+    """Count the work of a trace of ``run``, with the disk of effects that are kept."""
     source, last = trace.request.source, trace.targets[-1]
     model, k = run.model, run.config.sae.k
     d, lengths = model["d_model"], run.read("cells")["n_tokens"].to_numpy()[trace.cells]
@@ -146,7 +148,7 @@ def trace_cost(run: Run, trace: Trace) -> Cost:
     weights = 48.0 * model["n_layers"] * d * d + 8.0 * d * sum(widths.values())
     return Cost(
         passes=passes, edges=len(trace.features) * read_targets(trace, widths), operations=work + again * clean,
-        disk=block if exact else float(stored),
+        disk=(block if exact else float(stored)) + (KEPT * float(stored) if keep_effects else 0.0),
         memory=BASE_MEMORY + min(state, WORKING_BYTES) + block + batch + weights,
         speed=CHANGES_SPEED if changes else 1.0, checked=checked,
     )

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from cellprism.causal.intervention import edited, repeat, scale_features
-from cellprism.causal.masking import answers, hide
+from cellprism.causal.masking import MASKED_SHARE, answers, hide
 from cellprism.causal.rows import last_at
 from cellprism.stats.bootstrap import bootstrap_means, interval
 from cellprism.stats.permutation import permutation_p
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from cellprism.causal.setting import Site
     from cellprism.models.base import Batch, CellModel
 
-MASKED_SHARE = 0.15
 METRICS = ("loss", "hit")
 
 

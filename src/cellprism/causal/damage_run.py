@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from cellprism.causal.damage import MASKED_SHARE, METRICS, choose_arms, compare_arms, measure_damage
+from cellprism.causal.damage import METRICS, choose_arms, compare_arms, measure_damage
+from cellprism.causal.masking import MASKED_SHARE
 from cellprism.causal.reading import TraceReader, trace_table
 from cellprism.causal.requests import choose_features
 from cellprism.causal.setting import needs_layer, run_site

@@ -9,7 +9,7 @@ import numpy as np
 from cellprism.causal import published
 from cellprism.causal.calibration import DEFAULT
 from cellprism.causal.edge_rule import AGREEMENT, AGREEMENT_GRID, G_GRID, G, Q
-from cellprism.causal.rates import rate_row
+from cellprism.causal.rates import rate_row, share
 from cellprism.runs.causal_schemas import EDGES, FDR, PUBLISHED_EDGES, SOURCES, TRACE_RATES
 from cellprism.runs.schemas import TABLES, write_table
 from cellprism.stats.fdr import bh
@@ -165,10 +165,10 @@ def _below(ranks: np.ndarray, cut: float) -> np.ndarray:
 
 def _fdr_row(rule: str, g: float, agreement: float, edges: float, null: np.ndarray) -> dict[str, object]:
     low, high = np.quantile(null, [0.05, 0.95])
-    share = [float(value / edges) if edges else np.nan for value in (null.mean(), low, high)]
+    fdr = [share(value, edges) for value in (null.mean(), low, high)]
     return {
         "rule": rule, "g": g, "agreement": agreement, "edges": int(edges), "null_mean": float(null.mean()),
-        "null_low": float(low), "null_high": float(high), "fdr": share[0], "fdr_low": share[1], "fdr_high": share[2],
+        "null_low": float(low), "null_high": float(high), "fdr": fdr[0], "fdr_low": fdr[1], "fdr_high": fdr[2],
         "n_permutations": len(null),
     }
 
@@ -176,15 +176,15 @@ def _fdr_row(rule: str, g: float, agreement: float, edges: float, null: np.ndarr
 def _rates(seen: _Seen, edges: pd.DataFrame, level: float, *, side: int) -> list[dict[str, object]]:
     total, n = seen.total, len(seen.sources)
     signs, split, null_split = total["published_counts"].sum(axis=0), total["split"], total["null_split"]
-    supports, theirs = _share((edges["sign"] > 0).sum(), len(edges)), _share(signs[side], signs.sum())
-    again, kept = _share(split[1], split[0]), _share(split[3], split[2])
+    supports, theirs = share((edges["sign"] > 0).sum(), len(edges)), share(signs[side], signs.sum())
+    again, kept = share(split[1], split[0]), share(split[3], split[2])
     null_edges = [_below(ranks, level * seen.flips) for ranks in total["null_ranks"]]
     by_layer = edges["target_layer"].value_counts()
     return [
         rate_row("edges_per_source", len(edges) / n, n, "source", np.sum(null_edges, axis=0) / n, NULL),
         *(
             rate_row(
-                "edge_rate", _share(by_layer.get(layer, 0), live), int(live), "live test", null / max(live, 1), NULL,
+                "edge_rate", share(by_layer.get(layer, 0), live), int(live), "live test", null / max(live, 1), NULL,
                 target_layer=int(layer),
             )
             for layer, live, null in zip(seen.layers, total["live"], null_edges, strict=True)
@@ -206,7 +206,3 @@ def _of_side(counts: np.ndarray, side: int) -> np.ndarray:
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """Shares of the flips that have any; all of them count equally."""
     return np.asarray((part / np.maximum(whole, 1e-300))[whole > 0])
-
-
-def _share(part: float, whole: float) -> float:
-    return float(part / whole) if whole else np.nan

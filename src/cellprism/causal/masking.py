@@ -12,6 +12,8 @@ from cellprism.errors import UserError
 if TYPE_CHECKING:
     from cellprism.models.base import Batch, CellModel
 
+MASKED_SHARE = 0.15
+"""Share of a cell's genes that are hidden at a time, at most, as in the training of masked models."""
 ROWS = 2048
 """Positions whose logits over the vocabulary are held at a time."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from cellprism.causal.masking import hide
+from cellprism.causal.masking import MASKED_SHARE, hide
 from cellprism.causal.responses import respond
 from cellprism.stats.bootstrap import bootstrap_means, interval
 from cellprism.stats.matched_sets import contrasts, per_cell, permuted
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from cellprism.causal.setting import Site
     from cellprism.cells.tokens import TokenizedCells
 
-MASKED_SHARE = 0.15
-"""Share of a cell's genes that are hidden at a time, at most, as in the training of masked models."""
 STATES = 3
 """Each row goes on clean, ablated, and moved along a random direction."""
 

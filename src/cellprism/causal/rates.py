@@ -35,6 +35,11 @@ def rate_row(
     }
 
 
+def share(part: float, whole: float) -> float:
+    """A part of the whole, NaN if there is no whole."""
+    return float(part / whole) if whole else np.nan
+
+
 def two_sided(value: float, null: np.ndarray) -> float:
     """Twice the smaller of the two permutation p-values, at most 1."""
     return min(1.0, 2 * min(float(permutation_p(value, null)), float(permutation_p(-value, -null))))

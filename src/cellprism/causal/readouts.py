@@ -11,11 +11,10 @@ from scipy.stats import spearmanr
 
 from cellprism.causal.markers import MarkerFinder
 from cellprism.causal.ordering import EARLY, LATE
-from cellprism.causal.ridge import Ridge
 from cellprism.stats.ranks import auroc, rank_sum, ranks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from cellprism.causal.profiles import Said
 
@@ -38,6 +37,8 @@ READOUTS = {
 }
 """Name -> what it measures, and its unit."""
 PERMUTATIONS = 99
+PENALTIES = 10.0 ** np.arange(-1, 6)
+"""Of the ridge regression; each order gets the one with the least error at cells that are left out one at a time."""
 STRENGTH = 0.05
 """Inverse penalty of the logistic regression, on standardised residuals."""
 
@@ -106,16 +107,23 @@ class Fitter:
         sd = said.pooled.std(axis=0)
         self._scale = np.where(sd > 0, sd, 1.0)
         self._x = (said.pooled - self._centre) / self._scale
-        self._ridge = Ridge(self._x)
 
-    def fit(self, group: np.ndarray, place: np.ndarray) -> Readouts:
-        """Fit all readouts.
+    def fit(self, group: np.ndarray, place: np.ndarray) -> Iterator[Readouts]:
+        """Fit all readouts to each of several orders.
 
         Parameters
         ----------
         group, place
-            Group and place of each cell, as in `Ordering`.
+            Group and place of each cell as in `Ordering`, shape ``(orders, cells)``.
         """
+        from sklearn.linear_model import RidgeCV
+
+        # one decomposition of the cells serves all orders
+        ridge = RidgeCV(PENALTIES, alpha_per_target=True).fit(self._x, place.T)
+        for own, weight, constant in zip(group, ridge.coef_, ridge.intercept_, strict=True):
+            yield self._fit(own, self._line(weight, float(constant)))
+
+    def _fit(self, group: np.ndarray, progress: Line) -> Readouts:
         from sklearn.linear_model import LogisticRegression
 
         ends = np.flatnonzero((group == EARLY) | (group == LATE))
@@ -125,7 +133,7 @@ class Fitter:
         early, late = (_column_means(self._said.profile[group == g]) for g in (EARLY, LATE))
         both = np.isfinite(early) & np.isfinite(late)
         return Readouts(
-            np.where(both, early, 0), np.where(both, late, 0), self._line(*self._ridge.fit(place)),
+            np.where(both, early, 0), np.where(both, late, 0), progress,
             self._line(logistic.coef_[0], float(logistic.intercept_[0])), early_markers, late_markers,
         )
 
@@ -176,12 +184,13 @@ def judged_readouts(
     -------
     The readouts, and the table ``steering_readouts``.
     """
-    fitted = fitter.fit(*fit_order)
+    shuffles = [rng.permutation(len(fit_order[0])) for _ in range(PERMUTATIONS)]
+    fits = fitter.fit(*(np.stack([x, *(x[shuffle] for shuffle in shuffles)]) for x in fit_order))
+    fitted = next(fits)
     values = fitted.values(said)
     quality, null = judge(values, *test_order), np.empty((PERMUTATIONS, len(READOUTS)))
-    for number in range(PERMUTATIONS):
-        shuffle = rng.permutation(len(fit_order[0]))
-        null[number] = judge(fitter.fit(*(x[shuffle] for x in fit_order)).values(said), *test_order)
+    for number, permuted in enumerate(fits):
+        null[number] = judge(permuted.values(said), *test_order)
         advance(1)
     group = test_order[0]
     ends = {name: int(sum((order[0] == g).sum() for g in (EARLY, LATE))) for name, order in (

@@ -74,7 +74,7 @@ def trace(
         asked = _as_begun(folder, asked)
         _begin(folder, asked, keep_effects=keep_effects)
         if not (folder / "facts.json").exists():
-            cost = trace_cost(run, asked)
+            cost = trace_cost(run, asked, keep_effects=keep_effects)
             check_fit(run, cost)
             _work(run, asked, folder, progress or Silent(), cost=cost, keep_effects=keep_effects)
         shutil.rmtree(folder / "blocks", ignore_errors=True)
@@ -114,15 +114,20 @@ def _begin(folder: Path, asked: Trace, *, keep_effects: bool) -> None:
     wanted: dict[str, Any] = json.loads(json.dumps({**asked.describe(), "keeps_effects": keep_effects}))
     path = folder / "trace.json"
     there = read_described(folder) if path.exists() else wanted
-    differing = sorted(name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name))
+    differing = _differing(wanted, there) | _differing(wanted["asked"], there.get("asked", {}))
     if "key" in differing:
         msg = f"{folder} was traced before the run changed its model, cells or autoencoders: delete it and trace again."
         raise UserError(msg)
     if differing:
-        msg = f"{folder} holds a trace with other {', '.join(differing)}: choose another `--name`, or delete it."
+        what = ", ".join(sorted(differing - {"asked"}))
+        msg = f"{folder} holds a trace with other {what}: choose another `--name`, or delete it."
         raise UserError(msg)
     if not path.exists():
         write_json(path, wanted)
+
+
+def _differing(a: dict[str, Any], b: dict[str, Any]) -> set[str]:
+    return {name for name in a.keys() | b.keys() if a.get(name) != b.get(name)}
 
 
 def _work(run: Run, asked: Trace, folder: Path, progress: Progress, *, cost: Cost, keep_effects: bool) -> None:

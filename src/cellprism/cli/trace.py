@@ -45,7 +45,7 @@ def trace(  # noqa: PLR0913
 ) -> None:
     """Find out what features cause: edit them, one at a time, and test what changes in later layers.
 
-    Example: `cellprism trace runs/demo --source 1 --features top:30 --cells 100`
+    Example: `cellprism trace runs/demo --source 0 --features top:30 --cells 100`
     """
     import shutil
     from dataclasses import replace
@@ -66,7 +66,8 @@ def trace(  # noqa: PLR0913
     resolved = resolve(run, request)
     if controls:
         resolve(run, replace(request, control="random"))
-    typer.echo(trace_cost(run, resolved).times(1 + len(KINDS) * controls).describe(shutil.disk_usage(path).free))
+    cost = trace_cost(run, resolved, keep_effects=keep_effects).times(1 + len(KINDS) * controls)
+    typer.echo(cost.describe(shutil.disk_usage(path).free))
     typer.echo(f"precision   {resolved.dtype:>14}   {_reason(resolved.dtype)}")
     if plan:
         return
