@@ -133,6 +133,10 @@ def test_weights_come_from_safetensors_or_bin_and_must_be_whole(tmp_path: Path) 
     torch.save({**weights, "evil": Path("x")}, tmp_path / "pytorch_model.bin")
     with pytest.raises(UserError, match=r"pytorch_model\.bin holds more than plain weights, and .* run code"):
         load_model(str(tmp_path), device="cpu")
+    spoiled = {**weights, "bert.encoder.layer.1.output.dense.bias": torch.full((128,), torch.nan)}
+    torch.save(spoiled, tmp_path / "pytorch_model.bin")
+    with pytest.raises(UserError, match=r"layer\.1\.output\.dense\.bias in .* holds numbers that are not finite"):
+        load_model(str(tmp_path), device="cpu")
     encoder_only = {key: value for key, value in weights.items() if not key.startswith("cls.")}
     torch.save(encoder_only, tmp_path / "pytorch_model.bin")
     with pytest.raises(UserError, match=r"lacks .* tensors of a BertForMaskedLM"):

@@ -173,6 +173,9 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path, weights: dict[str, to
         load(write(tmp_path, weights, vocabulary={**VOCABULARY, "G37": 40}))
     with pytest.raises(UserError, match=r"it has dsbn\.bns\.0\.weight"):
         load(write(tmp_path, {**weights, "dsbn.bns.0.weight": torch.ones(16)}))
+    infinite = torch.full((16,), torch.inf)
+    with pytest.raises(UserError, match=r"encoder\.enc_norm\.bias in .* holds numbers that are not finite"):
+        load(write(tmp_path, {**weights, "encoder.enc_norm.bias": infinite}))
     zero = {**weights, "decoder.zero_logit.0.weight": torch.ones(1), "flag_encoder.weight": torch.ones(2, 16)}
     assert load(write(tmp_path, zero)).heads_not_used == (
         "cls_decoder", "decoder.zero_logit", "flag_encoder", "mvc_decoder",

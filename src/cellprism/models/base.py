@@ -14,7 +14,7 @@ from cellprism.errors import UserError
 from cellprism.models.processor import multiplies_bfloat16
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from cellprism.cells.expression import Expression
     from cellprism.cells.tokenised import TokenLists
@@ -153,6 +153,14 @@ def gene_mean(h: torch.Tensor, batch: Batch) -> torch.Tensor:
     """Mean of ``h (B, T, d)`` over each row's gene positions, ``(B, d)``."""
     weight = batch.gene / batch.gene.sum(dim=1, keepdim=True)
     return torch.einsum("btd,bt->bd", h, weight.to(h.dtype))
+
+
+def refuse_not_finite(weights: Mapping[str, torch.Tensor], where: str) -> None:
+    """Raise a `UserError` if a tensor holds NaN or an infinite number, which would spread to every residual."""
+    for name, value in weights.items():
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            msg = f"{name} in {where} holds numbers that are not finite: copy the checkpoint's weights again."
+            raise UserError(msg)
 
 
 def pick_device(name: str) -> torch.device:

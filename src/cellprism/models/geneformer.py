@@ -11,7 +11,7 @@ import torch
 from cellprism.cells.rank_tokens import GeneVocabulary, adopt_tokens, rank_tokens
 from cellprism.errors import UserError
 from cellprism.models.attention import attention, transformers_attention
-from cellprism.models.base import Batch, CellModel, gather, gene_mean, pick_dtype
+from cellprism.models.base import Batch, CellModel, gather, gene_mean, pick_dtype, refuse_not_finite
 from cellprism.models.checkpoints import find_checkpoint, weight_files, why_unreadable
 from cellprism.models.dictionaries import find_vocabulary
 from cellprism.models.differences import Affine, PostNorm
@@ -172,6 +172,7 @@ def _load_bert(folder: Path, dtype: torch.dtype, device: torch.device) -> Any:
     finally:
         logging.set_verbosity(before)
     _check_whole(report, folder)
+    refuse_not_finite(bert.state_dict(), str(folder))
     return bert
 
 

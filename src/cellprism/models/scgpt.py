@@ -11,7 +11,7 @@ import torch
 
 from cellprism.cells.binned_tokens import SymbolVocabulary, binned_tokens, raw_value_tokens
 from cellprism.errors import UserError
-from cellprism.models.base import Batch, CellModel, gather, pick_dtype
+from cellprism.models.base import Batch, CellModel, gather, pick_dtype, refuse_not_finite
 from cellprism.models.checkpoints import why_unreadable
 from cellprism.models.scgpt_network import Network, Sizes
 
@@ -257,6 +257,7 @@ def _fill(network: Network, weights: dict[str, torch.Tensor], path: Path) -> tup
         more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
         msg = f"{path} does not fit args.json and vocab.json ({faults[0]}{more}): copy all files of one checkpoint."
         raise UserError(msg)
+    refuse_not_finite({name: weights[name] for name in wanted}, str(path))
     network.load_state_dict({name: weights[name].float() for name in wanted}, assign=True)
     return tuple(sorted({_head(name) for name in surplus}))
 
