@@ -120,7 +120,8 @@ class Fitter:
 
         # one decomposition of the cells serves all orders
         ridge = RidgeCV(PENALTIES, alpha_per_target=True).fit(self._x, place.T)
-        for own, weight, constant in zip(group, ridge.coef_, ridge.intercept_, strict=True):
+        weights, constants = np.atleast_2d(ridge.coef_), np.atleast_1d(ridge.intercept_)
+        for own, weight, constant in zip(group, weights, constants, strict=True):
             yield self._fit(own, self._line(weight, float(constant)))
 
     def _fit(self, group: np.ndarray, progress: Line) -> Readouts:
