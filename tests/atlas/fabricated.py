@@ -33,9 +33,13 @@ GROUPS = (("batch", "one"), ("batch", "two"), ("cell type", "B cell"), ("cell ty
 
 
 def write_run(
-    path: Path, *, title: str = "Fabricated", seed: int = 0, n_features: int = N_FEATURES, traced: bool = True
+    path: Path, *, title: str = "Fabricated", seed: int = 0, n_features: int = N_FEATURES, traced: bool = True,
+    n_genes: int = N_GENES,
 ) -> Path:
-    """Write the run, with all that is found by editing features if ``traced``, and return its path."""
+    """Write the run, with all that is found by editing features if ``traced``, and return its path.
+
+    Genes beyond the first 300 have names as irregular as real ones, and are a top gene of no feature.
+    """
     raw = {"title": title, "out": str(path), "seed": seed, "cells": {"path": "/secret/place/cells.h5ad"}}
     run = create(parse_config(raw))
     rng = np.random.default_rng(seed)
@@ -46,9 +50,12 @@ def write_run(
     run.file("model.json").write_text(json.dumps(model))
     symbols = [*NAMED, *(f"GENE{i}" for i in range(N_GENES - len(NAMED)))]
     _cells(run, rng)
+    more = np.random.default_rng(1).choice(np.arange(N_GENES, 300_000), n_genes - N_GENES, replace=False)
+    ids = [*range(N_GENES), *np.sort(more)]
     _write(run, "genes", {
-        "gene": np.arange(N_GENES), "token": np.arange(N_GENES) + 2,
-        "id": [f"ENSG{i:011d}" for i in range(N_GENES)], "symbol": symbols, "n_seen": rng.integers(1, 40, N_GENES),
+        "gene": np.arange(n_genes), "token": np.arange(n_genes) + 2, "id": [f"ENSG{i:011d}" for i in ids],
+        "symbol": [*symbols, *_irregular(n_genes - N_GENES)],
+        "n_seen": [*rng.integers(1, 40, N_GENES), *np.random.default_rng(2).integers(1, 9000, n_genes - N_GENES)],
     })
     positions = _positions(run, rng)
     for layer in LAYERS:
@@ -77,6 +84,13 @@ def write_run(
         (path / "stages" / f"{name}.json").write_text(json.dumps(marker))
     write_manifest(path, seed)
     return path
+
+
+def _irregular(n: int) -> list[str]:
+    """Names of two to four letters and a number."""
+    rng = np.random.default_rng(3)
+    letters, lengths, numbers = rng.integers(65, 91, (n, 4)), rng.integers(2, 5, n), rng.integers(1, 100, n)
+    return [f"{bytes(row[:k].tolist()).decode()}{i}" for row, k, i in zip(letters, lengths, numbers, strict=True)]
 
 
 def _cells(run: Run, rng: np.random.Generator) -> None:

@@ -142,11 +142,16 @@ def test_a_dead_feature_has_a_page_of_nothing(records: dict[int, dict[int, dict]
 def test_the_gene_index_is_complete(reader: RunReader, folder: Path, terms: list[tuple[str, str]]) -> None:
     found = []
     genes = set()
+    known = jz(folder / "dict/genes.jz")
+    assert jz(folder / "dict/symbols.jz") == {"symbol": known["symbol"]}
     label = {(layer, row.feature): None if pd.isna(row.label) else (row.source, row.label)
              for layer in LAYERS for row in reader.features(layer).itertuples()}
     for i in range(256):
         content = jz(folder / f"gene/{i:02x}.jz")
+        about = content.pop("genes")
+        assert list(about) == list(content)
         for gene, rows in content.items():
+            assert about[gene] == [known[name][int(gene)] for name in ("symbol", "id", "n_seen")]
             assert int(gene) % 256 == i
             assert [row[:1] + row[2:3] for row in rows] == sorted(row[:1] + row[2:3] for row in rows)
             genes.add(int(gene))

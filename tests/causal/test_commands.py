@@ -162,7 +162,7 @@ def test_hubs_are_the_sources_of_a_trace_with_more_edges_than_firing_explains(ru
     (lambda run: interact_run(run, InteractRequest((1, 3))), "layer 3 does not come after layer 3"),
     (lambda run: interact_run(run, InteractRequest((0,))), "two or three parts, not 1"),
     (lambda run: interact_run(run, InteractRequest(named=(((0, 1), (1, 9999)),))), "layer 1 has no feature 9999"),
-    (lambda run: damage_run(run, DamageRequest(1, "all")), "name fewer features"),
+    (lambda run: damage_run(run, DamageRequest(1, "all")), "only 0 other features of layer 1 fire in ten cells"),
 ])
 def test_what_cannot_be_done_is_said_in_one_sentence(run: Run, call: Any, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
@@ -199,16 +199,19 @@ def test_the_commands_say_what_was_found_and_where(labelled: Run, tmp_path: Path
 
     path = str(labelled.path)
     output = said("patch", path, "--layer", "1", "--features", "top:2")
-    assert "tested features carry hidden genes of their terms" in output
+    assert "tested features carry hidden genes of their terms (q < 0.05); with permuted sets of genes" in output
     first, second = labelled.read("labels", LAYER)["feature"].head(2)
     (tmp_path / "pairs.txt").write_text(f"1:{first} 1:{second}\n\n")
     output = said("interact", path, "--features", str(tmp_path / "pairs.txt"), "--cells", "10")
-    assert "named: " in output
+    assert "named: 1 combinations in 10 to 10 cells, together" in output
+    assert "live targets interact (signs flipped 0.00%)" in output
     assert "interactions('named-to-03')" in output
     output = said("damage", path, "--layer", "1", "--features", "top:2", "--cells", "4")
-    assert "loss  against matched" in output
+    assert "damage of 2 chosen features less that of as many others" in output
+    assert "loss                 against matched" in output
     for words, sentence in (
         (["interact", path], "give one of the two"),
+        (["damage", path, "--layer", "1"], f"`cellprism trace {path} --source 1` finds them"),
         (["interact", path, "--layers", "x"], "names no layers"),
         (["interact", path, "--features", str(tmp_path / "none.txt")], "no combinations in"),
     ):
@@ -217,3 +220,14 @@ def test_the_commands_say_what_was_found_and_where(labelled: Run, tmp_path: Path
     (tmp_path / "wrong.txt").write_text("1:2 3")
     with pytest.raises(UserError, match="line 1 is '1:2 3'"):
         CliRunner().invoke(app, ["interact", path, "--features", str(tmp_path / "wrong.txt")], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("words", [
+    ["patch", "--layer", "1", "--cells", "9"], ["interact", "--layers", "0,1", "--cells", "0"],
+    ["interact", "--layers", "0,1", "--each", "0"], ["damage", "--layer", "1", "--cells", "1"],
+    ["patch", "--layer", "1", "--seed", "-1"],
+])
+def test_numbers_that_cannot_work_are_refused(run: Run, words: list[str]) -> None:
+    result = CliRunner().invoke(app, [words[0], str(run.path), *words[1:]])
+    assert result.exit_code == 2
+    assert "greater than or equal to" in result.output

@@ -8,7 +8,7 @@ import pytest
 
 from cellprism.causal import cost
 from cellprism.causal.cost import firing_counts, source_blocks, trace_cost
-from cellprism.causal.requests import TraceRequest, resolve
+from cellprism.causal.requests import TraceRequest, checked_sources, resolve
 from cellprism.codes.store import CodeStore
 
 if TYPE_CHECKING:
@@ -48,6 +48,24 @@ def test_more_targets_cost_estimates_and_not_ablation(run: Run) -> None:
     costs = [trace_cost(run, resolve(run, asked)) for asked in (few, many)]
     assert costs[0].passes <= 4 * 9 < costs[1].passes
     assert costs[0].operations < costs[1].operations
+    assert costs[0].edges == 4 * len(resolve(run, few).features)
+    path = trace_cost(run, resolve(run, replace(few, method="ig")))
+    assert path.passes == 5 * costs[0].passes
+    assert 2 * costs[0].operations < path.operations < 5 * costs[0].operations
+
+
+def test_an_estimate_costs_the_ablations_that_it_is_compared_with(run: Run) -> None:
+    trace = resolve(run, replace(ASKED, method="attribution", target_features="random:4"))
+    places = firing_counts(run, 1, trace.cells).toarray()
+    checked = checked_sources(trace)
+    assert len(checked) == 16
+    assert trace_cost(run, trace).checked == (places[:, checked] > 0).sum()
+
+
+def test_several_traces_take_several_times_the_time_and_no_more_room(run: Run) -> None:
+    one = trace_cost(run, resolve(run, ASKED))
+    assert one.times(3) == replace(one, passes=3 * one.passes, edges=3 * one.edges, operations=3 * one.operations)
+    assert "to be tested" in one.describe(1e12)
 
 
 def test_blocks_hold_every_source_once_and_fit(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,8 +74,6 @@ def test_matched_features_are_the_nearest_in_log_frequency_and_none_serves_twice
     assert arms.matched.tolist() == [7, 6]
     assert not set(arms.random) & {0, 1}
     assert len(arms.random) == 2
-    few = choose_arms(np.arange(6), np.arange(8), frequency, np.random.default_rng(0))
-    assert len(few.chosen) == len(few.matched) == len(few.random) == 2
 
 
 def made_up(rng: np.random.Generator, shift: float) -> Damage:

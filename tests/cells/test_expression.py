@@ -6,6 +6,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from cellprism.cells.expression import from_anndata, read_expression
 from cellprism.errors import UserError
@@ -45,6 +46,7 @@ def test_other_gene_names_are_kept_in_order() -> None:
     (COUNTS - 1.0, ["negative", "cells.layer"]),
     (np.log1p(np.minimum(COUNTS, 5)), ["log-normalised", "cells.layer"]),
     (COUNTS * 0, ["no counts", "2 cells x 3 genes"]),
+    (COUNTS / COUNTS.sum(axis=1, keepdims=True) * 1e4, ["normalised", "every cell adds up to 10,000", "raw counts"]),
 ])
 def test_what_is_not_counts_is_refused_in_one_sentence(matrix: np.ndarray, words: list[str]) -> None:
     with pytest.raises(UserError) as caught:
@@ -82,7 +84,7 @@ def test_a_layer_called_raw_goes_before_the_attribute() -> None:
     assert from_anndata(adata, layer="raw").counts.toarray().tolist() == COUNTS.tolist()
     del adata.layers["raw"]
     adata.raw = None
-    with pytest.raises(UserError, match=r"has no \.raw: set `cells.layer` to one of X"):
+    with pytest.raises(UserError, match=r"has no \.raw: leave out `cells.layer`, which means X"):
         from_anndata(adata, layer="raw")
 
 
@@ -99,8 +101,31 @@ def test_files_that_are_missing_or_foreign_are_named(tmp_path: Path) -> None:
     (tmp_path / "text.h5ad").write_text("hello")
     with pytest.raises(UserError, match=r"text\.h5ad cannot be read"):
         read_expression(str(tmp_path / "text.h5ad"))
-    with pytest.raises(UserError, match="no layer 'counts'"):
-        from_anndata(make(COUNTS), layer="counts")
+    other = make(COUNTS, layers={"umi": COUNTS})
+    with pytest.raises(UserError, match=r"no layer 'counts': set `cells.layer` to umi, or leave out `cells.layer`"):
+        from_anndata(other, layer="counts")
+    other.X = None
+    with pytest.raises(UserError, match=r"has no X: set `cells.layer` to umi\.$"):
+        from_anndata(other)
+
+
+def test_stored_zeros_hide_nothing_and_stay_the_callers() -> None:
+    stored = sparse.csr_matrix((np.zeros(6, np.float32), np.tile(range(3), 2), [0, 3, 6]), shape=(2, 3))
+    padded = anndata.AnnData(stored)
+    with pytest.raises(UserError, match="holds no counts"):
+        from_anndata(padded)
+    padded.X.data[:] = [0, 3, 1, 2, 0, 900]
+    assert from_anndata(padded).lengths.tolist() == [2, 2]
+    assert padded.X.nnz == 6
+
+
+@pytest.mark.filterwarnings("error")
+def test_names_that_repeat_are_no_news(tmp_path: Path) -> None:
+    twice = make(COUNTS)
+    with pytest.warns(UserWarning, match="not unique"):
+        twice.var_names = ["A", "A", "B"]
+        twice.write_h5ad(tmp_path / "twice.h5ad")
+    assert read_expression(str(tmp_path / "twice.h5ad")).genes == [("A",), ("A",), ("B",)]
 
 
 def test_the_demo_is_back_at_counts() -> None:

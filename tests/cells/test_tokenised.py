@@ -67,11 +67,26 @@ def test_tokens_2_and_3_are_genes_where_the_dictionary_says_so(tmp_path: Path) -
     ({"input_ids": [[5, 6, 5]]}, "a gene twice"),
     ({"input_ids": [[5, 6]], "length": [3]}, "length of row 0"),
     ({"tokens": [[5, 6]]}, "input_ids"),
+    ({"input_ids": [[5, 6], None]}, "a list of whole numbers for every cell, not empty entries"),
+    ({"input_ids": [[5, None]]}, "not empty entries"),
+    ({"input_ids": [[5.0, 6.5]]}, "not list<element: double>"),
+    ({"input_ids": [["A"]]}, "not list<element: string>"),
+    ({"input_ids": [5, 6]}, "not int64"),
 ])
 def test_what_is_not_such_cells_is_refused(tmp_path: Path, columns: dict[str, object], words: str) -> None:
     path = save(pa.table(columns), tmp_path, "parquet")
     with pytest.raises(UserError, match=words):
         adopt_tokens(read_tokenised(path), V2, max_genes=10)
+
+
+def test_what_datasets_caches_beside_its_files_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    path = save(TABLE, tmp_path / "train", "stream")
+    copy = (tmp_path / "train" / "data-00000-of-00002.arrow").read_bytes()
+    (tmp_path / "train" / "cache-0123456789abcdef.arrow").write_bytes(copy)
+    assert len(read_tokenised(path)) == 3
+    with pytest.raises(UserError, match=r"no tokenised cells at .*holds such folders: train\.$"):
+        read_tokenised(str(tmp_path))
 
 
 def test_missing_and_damaged_files_are_named(tmp_path: Path) -> None:

@@ -160,3 +160,5 @@ def test_a_local_copy_of_the_repository_will_do(repository: Path) -> None:
     assert (found.folder, found.root, found.commit) == (repository / PART, repository, None)
     with pytest.raises(UserError, match=r"no checkpoint in .*config\.json"):
         find_checkpoint(str(repository))
+    with pytest.raises(UserError, match=r"folders have no revisions: leave out `model\.revision`"):
+        find_checkpoint(str(repository), subfolder=PART, revision="v1")

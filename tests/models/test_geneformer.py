@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -130,12 +131,35 @@ def test_weights_come_from_safetensors_or_bin_and_must_be_whole(tmp_path: Path) 
     loaded = load_model(str(tmp_path), device="cpu").bert.state_dict()
     assert all(torch.equal(value, expected[key]) for key, value in loaded.items())
     torch.save({**weights, "evil": Path("x")}, tmp_path / "pytorch_model.bin")
-    with pytest.raises(UserError, match="cannot be loaded"):
+    with pytest.raises(UserError, match=r"pytorch_model\.bin holds more than plain weights, and .* run code"):
         load_model(str(tmp_path), device="cpu")
     encoder_only = {key: value for key, value in weights.items() if not key.startswith("cls.")}
     torch.save(encoder_only, tmp_path / "pytorch_model.bin")
     with pytest.raises(UserError, match=r"lacks .* tensors of a BertForMaskedLM"):
         load_model(str(tmp_path), device="cpu")
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"hidden_size": 64}, r"is \(128,\), not \(64,\) and \d+ more"),
+    ({"vocab_size": 99}, r"embeddings\.weight is \(769, 128\), not \(99, 128\) and 1 more"),
+    ({"num_hidden_layers": 3}, r"have bert\.encoder\.layer\.3\..*, for which it has no place and 15 more"),
+    ({"num_hidden_layers": 5}, r"lack bert\.encoder\.layer\.4\..* and 15 more"),
+])
+def test_weights_and_configuration_belong_together(tmp_path: Path, change: dict[str, int], words: str) -> None:
+    for path in find_checkpoint("demo").folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, **change}))
+    with pytest.raises(UserError, match=rf"do not fit its config\.json \(.*{words}\): copy all files"):
+        load_model(str(tmp_path), device="cpu")
+
+
+def test_a_device_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("cuda", "mps"):
+        monkeypatch.setattr(f"torch.{'cuda' if name == 'cuda' else 'backends.mps'}.is_available", lambda: False)
+        with pytest.raises(UserError, match=rf"finds no {name} device here: set `model\.device` to auto or cpu"):
+            load_model("demo", device=name)
+    assert base.pick_device("auto") == torch.device("cpu")
 
 
 def test_a_cell_is_the_same_alone_and_among_others(small_cells: Expression) -> None:
@@ -198,6 +222,43 @@ def test_the_generation_is_found_by_its_size(shared: Path) -> None:
     assert known.identifier(("MS4A1",)) == known.identifier(("ENSG00000156738.7",)) == "ENSG00000156738"
     with pytest.raises(UserError, match="25426"):
         find_vocabulary(folder, 5)
+    with pytest.raises(UserError, match=r"no folder .*absent: .*`model\.dictionaries`"):
+        find_vocabulary(folder / "absent", 20275)
+
+
+TOKENS = {"<pad>": 0, "<mask>": 1, "A": 2, "B": 3}
+
+
+def write_dictionaries(folder: Path, tokens: object, medians: object, suffix: str = "") -> None:
+    for name, value in (("token", tokens), ("gene_median", medians)):
+        (folder / f"{name}_dictionary{suffix}.pkl").write_bytes(pickle.dumps(value))
+    (folder / f"gene_name_id_dict{suffix}.pkl").write_bytes(pickle.dumps({"a": "A"}))
+
+
+@pytest.mark.parametrize(("tokens", "medians", "words"), [
+    ({**TOKENS, "B": 4}, {}, r"token_dictionary\.pkl is not Geneformer's token dictionary \(its numbers have gaps"),
+    ({**TOKENS, "B": 2}, {}, "have gaps or repeat"),
+    ({**TOKENS, "B": "3"}, {}, "have gaps or repeat"),
+    ({"C": 0, "<mask>": 1, "A": 2, "B": 3}, {}, "it has no <pad>"),
+    (TOKENS, {"A": 1.0, "B": 0.0}, r"gene_median_dictionary\.pkl has no number above 0 for B \(0\.0\)"),
+    (TOKENS, {"A": float("nan"), "B": 1.0}, r"has no number above 0 for A \(nan\)"),
+])
+def test_dictionaries_that_would_spoil_tokens_are_refused(
+    tmp_path: Path, tokens: object, medians: object, words: str,
+) -> None:
+    write_dictionaries(tmp_path, tokens, medians)
+    with pytest.raises(UserError, match=words):
+        find_vocabulary(tmp_path, 4)
+
+
+def test_two_dictionaries_of_one_size_must_be_the_same(tmp_path: Path) -> None:
+    write_dictionaries(tmp_path, TOKENS, {"A": 1.0, "B": 2.0, "C": 0.0}, "_gc95M")
+    write_dictionaries(tmp_path, TOKENS, {"A": 1.0, "B": 2.0}, "_gc104M")
+    known = find_vocabulary(tmp_path, 4)
+    assert (known.name, known.medians) == ("token_dictionary_gc104M.pkl", {"A": 1.0, "B": 2.0})
+    write_dictionaries(tmp_path, TOKENS, {"A": 1.0, "B": 2.5}, "_gc95M")
+    with pytest.raises(UserError, match=r"gc104M\.pkl and .*gc95M\.pkl differ and both have .* 4 entries"):
+        find_vocabulary(tmp_path, 4)
 
 
 def test_missing_and_damaged_checkpoints_are_named(tmp_path: Path) -> None:
@@ -208,5 +269,8 @@ def test_missing_and_damaged_checkpoints_are_named(tmp_path: Path) -> None:
     for path in find_checkpoint("demo").folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "model.safetensors").write_bytes(b"short")
-    with pytest.raises(UserError, match="cannot be loaded"):
+    with pytest.raises(UserError, match=r"cannot be loaded .*: copy its files again"):
+        load_model(str(tmp_path))
+    (tmp_path / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(UserError, match=r"safetensors is a pointer of Git LFS, not the weights: .*`git lfs pull`"):
         load_model(str(tmp_path))

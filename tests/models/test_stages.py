@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import anndata
@@ -82,6 +83,12 @@ def test_mixed_cell_lines_stop_a_run_and_the_dictionary_is_in_the_manifest(tmp_p
     with pytest.raises(UserError, match=r"cells\.h5ad mixes 2 cell lines \(k562, rpe1\)"):
         read("mixed")
     facts = read("one", where={"cell_line": "k562"})
+    lengths = np.sort((counts > 0).sum(axis=1))
+    kept = read("long", labels=["cell_line"], min_tokens=int(lengths[-1]))
+    n_left = int((lengths < lengths[-1]).sum())
+    assert (kept["cells"], kept["cells_left_out"]) == (12 - n_left, n_left)
+    notes = json.loads((tmp_path / "long" / "model.json").read_text())["notes"]
+    assert f"{n_left} of 12 cells have fewer than {lengths[-1]} expressed genes that the model knows" in notes[0]
     assert (facts["cells"], facts["dictionary"]) == (6, "token_dictionary.pkl")
     assert read("both", labels=["cell_line"])["cells"] == 12
 

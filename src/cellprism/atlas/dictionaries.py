@@ -47,15 +47,24 @@ class Dictionaries:
         """Gene (as text) to ``[symbol, id]``, or ``[symbol]`` where both are the same."""
         return {str(gene): list(dict.fromkeys(self._named[gene])) for gene in sorted(genes)}
 
+    def known(self, genes: Iterable[int]) -> dict[str, list[Any]]:
+        """Gene (as text) to ``[symbol, id, n_seen]``."""
+        return {str(gene): [*self._named[gene], self._seen[gene]] for gene in genes}
+
+    @cached_property
+    def _seen(self) -> list[int | None]:
+        return [whole(n) for n in self.genes["n_seen"].tolist()]
+
     @cached_property
     def _named(self) -> list[tuple[str, str]]:
         return list(zip(self.symbols(), self.genes["id"].tolist(), strict=True))
 
     def files(self) -> dict[str, Any]:
         """Content of the dictionary files, by name."""
+        symbols = self.symbols()
         return {
-            "genes": {"symbol": self.symbols(), "id": self.genes["id"].tolist(),
-                      "n_seen": [whole(n) for n in self.genes["n_seen"].tolist()]},
+            "symbols": {"symbol": symbols},
+            "genes": {"symbol": symbols, "id": self.genes["id"].tolist(), "n_seen": self._seen},
             "terms": {"source": [source for source, _ in self.terms], "term": [term for _, term in self.terms]},
             "groups": {"key": [key for key, _ in self.groups], "value": [value for _, value in self.groups],
                        "n_cells": self.group_sizes},

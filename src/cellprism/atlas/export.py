@@ -115,7 +115,7 @@ def _write_run(reader: RunReader, identifier: str, folder: Path, found: Found) -
     dictionary = dictionaries(reader)
     for name, content in dictionary.files().items():
         _write(folder / "dict" / f"{name}.jz", pack_json(content))
-    spread = {}
+    spread = {"symbols": 1}
     for name, files in (("gene", gene_index(reader, dictionary)), ("term", term_index(reader, dictionary))):
         spread[name] = len(files)
         for i, records in enumerate(files):

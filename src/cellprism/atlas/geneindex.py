@@ -18,7 +18,8 @@ MEMBERS = 50
 def gene_index(reader: RunReader, dictionary: Dictionaries) -> list[dict[str, Any]]:
     """Content of the files: gene (as text) to ``[layer, feature, rank, lower, fired, seen, term]``; see `spread`.
 
-    ``term`` is that of the feature's label, or None. A gene that is nobody's top gene has an empty list.
+    ``term`` is that of the feature's label, or None. A gene that is nobody's top gene has an empty list. What each gene
+    of a file is stands there under ``genes``: a page about it needs no dictionary of all genes.
     """
     records: dict[int, list[list[Any]]] = {gene: [] for gene in range(len(dictionary.genes))}
     for layer in reader.layers:
@@ -28,7 +29,8 @@ def gene_index(reader: RunReader, dictionary: Dictionaries) -> list[dict[str, An
         columns[4:] = [[whole(value) for value in column] for column in columns[4:]]
         for gene, feature, rank, lower, fired, seen in zip(*columns, strict=True):
             records[gene].append([layer, feature, rank, number(lower), fired, seen, labels.get(feature)])
-    return spread(records, sum(map(len, records.values())))
+    files = spread(records, sum(map(len, records.values())))
+    return [{**file, "genes": dictionary.known(map(int, file))} for file in files]
 
 
 def label_terms(reader: RunReader, layer: int, dictionary: Dictionaries) -> dict[int, int]:

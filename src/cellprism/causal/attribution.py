@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from cellprism.models.base import CellModel
     from cellprism.sae.topk import SparseAutoencoder
 
-STEPS = 5
-"""Points on the path of integrated gradients."""
 CHUNK = 256
 """Positions whose atoms are gathered at a time."""
 

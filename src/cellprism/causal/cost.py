@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
 
-from cellprism.causal.requests import CHANGES
+from cellprism.causal.requests import CHANGES, checked_sources, steps
 from cellprism.codes.store import CodeStore
 from cellprism.errors import UserError
-from cellprism.runs.machine import free_memory, in_bytes, multiplication_rate
+from cellprism.runs.machine import free_memory, in_bytes, in_time, multiplication_rate
 
 if TYPE_CHECKING:
     from cellprism.causal.requests import Trace
@@ -22,6 +22,10 @@ BASE_MEMORY = 1.2e9
 """Bytes of Python with torch and transformers loaded."""
 EFFICIENCY = 0.5
 """Share of the machine's matrix-multiplication rate that tracing reaches."""
+PASS_SECONDS = 0.005
+"""What a pass costs besides multiplying: top-k, files, tests; measured on the two models of docs/circuits.md."""
+START_SECONDS = 15
+"""Reading the run, and describing the graph at the end."""
 CHANGES_SPEED = 1.7
 """How many times as fast as in float32 a pass is that multiplies changes in bfloat16."""
 CHANGES_BYTES = 2**29
@@ -41,7 +45,7 @@ class Cost:
     Attributes
     ----------
     passes
-        Edits of one cell, or backward passes; each runs the layers after the source.
+        Edits of one cell, or passes back from a target; each runs the layers after the source.
     edges
         Pairs of a source and a target that are tested.
     operations
@@ -50,6 +54,8 @@ class Cost:
         Bytes at the peak.
     speed
         How many times as fast as float32 the operations are.
+    checked
+        Edits that an estimate is compared with.
     """
 
     passes: int
@@ -58,15 +64,24 @@ class Cost:
     disk: float
     memory: float
     speed: float = 1.0
+    checked: int = 0
+
+    def times(self, n: int) -> Cost:
+        """The work of ``n`` such traces, one after another."""
+        return replace(self, passes=n * self.passes, edges=n * self.edges, operations=n * self.operations)
 
     def describe(self, free_disk: float) -> str:
-        """Lines for people, with the hours on this machine."""
-        hours = self.operations / (EFFICIENCY * self.speed * multiplication_rate()) / 3600
+        """Lines for people, with the time on this machine."""
+        seconds = self.operations / (EFFICIENCY * self.speed * multiplication_rate())
+        seconds += START_SECONDS + PASS_SECONDS * (self.passes + self.checked)
+        of = f"back from targets to the source, and {self.checked:,} edits to compare with" if self.checked else (
+            "through the layers after the source: one for every cell and source that fires in it"
+        )
         return "\n".join([
-            f"passes      {self.passes:>14,}   through the layers after the source",
-            f"edges       {self.edges:>14,}   to be tested",
-            f"operations  {self.operations:>14.3g}",
-            f"time        {hours:>12.2f} h   on this machine, about",
+            f"passes      {self.passes:>14,}   {of}",
+            f"edges       {self.edges:>14,}   to be tested: pairs of source and target",
+            f"operations  {self.operations:>14.3g}   floating-point",
+            f"time        {in_time(seconds):>14}   on this machine, about",
             f"disk        {in_bytes(self.disk):>14}   of {in_bytes(free_disk)} free",
             f"memory      {in_bytes(self.memory):>14}   of {in_bytes(free_memory())} free",
         ])
@@ -98,20 +113,23 @@ def trace_cost(run: Run, trace: Trace) -> Cost:
     model, k = run.model, run.config.sae.k
     d, lengths = model["d_model"], run.read("cells")["n_tokens"].to_numpy()[trace.cells]
     widths = {layer: CodeStore(run, layer).n_features for layer in trace.targets}
+    exact = trace.request.method == "ablation"
     counts = firing_counts(run, source, trace.cells)[:, trace.features].tocoo()
-    places, tokens = counts.data, lengths[counts.row]
+    edited = np.ones(counts.nnz, bool) if exact else np.isin(trace.features[counts.col], checked_sources(trace))
+    places, tokens = counts.data[edited], lengths[counts.row[edited]]
     blocks = source_blocks(trace, widths)
     encoding = 2.0 * d * sum(widths.values())
-    if trace.request.method == "ablation":
-        passes = counts.nnz
-        whole = tokens * (last - source - 1) * _block(d, tokens)
-        at_last = 4.0 * d * d * tokens + places * (20.0 * d * d + 4.0 * d * tokens)
-        work = float((whole + at_last + places * encoding).sum())
+    whole = tokens * (last - source - 1) * _block(d, tokens)
+    at_last = 4.0 * d * d * tokens + places * (20.0 * d * d + 4.0 * d * tokens)
+    work = float((whole + at_last + places * encoding).sum())
+    if exact:
+        passes, checked = counts.nnz, 0
         stored = np.minimum(2.0 * k * places[:, None], np.array(list(widths.values()))).sum() * 8
     else:
         read = [_read(run, trace, layer) for layer in trace.targets]
-        passes = sum(matrix.nnz for matrix in read)
-        work = BACKWARD * sum(
+        points = max(1, steps(trace.request))
+        passes, checked = points * sum(matrix.nnz for matrix in read), int(edited.sum())
+        work += points * BACKWARD * sum(
             float((lengths[matrix.tocoo().row] * (layer - source) * _block(d, lengths[matrix.tocoo().row])).sum())
             for layer, matrix in zip(trace.targets, read, strict=True)
         )
@@ -119,7 +137,7 @@ def trace_cost(run: Run, trace: Trace) -> Cost:
         stored = float((per_cell * counts.tocsr().getnnz(axis=1)).sum() * 8)
     clean = float((lengths * ((last + 1) * _block(d, lengths) + encoding)).sum())
     state = float((lengths * (4.0 * d + 16 * k * len(widths))).sum())
-    again = 1 if state < WORKING_BYTES or trace.request.method != "ablation" else len(blocks)
+    again = 1 if state < WORKING_BYTES or not exact else len(blocks)
     block, batch = float(stored) / len(blocks), run.config.model.token_budget * 60.0 * d
     changes = trace.dtype == CHANGES
     if changes:
@@ -127,11 +145,17 @@ def trace_cost(run: Run, trace: Trace) -> Cost:
         batch += float(lengths.max()) * (64.0 * d + 4.0 * max(widths.values())) + CHANGES_BYTES + 24.0 * d * d
     weights = 48.0 * model["n_layers"] * d * d + 8.0 * d * sum(widths.values())
     return Cost(
-        passes=passes, edges=len(trace.features) * sum(widths.values()), operations=work + again * clean,
-        disk=block if trace.request.method == "ablation" else float(stored),
+        passes=passes, edges=len(trace.features) * read_targets(trace, widths), operations=work + again * clean,
+        disk=block if exact else float(stored),
         memory=BASE_MEMORY + min(state, WORKING_BYTES) + block + batch + weights,
-        speed=CHANGES_SPEED if changes else 1.0,
+        speed=CHANGES_SPEED if changes else 1.0, checked=checked,
     )
+
+
+def read_targets(trace: Trace, widths: dict[int, int]) -> int:
+    """Targets that are read of each source, fired or not."""
+    chosen = trace.target_features
+    return sum(widths.values() if chosen is None else map(len, chosen.values()))
 
 
 def check_fit(run: Run, cost: Cost) -> None:

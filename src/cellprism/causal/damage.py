@@ -68,19 +68,18 @@ def choose_arms(
     chosen
         Features.
     pool
-        Features to pick from; the chosen ones among them are not picked.
+        Features to pick from, as many as the chosen ones or more beside these.
     frequency
         Share of positions at which each feature of the dictionary fires.
     """
     free = np.setdiff1d(pool, chosen)
-    n = min(len(chosen), len(free))
-    turn = chosen[np.argsort(-frequency[chosen], kind="stable")][:n]
+    turn = chosen[np.argsort(-frequency[chosen], kind="stable")]
     matched, left = [], free.copy()
     for feature in turn:
         distance = np.abs(np.log(frequency[left]) - np.log(frequency[feature]))
         matched.append(left[distance.argmin()])
         left = np.delete(left, distance.argmin())
-    return Arms(turn, np.array(matched), rng.permutation(free)[:n])
+    return Arms(turn, np.array(matched), rng.permutation(free)[: len(chosen)])
 
 
 def measure_damage(

@@ -75,8 +75,12 @@ def _damage(run: Run, request: DamageRequest, progress: Progress) -> pd.DataFram
     if len(dead):
         msg = f"feature {dead[0]} of layer {layer} never fires in {run.path}: leave it out."
         raise UserError(msg)
-    if not len(np.setdiff1d(alive, chosen)):
-        msg = f"no feature of layer {layer} that fires in ten cells is left to compare with: name fewer features."
+    others = len(np.setdiff1d(alive, chosen))
+    if others < len(chosen):
+        msg = (
+            f"only {others} other features of layer {layer} fire in ten cells or more, and {len(chosen)} are to be "
+            "compared: name fewer features."
+        )
         raise UserError(msg)
     rng = np.random.default_rng([request.seed, layer, 31])
     arms = choose_arms(chosen, alive, table["frequency"].to_numpy(), rng)
@@ -116,7 +120,8 @@ def hubs(run: Run, layer: int, which: str, trace: str | None) -> np.ndarray:
     fits = (known["source_layer"] == layer) & (known["method"] == "ablation") & (known["control"] == "none")
     names = known.loc[fits & known["done"].astype(bool), "trace"].tolist()
     if trace is None and len(names) != 1:
-        there = f"say which with `--trace`: {', '.join(names)}" if names else f"`cellprism trace {run.path}` finds them"
+        finds = f"`cellprism trace {run.path} --source {layer}` finds them"
+        there = f"say which with `--trace`: {', '.join(names)}" if names else finds
         msg = f"{run.path} has {len(names)} traces by ablation from layer {layer}, and hubs need one: {there}."
         raise UserError(msg)
     reader = TraceReader(run, trace or names[0])

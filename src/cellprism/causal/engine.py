@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from cellprism.causal.attribution import STEPS, estimated_effects
+from cellprism.causal.attribution import estimated_effects
 from cellprism.causal.changes import FEW, changed_effects
 from cellprism.causal.cost import WORKING_BYTES
 from cellprism.causal.directions import control_directions
 from cellprism.causal.effects import CleanState, cell_effects, clean_state
 from cellprism.causal.intervention import scale_features
-from cellprism.causal.requests import CHANGES
+from cellprism.causal.requests import CHANGES, steps
 from cellprism.causal.setting import float32_model
 from cellprism.causal.workfiles import CellEffects
 from cellprism.models.stages import run_tokens
@@ -84,16 +84,16 @@ class Engine:
         firing = firing_features(state, features)
         effects = estimated_effects(
             self.model, self.saes, state, firing, alpha=request.alpha,
-            steps=STEPS if request.method == "ig" else 0, wanted=self.trace.target_features,
+            steps=steps(request), wanted=self.trace.target_features,
             rng=np.random.default_rng([request.seed, 6, cell]),
         )
         return CellEffects(firing, {layer: sparse.csr_matrix(x.cpu().numpy()) for layer, x in effects.items()})
 
-    def targets_in(self, cell: int) -> int:
-        """Target features that are read and fire in a cell: the passes back that `estimate` takes."""
+    def passes_back(self, cell: int) -> int:
+        """Passes back that `estimate` takes: one for each target that is read and fires in the cell, at each point."""
         wanted = self.trace.target_features
         fired = {layer: torch.unique(c.index[c.value > 0]).cpu() for layer, c in self.state(cell).targets.items()}
-        return sum(
+        return max(1, steps(self.trace.request)) * sum(
             len(f) if wanted is None else int(np.isin(wanted[layer], f.numpy()).sum()) for layer, f in fired.items()
         )
 

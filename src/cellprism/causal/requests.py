@@ -22,6 +22,10 @@ Method = Literal["ablation", "attribution", "ig"]
 Control = Literal["none", "random", "feature"]
 FORMAT = 1
 """Version of ``trace.json``."""
+STEPS = 5
+"""Points on the path of integrated gradients."""
+CHECKED = 16
+"""Sources of a trace by estimates that are ablated as well."""
 PRECISION = "float32"
 """Number format of a model that is traced; see `docs/decisions.md`."""
 CHANGES = "bfloat16 changes"
@@ -166,6 +170,17 @@ def resolve(run: Run, request: TraceRequest) -> Trace:
     )
 
 
+def steps(request: TraceRequest) -> int:
+    """Points on the path of integrated gradients; 0: the gradient where the cell is."""
+    return STEPS if request.method == "ig" else 0
+
+
+def checked_sources(trace: Trace) -> np.ndarray:
+    """The sources whose estimates are compared with exact effects, ascending."""
+    rng = np.random.default_rng([trace.request.seed, 8])
+    return np.sort(rng.permutation(trace.features)[:CHECKED])
+
+
 def _number_format(run: Run, request: TraceRequest) -> str:
     """The fastest that keeps the edges, on this machine; gradients take float32."""
     from cellprism.models.base import pick_device
@@ -223,7 +238,8 @@ def _from_file(path: Path, n_features: int) -> np.ndarray:
         raise UserError(msg) from None
     wrong = [word for word in words if not word.isdecimal() or int(word) >= n_features]
     if wrong or not words:
-        msg = f"{path} holds {wrong[0] if wrong else 'nothing'!r}: write feature numbers from 0 to {n_features - 1}."
+        what = repr(wrong[0]) if wrong else "nothing"
+        msg = f"{path} holds {what}: write feature numbers from 0 to {n_features - 1}."
         raise UserError(msg)
     return np.unique(np.array(words, np.int64))
 
@@ -238,11 +254,11 @@ def _check_words(request: TraceRequest) -> None:
     if request.control != "none" and request.method != "ablation":
         msg = f"controls are traced by ablation, not by {request.method}: leave out `--method`."
         raise UserError(msg)
-    if request.alpha < 0 or request.alpha == 1:
-        msg = f"alpha {request.alpha} is no edit: give 0 to ablate, or a number above 0 other than 1."
+    if not 0 <= request.alpha < np.inf or request.alpha == 1:
+        msg = f"alpha {request.alpha:g} is no edit: give 0 to ablate, or a number above 0 other than 1."
         raise UserError(msg)
     if request.cells < 2:
-        msg = f"{request.cells} cells cannot show an effect: ask for 2 or more, ten or more for edges."
+        msg = f"`--cells {request.cells}` cannot show an effect: ask for 2 or more, ten or more for edges."
         raise UserError(msg)
 
 

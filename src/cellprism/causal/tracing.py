@@ -12,10 +12,10 @@ import numpy as np
 
 from cellprism.causal.agreement import agreement
 from cellprism.causal.calibration import SourceEffects, calibrate
-from cellprism.causal.cost import check_fit, source_blocks, trace_cost
+from cellprism.causal.cost import check_fit, read_targets, source_blocks, trace_cost
 from cellprism.causal.engine import Engine
 from cellprism.causal.finish import finish, write_tables
-from cellprism.causal.requests import CHANGES, PRECISION, read_described, resolve, run_key
+from cellprism.causal.requests import CHANGES, PRECISION, checked_sources, read_described, resolve, run_key
 from cellprism.causal.results import load_results, save_results
 from cellprism.causal.summary import describe
 from cellprism.causal.workfiles import by_source, read_effects, write_effects
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from cellprism.causal.results import SourceResult
     from cellprism.runs.directory import Run
     from cellprism.runs.progress import Progress
-
-CHECKED = 16
-"""Sources of a trace by estimates that are ablated as well."""
 
 
 def trace(
@@ -72,7 +69,7 @@ def trace(
         The request does not fit the run, another trace is in the directory, or disk or memory will not do.
     """
     asked = resolve(run, request)
-    folder = run.file("causal") / (name or request.name())
+    folder = run.file("causal") / (request.name() if name is None else _plain(name))
     with exclusive(run.path):
         asked = _as_begun(folder, asked)
         _begin(folder, asked, keep_effects=keep_effects)
@@ -93,6 +90,14 @@ def is_stale(run: Run, folder: Path) -> bool:
     except UserError:
         return True
     return bool(there["key"] != run_key(run, (there["source"], *there["targets"])))
+
+
+def _plain(name: str) -> str:
+    """The name, if it is one of a directory beside the other traces."""
+    if not name or name.startswith(".") or set(name) & set("/\\"):
+        msg = f"`--name {name}` names no directory in causal/ of the run: leave out slashes and a dot in front."
+        raise UserError(msg)
+    return name
 
 
 def _as_begun(folder: Path, asked: Trace) -> Trace:
@@ -123,7 +128,7 @@ def _begin(folder: Path, asked: Trace, *, keep_effects: bool) -> None:
 def _work(run: Run, asked: Trace, folder: Path, progress: Progress, *, cost: Cost, keep_effects: bool) -> None:
     started, engine = time.monotonic(), Engine(run, asked)
     blocks, work = source_blocks(asked, engine.widths), folder / "blocks"
-    width = sum(engine.widths.values())
+    width = read_targets(asked, engine.widths)
     exact = asked.request.method == "ablation"
     label = f"running the layers after layer {engine.source}"
     with (
@@ -166,26 +171,20 @@ def _estimate(
 ) -> None:
     """Write the estimates of every block in every cell, one cell after another; a target serves all sources."""
     parts = {work / f"{n:05d}": block for n, block in enumerate(blocks) if not (work / f"{n:05d}.npz").exists()}
-    parts[work / "estimated"] = _checked(engine.trace)
+    parts[work / "estimated"] = checked_sources(engine.trace)
     for cell in map(int, cells):
         missing = {folder: block for folder, block in parts.items() if not (folder / f"{cell}.npz").exists()}
         if missing:
             effects = engine.estimate(cell, engine.trace.features)
             for folder, block in missing.items():
                 write_effects(folder / f"{cell}.npz", effects.take(np.flatnonzero(np.isin(effects.source, block))))
-        passed(engine.targets_in(cell))
-
-
-def _checked(asked: Trace) -> np.ndarray:
-    """The sources whose estimates are compared with exact effects."""
-    rng = np.random.default_rng([asked.request.seed, 8])
-    return np.sort(rng.permutation(asked.features)[:CHECKED])
+        passed(engine.passes_back(cell))
 
 
 def _check(engine: Engine, folder: Path, progress: Progress) -> None:
     """Ablate some of the sources and write how well the estimates agree."""
     asked, work = engine.trace, folder / "blocks"
-    checked = _checked(asked)
+    checked = checked_sources(asked)
     with progress.bar("ablating some sources to compare", len(checked) * len(asked.cells), "pass") as passed:
         _edit(engine, checked, asked.cells, work / "exact", passed)
     files = [{int(c): read_effects(work / part / f"{c}.npz") for c in asked.cells} for part in ("estimated", "exact")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,9 @@ _NAME_COLUMNS = (
 
 FRACTIONAL = 0.01
 """Share of values that are not whole numbers above which a matrix holds something else than raw counts."""
+
+EVEN = 1e-3
+"""Totals of cells that differ by less than this share have been made equal."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +102,14 @@ def from_anndata(adata: AnnData, *, layer: str | None = None, source: str = "Ann
     """Take checked counts out of an AnnData; see `read_expression`."""
     matrix, var = _matrix(adata, layer, source)
     counts = sparse.csr_matrix(matrix, dtype=np.float32)
-    fractional = _check_counts(counts, adata, layer, source)
-    counts.eliminate_zeros()
+    if not counts.data.all():
+        counts = counts.copy()  # the matrix is the caller's
+        counts.eliminate_zeros()
+    totals = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
+    fractional = _check_counts(counts, totals, adata, layer, source)
     return Expression(
         counts=counts,
-        totals=np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel(),
+        totals=totals,
         genes=_gene_names(var),
         names=adata.obs_names.to_numpy(dtype=str),
         obs=adata.obs,
@@ -119,7 +126,9 @@ def _read_h5ad(path: Path) -> AnnData:
         msg = f"no file {path}: give the path of an .h5ad file as `cells.path`."
         raise UserError(msg)
     try:
-        return anndata.read_h5ad(path)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*names are not unique")  # genes of one name are summed
+            return anndata.read_h5ad(path)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         msg = f"{path} cannot be read as .h5ad ({reason}): write it with AnnData's `write_h5ad`."
@@ -133,20 +142,24 @@ def _matrix(adata: AnnData, layer: str | None, source: str) -> tuple[Any, pd.Dat
         return adata.raw.X, adata.raw.var
     if layer is not None:
         missing = ".raw" if layer == "raw" else f"layer {layer!r}"
-        msg = f"{source} has no {missing}: set `cells.layer` to one of {_choices(adata)}."
+        msg = f"{source} has no {missing}: {_choices(adata)}."
         raise UserError(msg)
     if adata.X is None:
-        msg = f"{source} has no X: set `cells.layer` to one of {_choices(adata)}."
+        msg = f"{source} has no X: {_choices(adata)}."
         raise UserError(msg)
     return adata.X, adata.var
 
 
 def _choices(adata: AnnData) -> str:
     names = dict.fromkeys([*adata.layers, *(["raw"] if adata.raw is not None else [])])
-    return ", ".join(names) or "X (leave it out)"
+    ways = [f"set `cells.layer` to {' or '.join(names)}"] if names else []
+    ways += ["leave out `cells.layer`, which means X"] if adata.X is not None else []
+    return ", or ".join(ways) or "give another file"
 
 
-def _check_counts(counts: sparse.csr_matrix, adata: AnnData, layer: str | None, source: str) -> float:
+def _check_counts(
+    counts: sparse.csr_matrix, totals: np.ndarray, adata: AnnData, layer: str | None, source: str,
+) -> float:
     """Refuse what is not counts; returns the share of values that are not whole numbers."""
     where = f"{source}, {'X' if layer is None else layer}"
     values = counts.data
@@ -169,6 +182,13 @@ def _check_counts(counts: sparse.csr_matrix, adata: AnnData, layer: str | None, 
         msg = (
             f"{where} looks log-normalised ({fractional:.0%} of its values are not integers, the largest is "
             f"{values.max():.2f}): {_pointer(adata, layer)}."
+        )
+        raise UserError(msg)
+    full = totals[totals > 0]
+    if fractional > FRACTIONAL and len(full) > 1 and np.ptp(full) < EVEN * full.max():
+        msg = (
+            f"{where} looks normalised ({fractional:.0%} of its values are not integers, and every cell adds up to "
+            f"{full.max():,.0f}): {_pointer(adata, layer)}."
         )
         raise UserError(msg)
     return fractional

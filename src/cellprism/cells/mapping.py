@@ -58,7 +58,7 @@ def map_genes(
         msg = (
             f"{expression.source}: {known} of {len(identifiers)} genes, with {share:.1%} of the expressed entries, are "
             f"in {vocabulary.name} (there: {', '.join(known_genes[:2])}; here: {expression.genes[0][0]}"
-            f"{f', a name of {species}' if species else ''}): give "
+            f"{f', a name of {species}' if species not in {None, 'human'} else ''}): give "
             "cells of the model's species and gene names, choose another model, or lower `cells.min_share_mapped` "
             f"({min_share_mapped})."
         )

@@ -59,8 +59,8 @@ def rank_tokens(
     """Tokenise cells as Geneformer does.
 
     The value of a gene is ``counts / total * 10,000 / median``; genes of one identifier are summed first; genes without
-    counts are left out; the rest is sorted by descending value (stable: ties keep the file's order) and cut to
-    ``max_genes``.
+    counts are left out; the rest is sorted by descending value and cut to ``max_genes``. Ties, of which Geneformer's
+    medians leave hardly any, go by identifier, so that the order of a file's columns does not matter.
 
     Raises
     ------

@@ -73,14 +73,14 @@ def read_tokenised(path: str) -> TokenLists:
     Raises
     ------
     UserError
-        The file cannot be read, has no such column or no cells, or a length differs from its list.
+        The file cannot be read, has no such column or no cells, the column holds other things than lists of whole
+        numbers, or a length differs from its list.
     """
     table = _table(Path(path))
     if "input_ids" not in table.column_names or not len(table):
         msg = f"{path} has no cells in a column input_ids (columns: {', '.join(table.column_names)}): give other cells."
         raise UserError(msg)
-    column = table["input_ids"].combine_chunks()
-    ids, lengths = column.flatten().to_numpy(zero_copy_only=False), column.value_lengths().to_numpy()
+    ids, lengths = _lists(table["input_ids"].combine_chunks(), path)
     if "length" in table.column_names:
         wrong = np.flatnonzero(table["length"].to_numpy() != lengths)
         if len(wrong):
@@ -88,12 +88,27 @@ def read_tokenised(path: str) -> TokenLists:
             raise UserError(msg)
     single = [field.name for field in table.schema if not _is_nested(field.type)]
     return TokenLists(
-        ids=ids.astype(np.int64),
+        ids=ids,
         offsets=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
         names=np.array([f"row{row}" for row in range(len(table))]),
         obs=table.select(single).to_pandas(),
         source=path,
     )
+
+
+def _lists(column: pa.Array, path: str) -> tuple[np.ndarray, np.ndarray]:
+    """All numbers of a column of lists, int64, and the length of each list."""
+    import pyarrow as pa
+
+    kind = column.type
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    whole = is_list and pa.types.is_integer(kind.value_type)
+    values = column.flatten() if whole else column
+    if not whole or column.null_count or values.null_count:
+        found = "empty entries" if whole else str(kind)
+        msg = f"{path}: input_ids must hold a list of whole numbers for every cell, not {found}: make the file again."
+        raise UserError(msg)
+    return values.to_numpy(zero_copy_only=False).astype(np.int64), column.value_lengths().to_numpy()
 
 
 def _is_nested(kind: Any) -> bool:
@@ -109,14 +124,21 @@ def _table(path: Path) -> pa.Table:
     try:
         if path.is_file():
             return pq.read_table(path)
-        shards = sorted(path.glob("*.arrow"))
+        shards = _shards(path)
         if path.is_dir() and shards:
             return pa.concat_tables([_arrow(shard) for shard in shards])
     except (pa.ArrowInvalid, OSError) as error:
         msg = f"{path} cannot be read ({' '.join(str(error).split())[:200]}): make the file again."
         raise UserError(msg) from error
-    msg = f"no tokenised cells at {path}: give a .parquet file, or a folder with .arrow files, as `cells.path`."
+    parts = sorted(part.name for part in path.glob("*") if _shards(part))
+    inside = f"; {path.name} holds such folders: {', '.join(parts)}" if parts else ""
+    msg = f"no tokenised cells at {path}: give a .parquet file, or a folder with .arrow files, as `cells.path`{inside}."
     raise UserError(msg)
+
+
+def _shards(folder: Path) -> list[Path]:
+    """The .arrow files of a folder in order, without those in which ``datasets`` caches what was made of them."""
+    return sorted(path for path in folder.glob("*.arrow") if not path.name.startswith("cache-"))
 
 
 def _arrow(path: Path) -> pa.Table:

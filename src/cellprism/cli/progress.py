@@ -1,4 +1,4 @@
-"""Progress for people: bars in a terminal, a line per piece of work elsewhere."""
+"""Progress for people: bars in a terminal, a line a minute and one at the end elsewhere."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextCol
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from cellprism.runs.machine import in_time
 from cellprism.runs.progress import Bar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from rich.progress import Task
+
+
+EVERY = 60.0
+"""Seconds between two lines of one piece of work where there is no terminal."""
 
 
 class _Rate(ProgressColumn):
@@ -26,7 +31,7 @@ class _Rate(ProgressColumn):
 
 
 class Listener:
-    """Shows bars with rate and time left in a terminal; elsewhere it prints what was done and how long it took."""
+    """Shows bars with rate and time left in a terminal; elsewhere it prints what is done each minute and at the end."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
@@ -49,12 +54,28 @@ class Listener:
                 self._bars = None
         else:
             said: list[str] = []
-            yield Bar(lambda _n: None, said.append)
             plural = "" if total == 1 else "es" if unit.endswith("s") else "s"
+            yield Bar(self._lines(label, total, unit + plural), said.append)
             seconds = time.monotonic() - started
             last = f"; {said[-1]}" if said else ""
             rate = f", {total / seconds:,.0f} {unit}{plural}/s" if seconds > 1 else ""
             self.console.print(f"{label}: {total:,} {unit}{plural} in {seconds:.1f} s{rate}{last}", highlight=False)
+
+    def _lines(self, label: str, total: int, units: str) -> Callable[[int], None]:
+        """Says about once in `EVERY` seconds how far a piece of work is."""
+        started = spoke = time.monotonic()
+        done = 0
+
+        def advance(n: int) -> None:
+            nonlocal done, spoke
+            done, now = done + n, time.monotonic()
+            if now - spoke >= EVERY:
+                spoke = now
+                self.console.print(
+                    f"{label}: {done:,} of {total:,} {units} after {in_time(now - started)}", highlight=False,
+                )
+
+        return advance
 
     @staticmethod
     def _add(bars: Bars, label: str, total: int, unit: str) -> Bar:

@@ -33,7 +33,7 @@ def steer(  # noqa: PLR0913
     features: Annotated[int, typer.Option(help="features that switch on, and off, at most")] = 10,
     cells: Annotated[int, typer.Option(help="early cells for each feature, at most")] = 40,
     alphas: Annotated[str, typer.Option(help="what activations are multiplied by; 0 ablates")] = "0,2,5",
-    seed: Annotated[int, typer.Option(help="seed of everything that is drawn")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="seed of everything that is drawn")] = 0,
 ) -> None:
     """Scale features that switch along an order of cells, in early cells, and ask whether the cells move on.
 

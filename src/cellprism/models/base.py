@@ -156,12 +156,20 @@ def gene_mean(h: torch.Tensor, batch: Batch) -> torch.Tensor:
 
 
 def pick_device(name: str) -> torch.device:
-    """``auto`` is CUDA, then MPS, then CPU."""
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    """``auto`` is CUDA, then MPS, then CPU.
+
+    Raises
+    ------
+    UserError
+        The device is not there, or PyTorch was built without it.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(device for device, found in there.items() if found)
+    if not there[name]:
+        msg = f"PyTorch {torch.__version__} finds no {name} device here: set `model.device` to auto or cpu."
+        raise UserError(msg)
+    return torch.device(name)
 
 
 def pick_dtype(name: str, device: torch.device) -> torch.dtype:

@@ -9,6 +9,7 @@ from pathlib import Path
 from cellprism.errors import UserError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_LFS = b"version https://git-lfs"
 _DICTIONARIES = ("token_dictionary", "gene_median_dictionary", "gene_name_id_dict", "ensembl_mapping_dict")
 
 
@@ -49,7 +50,8 @@ def find_checkpoint(path: str, *, subfolder: str | None = None, revision: str | 
     Raises
     ------
     UserError
-        There is no such folder or repository, or no way to the hub and no copy of all files.
+        There is no such folder or repository, a folder is asked for a revision, or there is no way to the hub and no
+        copy of all files.
     """
     if path == "demo":
         folder = Path(__file__).parent / "data" / "demo-pbmc"
@@ -63,6 +65,12 @@ def find_checkpoint(path: str, *, subfolder: str | None = None, revision: str | 
                 "a hub id such as ctheodoris/Geneformer."
             )
             raise UserError(msg)
+        if revision is not None:
+            msg = (
+                f"{path} is a folder here, and folders have no revisions: leave out `model.revision`, or rename the "
+                "folder if you mean the hub's repository of that name."
+            )
+            raise UserError(msg)
         return Checkpoint(folder, root, folder.resolve().name)
     snapshot = _fetch(path, subfolder, revision)
     name = path if subfolder is None else f"{path}/{subfolder}"
@@ -72,6 +80,20 @@ def find_checkpoint(path: str, *, subfolder: str | None = None, revision: str | 
 def weight_files(folder: Path) -> list[Path]:
     """The weights in a folder: safetensors if there are any, else PyTorch's; empty if there are none."""
     return sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
+
+
+def why_unreadable(error: Exception, weights: list[Path]) -> str:
+    """Why a library could not read files of weights, and what to do about it."""
+    for path in weights:
+        with path.open("rb") as handle:
+            if handle.read(len(_LFS)) == _LFS:
+                return f"{path.name} is a pointer of Git LFS, not the weights: get them with `git lfs pull`"
+    if "Weights only load failed" in str(error):
+        return (
+            f"{', '.join(path.name for path in weights)} holds more than plain weights, and such files can run code: "
+            "take the authors' own file, or its safetensors"
+        )
+    return f"{' '.join(str(error).split()).split('. ')[0][:200]}: copy its files again"
 
 
 def _fetch(repository: str, subfolder: str | None, revision: str | None) -> Path:

@@ -12,7 +12,7 @@ from cellprism.cells.rank_tokens import GeneVocabulary, adopt_tokens, rank_token
 from cellprism.errors import UserError
 from cellprism.models.attention import attention, transformers_attention
 from cellprism.models.base import Batch, CellModel, gather, gene_mean, pick_dtype
-from cellprism.models.checkpoints import find_checkpoint, weight_files
+from cellprism.models.checkpoints import find_checkpoint, weight_files, why_unreadable
 from cellprism.models.dictionaries import find_vocabulary
 from cellprism.models.differences import Affine, PostNorm
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from cellprism.cells.expression import Expression
     from cellprism.cells.tokenised import TokenLists
     from cellprism.cells.tokens import TokenizedCells
+
+ENCODER = ("bert.embeddings.", "bert.encoder.")
+"""Tensors on the way from tokens to the residual stream: one without a place in the model would change the result."""
 
 
 class Geneformer(CellModel):
@@ -161,19 +164,36 @@ def _load_bert(folder: Path, dtype: torch.dtype, device: torch.device) -> Any:
     try:
         bert, report = BertForMaskedLM.from_pretrained(
             folder, attn_implementation=transformers_attention(dtype, device), dtype=dtype, local_files_only=True,
-            weights_only=True, output_loading_info=True,
+            weights_only=True, output_loading_info=True, ignore_mismatched_sizes=True,
         )
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        msg = f"the checkpoint in {folder} cannot be loaded ({reason}): copy its files again."
+        msg = f"the checkpoint in {folder} cannot be loaded ({why_unreadable(error, weight_files(folder))})."
         raise UserError(msg) from error
     finally:
         logging.set_verbosity(before)
-    missing = sorted(report["missing_keys"])
+    _check_whole(report, folder)
+    return bert
+
+
+def _check_whole(report: dict[str, Any], folder: Path) -> None:
+    """Raise a `UserError` unless every tensor found its place, and no tensor of the encoder was left over."""
+    missing, surplus = sorted(report["missing_keys"]), sorted(report["unexpected_keys"])
+    without_place = [name for name in surplus if name.startswith(ENCODER) and not name.endswith("position_ids")]
+    faults = [
+        *(
+            f"{name} is {tuple(stored)}, not {tuple(wanted)}"
+            for name, stored, wanted in sorted(report["mismatched_keys"])
+        ),
+        *(f"they have {name}, for which it has no place" for name in without_place),
+        *(f"they lack {name}" for name in missing if name.startswith("bert.")),
+    ]
+    if faults:
+        more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
+        msg = f"the weights in {folder} do not fit its config.json ({faults[0]}{more}): copy all files of one model."
+        raise UserError(msg)
     if missing:
         msg = (
             f"the checkpoint in {folder} lacks {len(missing)} tensors of a BertForMaskedLM ({missing[0]}, ...): give a "
             "masked language model, not one fine-tuned for another task."
         )
         raise UserError(msg)
-    return bert

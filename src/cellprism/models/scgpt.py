@@ -12,6 +12,7 @@ import torch
 from cellprism.cells.binned_tokens import SymbolVocabulary, binned_tokens, raw_value_tokens
 from cellprism.errors import UserError
 from cellprism.models.base import Batch, CellModel, gather, pick_dtype
+from cellprism.models.checkpoints import why_unreadable
 from cellprism.models.scgpt_network import Network, Sizes
 
 if TYPE_CHECKING:
@@ -226,8 +227,7 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        msg = f"{path} cannot be loaded as plain weights ({reason}): copy scGPT's own file again."
+        msg = f"{path} cannot be loaded as plain weights ({why_unreadable(error, [path])})."
         raise UserError(msg) from error
     if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
         msg = f"{path} does not hold named tensors: give the state dict that scGPT saves."
@@ -254,7 +254,7 @@ def _fill(network: Network, weights: dict[str, torch.Tensor], path: Path) -> tup
         *(f"it has {name}, for which args.json has no place" for name in unknown),
     ]
     if faults:
-        more = f" and {len(faults) - 1} more faults" if len(faults) > 1 else ""
+        more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
         msg = f"{path} does not fit args.json and vocab.json ({faults[0]}{more}): copy all files of one checkpoint."
         raise UserError(msg)
     network.load_state_dict({name: weights[name].float() for name in wanted}, assign=True)

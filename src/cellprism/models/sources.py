@@ -124,9 +124,6 @@ def _read(name: str, config: CellsConfig, model: CellModel, seed: int, progress:
     cells = sampled_cells(config, seed)
     labels = _labels(cells, config, pooled=bool(name))
     refuse_mixture(cells.obs, cells.source, named={*config.where, *config.labels})
-    notes = tuple(f"{name}: {note}" if name else note for note in cells.notes)
-    for note in notes:
-        progress.note(note)
     if isinstance(cells, TokenLists):
         tokens = model.adopt(cells)
     else:
@@ -138,6 +135,15 @@ def _read(name: str, config: CellsConfig, model: CellModel, seed: int, progress:
             f"{tokens.lengths.max()}): check the gene names, or lower `cells.min_tokens`."
         )
         raise UserError(msg)
+    short = (
+        f"{int((~enough).sum())} of {len(enough)} cells have fewer than {config.min_tokens} expressed genes that the "
+        "model knows; they are left out."
+    )
+    notes = tuple(
+        f"{name}: {note}" if name else note for note in (*cells.notes, *([] if enough.all() else [short]))
+    )
+    for note in notes:
+        progress.note(note)
     tokens = tokens.keep(enough)
     rows = tokens.cells["row"].to_numpy()
     donors = cells.obs[config.donor].astype("string") if config.donor else pd.Series(pd.NA, cells.obs.index, "string")

@@ -36,6 +36,13 @@ def free_device_memory() -> float:
     return float(torch.cuda.mem_get_info()[0])
 
 
+def in_time(seconds: float) -> str:
+    """A time in words, such as ``40 s``, ``12 min`` or ``3.5 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:,.1f} h"
+
+
 def in_bytes(n: float) -> str:
     """A number of bytes in words, such as ``1.5 GB``."""
     for unit in ("B", "kB", "MB", "GB"):

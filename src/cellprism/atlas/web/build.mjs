@@ -61,10 +61,14 @@ const { metafile } = await build({
 
 const built = (entry) =>
   basename(Object.keys(metafile.outputs).find((file) => metafile.outputs[file].entryPoint === entry));
+// What the first script imports comes with it, not after it.
+const { imports } = metafile.outputs[Object.keys(metafile.outputs).find((file) => metafile.outputs[file].entryPoint === "src/main.tsx")];
+const preload = imports.filter(({ kind }) => kind === "import-statement")
+  .map(({ path }) => `\n    <link rel="modulepreload" href="assets/${basename(path)}">`).join("");
 const page = await readFile(join(root, "src/index.html"), "utf8");
 await writeFile(
   join(out, "index.html"),
-  page.replace("{{script}}", built("src/main.tsx")).replace("{{style}}", built("src/app.css")),
+  page.replace("{{script}}", built("src/main.tsx")).replace("{{style}}", built("src/app.css")).replace("{{preload}}", preload),
 );
 
 // Licences ask that their text go with copies: one file for every package that is in the bundle, each text once,

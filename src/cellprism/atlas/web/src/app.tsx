@@ -6,15 +6,29 @@ import { Sources } from "./components/source";
 import { loadAtlas, loadGroups, loadSummary, loadTerms } from "./data/store";
 import type { AtlasIndex, RunEntry } from "./data/types";
 import { lazy, Load, Nothing, useLoad } from "./lib/load";
-import { open, paths, useHashPath } from "./lib/route";
+import { hashPath, open, paths, useHashPath } from "./lib/route";
 import { RunContext } from "./lib/run";
 import { toggleTheme, useTheme } from "./lib/theme";
 
-const Overview = lazy("overview", () => import("./pages/overview"));
+/** Code of the pages that are opened from elsewhere most, by the part of the address that names them. */
+const code = {
+  "": () => import("./pages/overview"),
+  layer: () => import("./pages/layer"),
+  feature: () => import("./pages/feature"),
+  genes: () => import("./pages/genes"),
+};
+
+/** Files that a page needs whatever the others say, asked for before those have come. */
+function begin(run: string, page: string): void {
+  for (const load of [loadSummary, loadTerms, loadGroups]) load(run).catch(() => undefined); // whoever needs it says so
+  if (Object.hasOwn(code, page)) code[page as keyof typeof code]().catch(() => undefined);
+}
+
+const Overview = lazy("overview", code[""]);
 const Layers = lazy("layers", () => import("./pages/layers"));
-const Layer = lazy("layer", () => import("./pages/layer"));
-const Feature = lazy("feature", () => import("./pages/feature"));
-const Genes = lazy("genes", () => import("./pages/genes"));
+const Layer = lazy("layer", code.layer);
+const Feature = lazy("feature", code.feature);
+const Genes = lazy("genes", code.genes);
 const GeneList = lazy("gene list", () => import("./pages/gene-list"));
 const Modules = lazy("modules", () => import("./pages/modules"));
 const Flow = lazy("flow", () => import("./pages/flow"));
@@ -94,11 +108,9 @@ const NotFound = () => <Nothing title="No such page">The address does not name a
 
 const whole = (text: string) => (/^\d+$/.test(text) ? Number(text) : -1);
 
-function Pages({ atlas, entry }: { atlas: AtlasIndex; entry: RunEntry }) {
+function Pages({ atlas, entry, page }: { atlas: AtlasIndex; entry: RunEntry; page: string }) {
   const summary = useLoad(`summary ${entry.id}`, () => {
-    // Every page needs the dictionaries next, so they come at the same time.
-    void loadTerms(entry.id);
-    void loadGroups(entry.id);
+    begin(entry.id, page);
     return loadSummary(entry.id);
   });
   return (
@@ -163,12 +175,15 @@ function Frame({ atlas }: { atlas: AtlasIndex }) {
       <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); document.getElementById("main")?.focus(); }}>Skip to the page</a>
       <Header atlas={atlas} entry={entry ?? first} page={page} />
       <div class="body">
-        <main class="page" id="main" tabIndex={-1}>{entry ? <Pages atlas={atlas} entry={entry} /> : <NotFound />}</main>
+        <main class="page" id="main" tabIndex={-1}>{entry ? <Pages atlas={atlas} entry={entry} page={page} /> : <NotFound />}</main>
         <footer class="foot small muted">{atlas.generator} · atlas format {atlas.format} · this page asks no other server for anything</footer>
       </div>
     </div>
   );
 }
+
+const [, named = "", opened = ""] = hashPath().split("/");
+if (named && !named.includes("%")) begin(named, opened);
 
 export function App() {
   const atlas = useLoad("atlas", loadAtlas);

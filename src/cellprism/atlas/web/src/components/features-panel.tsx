@@ -3,7 +3,7 @@ import { useCallback } from "preact/hooks";
 import { NONE16, NONE32, type FeatureMap } from "../data/columns";
 import type { LayerSummary } from "../data/types";
 import { count } from "../lib/format";
-import type { Query } from "../lib/route";
+import { queryNow, type Query } from "../lib/route";
 import type { Words } from "../lib/run";
 import { isDead, isRare } from "../map/colouring";
 import { decodeRanges, encodeRanges, type Ranges } from "../map/filter";
@@ -57,7 +57,7 @@ export function FeaturesPanel({ about, map, words, columns, values, filters, fai
     <section class="panel table-panel" aria-label="Features">
       <Crossfilter
         {...{ columns, values, alive, filters, failed, ranges, more }} onMore={(on) => change({ more: on ? "1" : "" })}
-        onRange={(key, range) => change({ only: encodeRanges({ ...decodeRanges(new URLSearchParams(location.hash.split("?")[1]).get("only") ?? ""), [key]: range }) })}
+        onRange={(key, range) => change({ only: encodeRanges({ ...decodeRanges(queryNow()["only"]), [key]: range }) })}
       />
       <p class="table-title">
         <span><From of="features." layer={layer}>{count(rows.length)}</From> of {left > 0 ? `a random ${count(map.n)} of the ${count(map.n + left)}` : count(map.n)} features</span>

@@ -42,8 +42,8 @@ export function Figures({ summary }: { summary: Summary }) {
   );
 }
 
-/** The layer of which the largest share is annotated. */
-const richest = (layers: LayerSummary[]) => layers.reduce((best, layer) => (layer.n_annotated / layer.n_features > best.n_annotated / best.n_features ? layer : best));
+/** The layer of which the largest share is annotated: it is shown first. */
+export const richest = (layers: LayerSummary[]) => layers.reduce((best, layer) => (layer.n_annotated / layer.n_features > best.n_annotated / best.n_features ? layer : best));
 
 export function HeroMap({ words }: { words: Words }) {
   const { id, summary } = useRun();

@@ -1,7 +1,7 @@
 // Every file is asked for once; a failed request may be tried again.
 import { readColumns, readFeatureMap, readMini, readTopGenes, withRest, type FeatureMap, type TopGenes } from "./columns";
 import { DataError, readJson } from "./read";
-import type { AtlasIndex, Feature, GeneHit, GeneNames, Genes, GroupHit, Groups, MatrixCell, Module, NamedGenes, Summary, Tables, TermRecord, Terms } from "./types";
+import type { AtlasIndex, Feature, GeneHit, GeneNames, Genes, GroupHit, Groups, MatrixCell, Module, NamedGenes, Summary, Symbols, Tables, TermRecord, Terms } from "./types";
 
 const FORMAT = 1;
 const SHARD = 32;
@@ -32,6 +32,13 @@ export async function loadAtlas(): Promise<AtlasIndex> {
 
 export const loadSummary = (run: string) => json<Summary>(`runs/${run}/summary.jz`);
 export const loadGenes = (run: string) => json<Genes>(`runs/${run}/dict/genes.jz`);
+
+/** What can be searched first: the symbols of all genes, of which identifiers and counts are a second and larger file. */
+export async function loadSymbols(run: string): Promise<Symbols> {
+  const { files } = await loadSummary(run);
+  return files.symbols ? json<Symbols>(`runs/${run}/dict/symbols.jz`) : loadGenes(run);
+}
+
 export const loadTerms = (run: string) => json<Terms>(`runs/${run}/dict/terms.jz`);
 export const loadGroups = (run: string) => json<Groups>(`runs/${run}/dict/groups.jz`);
 export const loadModules = (run: string, layer: number) => json<Module[]>(`runs/${run}/modules/L${two(layer)}.jz`);
@@ -102,8 +109,20 @@ async function spread(run: string, folder: "gene" | "term", i: number): Promise<
   return `runs/${run}/${folder}/${(i % files[folder]).toString(16).padStart(2, "0")}.jz`;
 }
 
-export async function loadGeneHits(run: string, gene: number): Promise<GeneHit[]> {
-  return (await json<Record<string, GeneHit[]>>(await spread(run, "gene", gene)))[gene] ?? [];
+export interface GeneRecord {
+  id: string;
+  n_seen: number | null;
+  hits: GeneHit[];
+}
+
+/** One gene: what it is, and the features of which it is a top gene. */
+export async function loadGene(run: string, gene: number): Promise<GeneRecord> {
+  const { genes, ...file } = await json<Record<string, GeneHit[]> & { genes?: Record<string, [symbol: string, id: string, nSeen: number | null]> }>(await spread(run, "gene", gene));
+  const hits = file[gene] ?? [];
+  const own = genes?.[gene];
+  if (own) return { id: own[1], n_seen: own[2], hits };
+  const all = await loadGenes(run); // an atlas of an older version
+  return { id: all.id[gene]!, n_seen: all.n_seen[gene] ?? null, hits };
 }
 
 export async function loadTerm(run: string, term: number): Promise<TermRecord> {

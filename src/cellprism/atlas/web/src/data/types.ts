@@ -83,7 +83,7 @@ export interface Summary {
   /** names of the genes of findings and stories */
   genes: NamedGenes;
   /** files over which the records of genes and of terms are spread */
-  files: { gene: number; term: number; name?: number };
+  files: { gene: number; term: number; name?: number; symbols?: number };
   /** names of the tables about features taken away; absent from atlases of older versions */
   ablation?: { patching: string[]; combinations: string[]; damage: string[] };
   provenance: { environment: Record<string, unknown>; config: unknown; stages: Stage[] };
@@ -94,6 +94,9 @@ export interface Genes {
   id: string[];
   n_seen: (number | null)[];
 }
+
+/** The same before identifiers and counts are there. */
+export type Symbols = Pick<Genes, "symbol"> & Partial<Genes>;
 
 /** Names of some genes, such as those that one page mentions. */
 export interface GeneNames {

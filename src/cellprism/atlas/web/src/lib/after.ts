@@ -4,6 +4,23 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 /** Milliseconds after which the rest of the page no longer waits, so that it keeps up while somebody drags. */
 const PATIENCE = 100;
 
+/** Calls `then` when the next frame is on the screen; gives what calls it off. */
+export function afterFrame(then: () => void): () => void {
+  let timer: ReturnType<typeof setTimeout>;
+  const frame = requestAnimationFrame(() => (timer = setTimeout(then)));
+  return () => {
+    cancelAnimationFrame(frame);
+    clearTimeout(timer);
+  };
+}
+
+/** How many of the `n` parts of a page to draw: one more after each frame, so that none holds up those above it. */
+export function useParts(n: number): number {
+  const [drawn, draw] = useState(1);
+  useEffect(() => (drawn < n ? afterFrame(() => draw(drawn + 1)) : undefined), [drawn, n]);
+  return drawn;
+}
+
 /**
  * `value` once its picture is drawn, until then the value before it, at first null or, `atOnce`, the first value; and what
  * the picture calls when it is drawn.

@@ -1,16 +1,19 @@
 // Finding a gene by symbol or identifier: exact, then beginning, then anywhere.
-import type { Genes } from "../data/types";
+import type { Symbols } from "../data/types";
 
-const lowered = new WeakMap<Genes, [symbols: string[], ids: string[]]>();
+const lowered = new WeakMap<Symbols, [symbols: string[], ids: string[]]>();
 
-/** Symbols and identifiers in small letters, made once. */
-function small(genes: Genes): [string[], string[]] {
+/** Symbols and, where they are there, identifiers in small letters, made once. */
+function small(genes: Symbols): [string[], string[]] {
   let found = lowered.get(genes);
-  if (!found) lowered.set(genes, (found = [genes.symbol.map((name) => name.toLowerCase()), genes.id.map((name) => name.toLowerCase())]));
+  if (!found) {
+    const symbols = genes.symbol.map((name) => name.toLowerCase());
+    lowered.set(genes, (found = [symbols, genes.id?.map((name) => name.toLowerCase()) ?? symbols]));
+  }
   return found;
 }
 
-export function searchGenes(genes: Genes, text: string, most: number): number[] {
+export function searchGenes(genes: Symbols, text: string, most: number): number[] {
   const wanted = text.toLowerCase();
   const [symbols, ids] = small(genes);
   const ranks: number[][] = [[], [], [], []];
@@ -30,7 +33,7 @@ export function searchGenes(genes: Genes, text: string, most: number): number[] 
 /** An Ensembl id without its version; any other name as it is. */
 export const withoutVersion = (name: string): string => (/^ENS/i.test(name) ? name.replace(/\.\d+$/, "") : name);
 
-export function findGene(genes: Genes, text: string): number | null {
+export function findGene(genes: Symbols, text: string): number | null {
   const wanted = withoutVersion(text).toLowerCase();
   const [symbols, ids] = small(genes);
   const found = symbols.findIndex((symbol, i) => symbol === wanted || ids[i] === wanted);

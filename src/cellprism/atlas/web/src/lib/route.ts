@@ -1,5 +1,6 @@
 // Addresses: the page is a path in the hash, what is chosen on it a query after the path.
-import { useHashLocation } from "wouter-preact/use-hash-location";
+import { useEffect, useState } from "preact/hooks";
+import { afterFrame } from "./after";
 
 export type Query = Record<string, string>;
 
@@ -13,32 +14,72 @@ function encode(query: Query): string {
   return text && `?${text}`;
 }
 
-function go(path: string, options?: { replace?: boolean }): void {
-  if (!options?.replace) {
-    location.hash = path;
-    return;
-  }
-  history.replaceState(null, "", `#${path}`);
+/** An address that the browser is told after the next frame: to tell it takes as long as to draw a map. */
+let coming: string | null = null;
+let forget = () => {};
+const listeners = new Set<() => void>();
+const tell = () => listeners.forEach((listen) => listen());
+
+function settle(): void {
+  if (coming === null) return;
+  history.replaceState(null, "", `#${coming}`);
   dispatchEvent(new HashChangeEvent("hashchange"));
 }
 
-/** wouter's hash location without the query, which `useQuery` reads. */
-export function useHashPath(): [string, typeof go] {
-  return [split(useHashLocation()[0])[0], go];
+addEventListener("hashchange", () => {
+  coming = null;
+  tell();
+});
+
+function go(path: string, options?: { replace?: boolean }): void {
+  forget();
+  if (options?.replace) {
+    coming = path;
+    forget = afterFrame(settle);
+    tell();
+    return;
+  }
+  settle();
+  location.hash = path;
 }
+
+const here = () => split(coming ?? `/${location.hash.replace(/^#?\/?/, "")}`);
+export const hashPath = () => here()[0];
+const text = () => here()[1];
+
+/** A part of the address; only a change of that part draws anything again, and `late` only after the next frame. */
+function useHash(part: () => string, late = false): string {
+  const [seen, see] = useState(part);
+  useEffect(() => {
+    const look = () => see(part());
+    const listen = late ? () => afterFrame(look) : look;
+    look(); // it may have changed since it was drawn
+    listeners.add(listen);
+    return () => void listeners.delete(listen);
+  }, []);
+  return late ? seen : part();
+}
+
+/** For wouter: where the page is without the query, which `useQuery` reads. */
+export const useHashPath = (): [string, typeof go] => [useHash(hashPath), go];
 useHashPath.hrefs = (href: string) => `#${href}`;
 
-/** The query and a function that changes parts of it in place; an empty value leaves it out. */
-export function useQuery(): [Query, (change: Query) => void] {
-  const [path, text] = split(useHashLocation()[0]);
-  const query = Object.fromEntries(new URLSearchParams(text)) as Query;
+const parsed = (text: string) => Object.fromEntries(new URLSearchParams(text)) as Query;
+
+/** Changes parts of the query in place; an empty value leaves a part out. */
+function change(part: Query): void {
   // Read at the moment of the change, so that two changes in one event do not undo each other.
-  const change = (part: Query) => {
-    const now = Object.fromEntries(new URLSearchParams(split(location.hash)[1])) as Query;
-    go(path + encode({ ...now, ...part }), { replace: true });
-  };
-  return [query, change];
+  go(hashPath() + encode({ ...queryNow(), ...part }), { replace: true });
 }
+
+/** What the query says at this moment, for what is asked outside of drawing. */
+export const queryNow = () => parsed(text());
+
+/** The query and a function that changes parts of it. */
+export const useQuery = (): [Query, typeof change] => [parsed(useHash(text)), change];
+
+/** The query once the page has shown it, for what may come after the picture that it asks for. */
+export const useQueryLater = (): Query => parsed(useHash(text, true));
 
 /** Whether a list is shown whole, which the address says by its name, and a function that shows it whole. */
 export function useWhole(name: string): [boolean, () => void] {

@@ -2,7 +2,7 @@
 // colours are drawn by the page itself: the way to a worker and back takes longer than the dots do, unless they are many.
 import source from "worker:./painter-worker.ts";
 import { Brush, type Scene, type Shot } from "./scene";
-import type { Picture } from "./splat";
+import { CROWD, isCrowd, type Picture } from "./splat";
 
 interface Drawn {
   pixels: ArrayBuffer;
@@ -13,6 +13,12 @@ interface Drawn {
 
 /** Dots that the page draws by itself, at most. */
 const FEW = 100_000;
+
+/** Rehearsals of a recolouring, and the dots of each where they are not a crowd: short enough to hold up nothing. */
+const REHEARSALS = 6;
+const REHEARSED = 800;
+/** Not in every browser. */
+const idle: (then: () => void) => unknown = window.requestIdleCallback ?? setTimeout;
 
 /** To start a worker takes longer than to draw a map. */
 let spare: Worker | null = null;
@@ -34,6 +40,7 @@ export class Painter {
   private waiting: Shot | null = null;
   /** whether the picture under way has been overtaken */
   private stale = false;
+  private rehearsals = 0;
 
   constructor(private readonly done: (picture: Picture, shot: Shot) => void) {
     try {
@@ -53,6 +60,7 @@ export class Painter {
     if (recoloured && scene.order.length <= FEW) {
       this.waiting = null;
       this.stale = this.busy !== null;
+      this.rehearsals = REHEARSALS;
       this.done(this.brush.paint(scene, shot, false), shot);
       return;
     }
@@ -86,6 +94,18 @@ export class Painter {
     if (!this.stale) this.done({ image: new ImageData(new Uint8ClampedArray(pixels), width, height), owner }, shot);
     this.stale = false;
     this.next();
+    if (!this.rehearsals) idle(() => this.rehearse(shot));
+  }
+
+  /** Draws some dots that nobody sees: a browser makes code fast that it has run, and where the dots lie is kept. */
+  private rehearse(shot: Shot): void {
+    const { scene } = this;
+    if (!scene || !this.worker || this.rehearsals === REHEARSALS || scene.order.length > FEW) return;
+    const some = isCrowd(scene.order) ? CROWD + 1 : REHEARSED;
+    const order = scene.order.subarray(0, some);
+    this.rehearsals++;
+    this.brush.paint({ ...scene, order }, shot, false);
+    idle(() => this.rehearse(shot));
   }
 
   private alone(): void {

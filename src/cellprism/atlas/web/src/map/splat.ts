@@ -6,32 +6,33 @@ export interface Stamp {
   disc: Uint8Array;
   ring: Uint8Array;
   reach: number;
+  /** how many pixels, the first ones, are covered whole, and how many at least by half */
+  whole: number;
+  half: number;
 }
 
 /** From so many dots on, soft edges are lost in the crowd and cost ten times as much: dots are drawn hard. */
-const CROWD = 20_000;
+export const CROWD = 20_000;
 export const isCrowd = (order: Uint32Array) => order.length > CROWD;
 
 /** Coverage (0..255) of a disc of `radius` pixels and of the ring of background around it. */
 export function stampOf(radius: number, ring: number, hard: boolean): Stamp {
   const least = hard ? 128 : 0;
   const reach = Math.ceil(radius + ring);
-  const dx: number[] = [];
-  const dy: number[] = [];
-  const disc: number[] = [];
-  const halo: number[] = [];
+  const found: [dx: number, dy: number, disc: number, halo: number][] = [];
   const cover = (edge: number) => Math.round(255 * Math.min(1, Math.max(0, edge + 0.5)));
   for (let y = -reach; y <= reach; y++) {
     for (let x = -reach; x <= reach; x++) {
       const distance = Math.hypot(x, y);
       if (distance > radius + ring + 0.5 || cover(radius - distance) < least) continue;
-      dx.push(x);
-      dy.push(y);
-      disc.push(cover(radius - distance));
-      halo.push(cover(radius + ring - distance));
+      found.push([x, y, cover(radius - distance), cover(radius + ring - distance)]);
     }
   }
-  return { dx: Int16Array.from(dx), dy: Int16Array.from(dy), disc: Uint8Array.from(disc), ring: Uint8Array.from(halo), reach };
+  found.sort((a, b) => b[2] - a[2]);
+  const column = (i: 0 | 1 | 2 | 3) => found.map((pixel) => pixel[i]);
+  const disc = Uint8Array.from(column(2));
+  const above = (least: number) => disc.filter((share) => share > least).length;
+  return { dx: Int16Array.from(column(0)), dy: Int16Array.from(column(1)), disc, ring: Uint8Array.from(column(3)), reach, whole: above(254), half: above(127) };
 }
 
 /** `over` on `under`; `alpha` of 255 covers it. Red and blue go together in one multiplication. */
@@ -71,9 +72,42 @@ function* clipped([cx, cy]: [number, number], { dx, dy }: Stamp, width: number, 
   }
 }
 
+/** A pixel at the edge of a dot: under its ring the background, over that what the dot covers of it. */
+function soften(pixels: Int32Array, at: number, background: number, colour: number, cover: number, halo: number): void {
+  const under = halo === 255 ? background : blend(pixels[at]!, background, halo);
+  pixels[at] = cover ? blend(under, colour, cover) : under;
+}
+
+/** Few dots with soft edges; a plain loop, which a browser makes fast sooner than one that calls what it closes over. */
+function few(pixels: Int32Array, owner: Int32Array, { width, height }: ImageData, background: number, { order, colour: colours, middle, centre }: Dots, stamp: Stamp): void {
+  const { disc, ring: halo, whole, half } = stamp;
+  const step = stepsOf(stamp, width);
+  const n = step.length;
+  pixels.fill(background);
+  for (let i = 0; i < order.length; i++) {
+    const row = order[i]!;
+    const at = middle[row]!;
+    const colour = colours[row]! | 0;
+    if (at >= 0) {
+      for (let s = 0; s < whole; s++) pixels[at + step[s]!] = colour;
+      for (let s = whole; s < n; s++) soften(pixels, at + step[s]!, background, colour, disc[s]!, halo[s]!);
+      for (let s = 0; s < half; s++) owner[at + step[s]!] = row;
+    } else if (at === EDGE) {
+      for (const [pixel, s] of clipped(centre(row), stamp, width, height)) {
+        if (s < whole) pixels[pixel] = colour;
+        else soften(pixels, pixel, background, colour, disc[s]!, halo[s]!);
+        if (s < half) owner[pixel] = row;
+      }
+    }
+  }
+}
+
+/** From the pixel of a dot's centre to those of its stamp. */
+const stepsOf = ({ dx, dy }: Stamp, width: number) => Int32Array.from(dx, (x, s) => dy[s]! * width + x);
+
 /** Many dots without soft edges: first whose each pixel is, then all colours at once. */
 function crowd(pixels: Int32Array, owner: Int32Array, { width, height }: ImageData, background: number, { order, colour, middle, centre }: Dots, stamp: Stamp): void {
-  const step = Int32Array.from(stamp.dx, (x, s) => stamp.dy[s]! * width + x);
+  const step = stepsOf(stamp, width);
   const n = step.length;
   for (let i = 0; i < order.length; i++) {
     const row = order[i]!;
@@ -81,10 +115,9 @@ function crowd(pixels: Int32Array, owner: Int32Array, { width, height }: ImageDa
     if (at >= 0) for (let s = 0; s < n; s++) owner[at + step[s]!] = row;
     else if (at === EDGE) for (const [pixel] of clipped(centre(row), stamp, width, height)) owner[pixel] = row;
   }
-  const ground = background | 0; // signed numbers stay small integers in the engine
   for (let at = 0; at < owner.length; at++) {
     const row = owner[at]!;
-    pixels[at] = row < 0 ? ground : colour[row]! | 0;
+    pixels[at] = row < 0 ? background : colour[row]! | 0;
   }
 }
 
@@ -94,29 +127,7 @@ export function splat(width: number, height: number, background: number, dots: D
   const image = again?.image ?? new ImageData(width, height);
   const pixels = new Int32Array(image.data.buffer);
   const owner = (again?.owner ?? new Int32Array(width * height)).fill(-1);
-  const { order, colour: colours, middle, centre } = dots;
-  if (isCrowd(order)) {
-    crowd(pixels, owner, image, background, dots, stamp);
-    return { image, owner };
-  }
-  pixels.fill(background | 0);
-  const { dx, dy, disc, ring: halo } = stamp;
-  const step = Int32Array.from(dx, (x, s) => dy[s]! * width + x);
-  const put = (at: number, s: number, row: number, colour: number) => {
-    const cover = disc[s]!;
-    if (cover === 255) pixels[at] = colour;
-    else {
-      const under = halo[s] === 255 ? background : blend(pixels[at]!, background, halo[s]!);
-      pixels[at] = cover ? blend(under, colour, cover) : under;
-    }
-    if (cover > 127) owner[at] = row;
-  };
-  for (let i = 0; i < order.length; i++) {
-    const row = order[i]!;
-    const at = middle[row]!;
-    const colour = colours[row]! | 0;
-    if (at >= 0) for (let s = 0; s < step.length; s++) put(at + step[s]!, s, row, colour);
-    else if (at === EDGE) for (const [pixel, s] of clipped(centre(row), stamp, width, height)) put(pixel, s, row, colour);
-  }
+  // Signed numbers stay small integers in the engine.
+  (isCrowd(dots.order) ? crowd : few)(pixels, owner, image, background | 0, dots, stamp);
   return { image, owner };
 }

@@ -1,11 +1,12 @@
 // Which features a gene is a top gene of.
+import { useState } from "preact/hooks";
 import { Combobox } from "../components/combobox";
 import { DotPlot } from "../components/dot-plot";
 import { From } from "../components/source";
 import { CsvButton, PythonCell, SvgButton } from "../components/take";
 import { UNDER, VirtualTable, type Column } from "../components/virtual-table";
-import { loadGeneHits, loadGenes } from "../data/store";
-import type { Genes } from "../data/types";
+import { loadGene, loadGenes, loadSymbols } from "../data/store";
+import type { Symbols } from "../data/types";
 import { count, number, plural, shortTerm } from "../lib/format";
 import { otherNames } from "../lib/gene-names";
 import { findGene, searchGenes } from "../lib/gene-search";
@@ -17,23 +18,22 @@ import { absence, useRun, useTitle, useWords } from "../lib/run";
 
 const SUGGESTIONS = 10;
 
-function GeneResult({ gene, genes }: { gene: number; genes: Genes }) {
+function GeneResult({ gene, genes }: { gene: number; genes: Symbols }) {
   const { id, summary } = useRun();
   const symbol = genes.symbol[gene]!;
   useTitle(symbol);
   const words = useWords();
   const layers = summary.layers.map((layer) => layer.layer);
-  const hits = useLoad(`hits ${id} ${gene}`, () => loadGeneHits(id, gene));
-  const touched = [...new Set(hits.value?.map((hit) => hit[0]))];
-  const seen = genes.n_seen[gene] ?? null;
+  const record = useLoad(`gene ${id} ${gene}`, () => loadGene(id, gene));
+  const touched = [...new Set(record.value?.hits.map((hit) => hit[0]))];
   return (
     <section class="stack" aria-labelledby="gene">
       <div class="section-head">
         <h2 id="gene"><span class="gene">{symbol}</span></h2>
-        <p class="muted">{genes.id[gene] !== symbol && `${genes.id[gene]} · `}{seen === null ? absence(summary, "n_seen") : <>seen at <From of="genes.n_seen">{plural(seen, "position")}</From> of {plural(summary.cells.n_cells ?? 0, "cell")}</>}</p>
+        {record.value && <p class="muted">{record.value.id !== symbol && `${record.value.id} · `}{record.value.n_seen === null ? absence(summary, "n_seen") : <>seen at <From of="genes.n_seen">{plural(record.value.n_seen, "position")}</From> of {plural(summary.cells.n_cells ?? 0, "cell")}</>}</p>}
       </div>
-      <Load of={hits}>
-        {(hits) => {
+      <Load of={record}>
+        {({ hits, n_seen: seen }) => {
           if (!hits.length) {
             return (
               <p class="note">
@@ -87,7 +87,7 @@ function GeneResult({ gene, genes }: { gene: number; genes: Genes }) {
 }
 
 /** The genes of the stories and findings, feature by feature. */
-function Told({ told, genes }: { told: { layer: number; feature: number | null; genes: [gene: number, mean: number][] }[]; genes: Genes }) {
+function Told({ told, genes }: { told: { layer: number; feature: number | null; genes: [gene: number, mean: number][] }[]; genes: Symbols }) {
   const { id } = useRun();
   const rows = told.filter(({ layer, feature }, i) => told.findIndex((other) => other.layer === layer && other.feature === feature) === i);
   return (
@@ -105,26 +105,35 @@ function Told({ told, genes }: { told: { layer: number; feature: number | null; 
   );
 }
 
-function Search({ genes }: { genes: Genes }) {
+function Search({ symbols }: { symbols: Symbols }) {
   const { id, summary } = useRun();
   const [query, change] = useQuery();
   const text = query["gene"] ?? "";
+  // Identifiers are asked for when somebody types, or looks for what is no symbol.
+  const [typing, type] = useState(false);
+  const more = typing || (text !== "" && findGene(symbols, text) === null);
+  const all = useLoad(`genes ${id} ${more}`, async () => (more ? loadGenes(id) : null));
+  const genes: Symbols = all.value ?? symbols;
   const gene = text ? findGene(genes, text) : null;
-  const near = text && gene === null ? searchGenes(genes, text, 6) : [];
+  const unknown = text && gene === null && all.value ? text : "";
+  const near = unknown ? searchGenes(genes, text, 6) : [];
   const choose = (symbol: string) => change({ gene: symbol });
-  const others = useLoad(`names ${id} ${gene === null ? text : ""}`, async () => (text && gene === null ? otherNames(id, text) : [])).value ?? [];
+  const named = useLoad(`names ${id} ${unknown}`, async () => (unknown ? otherNames(id, unknown) : []));
+  const others = named.value ?? [];
   const here = others.flatMap(([other]) => (other === null ? [] : [other]));
   const only = here.length === 1 ? here[0]! : null;
   const meaning = others.map(([, symbol, kind], i) => <>{i > 0 && " or "}<span class="gene">{symbol}</span> ({kind})</>);
   const suggest = (typed: string) => searchGenes(genes, typed, SUGGESTIONS).map((i) => ({
     key: genes.symbol[i]!,
-    show: <><span class="gene">{genes.symbol[i]}</span> {genes.id[i] !== genes.symbol[i] && <span class="small muted">{genes.id[i]}</span>}</>,
+    show: <><span class="gene">{genes.symbol[i]}</span> {genes.id && genes.id[i] !== genes.symbol[i] && <span class="small muted">{genes.id[i]}</span>}</>,
   }));
   const told = [...summary.stories, ...summary.findings].filter((found) => found.genes.length > 0);
   const examples = told.flatMap((found) => found.genes.slice(0, 1).map(([g]) => g)).filter((g, i, all) => all.indexOf(g) === i).slice(0, 6);
   return (
     <>
-      <Combobox label="Gene: symbol, identifier or another name" placeholder={`Search ${count(genes.symbol.length)} genes`} value={text} suggest={suggest} onChoose={choose} onSubmit={choose} testid="gene-search" />
+      <div onInput={() => type(true)}>
+        <Combobox label="Gene: symbol, identifier or another name" placeholder={`Search ${count(genes.symbol.length)} genes`} value={text} suggest={suggest} onChoose={choose} onSubmit={choose} testid="gene-search" />
+      </div>
       {!text && examples.length > 0 && (
         <p class="chips"><span class="muted">For example</span>{examples.map((g) => <button type="button" class="chip gene" onClick={() => choose(genes.symbol[g]!)}>{genes.symbol[g]}</button>)}</p>
       )}
@@ -137,7 +146,8 @@ function Search({ genes }: { genes: Genes }) {
           <p class="chips">{here.map((other) => <button type="button" class="chip gene" onClick={() => choose(genes.symbol[other]!)}>{genes.symbol[other]}</button>)}</p>
         </div>
       )}
-      {text && gene === null && here.length === 0 && (
+      {text && gene === null && <Load of={all}>{() => <Load of={named}>{() => null}</Load>}</Load>}
+      {unknown && named.value && here.length === 0 && (
         <div class="note" role="status">
           {others.length > 0 && <p><span class="gene">{text}</span> is {others.some(([, symbol]) => symbol.toUpperCase() === text.toUpperCase()) ? "the symbol of a gene" : <>a name of {meaning}</>}.</p>}
           {summary.background.min_seen === null ? <p><span class="gene">{text}</span> is a top gene of no feature, or is spelled otherwise; {absence(summary, "n_seen")?.toLowerCase()}</p> : <p>
@@ -155,11 +165,11 @@ function Search({ genes }: { genes: Genes }) {
 export default function GenesPage() {
   const { id } = useRun();
   useTitle("Genes");
-  const genes = useLoad(`genes ${id}`, () => loadGenes(id));
+  const symbols = useLoad(`symbols ${id}`, () => loadSymbols(id));
   return (
     <>
       <header class="page-head"><h1>Genes</h1><p class="lede">Every gene of the model, and the features of which it is a top gene.</p></header>
-      <Load of={genes}>{(genes) => <Search genes={genes} />}</Load>
+      <Load of={symbols}>{(symbols) => <Search symbols={symbols} />}</Load>
     </>
   );
 }

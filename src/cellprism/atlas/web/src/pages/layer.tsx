@@ -8,7 +8,7 @@ import type { LayerSummary } from "../data/types";
 import { count, percent } from "../lib/format";
 import { Load, Nothing, useLoad, type Loaded } from "../lib/load";
 import { nullPhrase } from "../lib/names";
-import { paths, useQuery } from "../lib/route";
+import { paths, useQueryLater } from "../lib/route";
 import { useRun, useTitle, useWords } from "../lib/run";
 
 /** Milliseconds after which the layers beside this one are fetched ahead. */
@@ -30,10 +30,8 @@ function LayerFacts({ about }: { about: LayerSummary }) {
 function Layer({ about }: { about: LayerSummary }) {
   const { id, summary } = useRun();
   const { layer } = about;
-  const [query] = useQuery();
-  const [kept, setKept] = useState(query);
+  const kept = useQueryLater();
   useTitle(`Layer ${layer}`);
-  useEffect(() => setKept(query), [location.hash]);
   const words = useWords();
   const first = useLoad(`first ${id} ${layer}`, async (): Promise<LayerData> => {
     const [map, modules] = await Promise.all([loadFirst(id, layer), loadModules(id, layer)]);

@@ -1,7 +1,7 @@
 // How good is this dictionary, what does it look like, and where to start.
 import { useMemo } from "preact/hooks";
 import { FindingCard } from "../components/finding-card";
-import { Figures, HeroMap } from "../components/hero";
+import { Figures, HeroMap, richest } from "../components/hero";
 import { Icon } from "../components/icon";
 import { LayerCard } from "../components/layer-card";
 import { LayerChart, type LayerPoint } from "../components/layer-chart";
@@ -9,8 +9,9 @@ import { LegendView } from "../components/legend";
 import { LayerSummaryTable } from "../components/summary-table";
 import { Stories } from "../components/stories";
 import { PythonCell, SvgButton } from "../components/take";
-import { geneNames } from "../data/store";
+import { geneNames, loadMini } from "../data/store";
 import type { Summary } from "../data/types";
+import { useParts } from "../lib/after";
 import { count, percent, plural, roundPercent } from "../lib/format";
 import { Load } from "../lib/load";
 import { metricShow, metricTitle, nullSpan, rateTitle, span, units } from "../lib/names";
@@ -28,7 +29,7 @@ const IMPORTED = "published atlas";
 
 const unique = (names: string[]) => [...new Set(names)];
 
-function Quality({ summary }: { summary: Summary }) {
+function Quality({ summary, whole }: { summary: Summary; whole: boolean }) {
   const rates = unique(summary.layers.flatMap((layer) => layer.rates.map((rate) => rate.rate))).filter((name) => !name.includes(":"));
   const metrics = unique(summary.layers.flatMap((layer) => layer.metrics.map((metric) => metric.metric)));
   const ratePoints = (name: string): LayerPoint[] => summary.layers.map(({ layer, rates }) => {
@@ -70,7 +71,7 @@ function Quality({ summary }: { summary: Summary }) {
       </div>
       <details class="panel fold plain-fold">
         <summary>Every number, layer by layer</summary>
-        <LayerSummaryTable layers={summary.layers} />
+        {whole && <LayerSummaryTable layers={summary.layers} />}
       </details>
     </section>
   );
@@ -138,6 +139,9 @@ function Findings({ summary, words }: { summary: Summary; words: Words }) {
 export default function OverviewPage() {
   const { summary } = useRun();
   const words = useWords();
+  const parts = useParts(4);
+  // The first picture is on its way while the page around it is drawn.
+  useMemo(() => loadMini(summary.id, richest(summary.layers).layer).catch(() => undefined), [summary]);
   useTitle(summary.title);
   const { model, layers } = summary;
   const imported = model.kind === IMPORTED;
@@ -161,9 +165,15 @@ export default function OverviewPage() {
       </header>
       <Load of={words}>{(words) => <HeroMap words={words} />}</Load>
       </div>
-      <Quality summary={summary} />
-      <Load of={words}>{(words) => <>{summary.stories.length > 0 && <StoryCards summary={summary} words={words} />}<Findings summary={summary} words={words} /><Maps summary={summary} words={words} /></>}</Load>
-      <PythonCell code={overviewCode(summary)} />
+      {parts > 1 && <Quality summary={summary} whole={parts > 3} />}
+      {parts > 2 && words.value && (
+        <>
+          {summary.stories.length > 0 && <StoryCards summary={summary} words={words.value} />}
+          <Findings summary={summary} words={words.value} />
+        </>
+      )}
+      {parts > 3 && words.value && <Maps summary={summary} words={words.value} />}
+      {parts > 3 && <PythonCell code={overviewCode(summary)} />}
     </>
   );
 }
