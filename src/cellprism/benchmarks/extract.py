@@ -68,7 +68,7 @@ def rows(quick: bool) -> list[Row]:
     for dtype, bert in own.items():
         bert.load_state_dict(baseline.state_dict())
         bert.to(dtype)
-    measured = []
+    measured: list[Measured] = []
     for expression, origin in some_cells(quick):
         vocabulary = learn_vocabulary(expression)
         models = [Geneformer(bert, vocabulary, name="random 316M", device=device) for bert in own.values()]
