@@ -63,7 +63,8 @@ def merge_notes(
     """
     from cellprism.atlas.remarks import merge_remarks
 
-    typer.echo(f"{run} has {merge_remarks(run, files)} notes now: serve or export it again to show them.")
+    n = merge_remarks(run, files)
+    typer.echo(f"{run} has {n} note{'' if n == 1 else 's'} now: serve or export it again to show them.")
 
 
 def serve_until_interrupted(paths: Sequence[Path], *, port: int | None, origins: Sequence[str] = ()) -> None:

@@ -67,7 +67,7 @@ export function FeaturesPanel({ about, map, words, columns, values, filters, fai
           : (
             <span class="push chips">
               {filtered && rows.length > 0 && <button type="button" class="take" aria-expanded={apart} onClick={() => change({ apart: apart ? "" : "1" })}>What sets them apart</button>}
-              <CsvButton name={["layer", layer]} what="these features" header={HEADER} rows={cells} />
+              <CsvButton name={["layer", layer]} what="these features" of={{ table: "features", layer }} header={HEADER} rows={cells} />
             </span>
           )}
       </p>

@@ -95,7 +95,7 @@ function Ranked({ entry, data, names, others }: { entry: RunEntry; data: Data; n
           <div class="panel table-panel gene-hits" data-testid="ranked">
             <p class="table-title">
               <span><b class="num" {...source(0)}>{count(sure)}</b> of {plural(family, "feature")} at q &lt; {Q}<span class="muted">; {count(hits.length)} share a gene</span></span>
-              <span class="push"><CsvButton name={["gene-list"]} what="the ranked features" header={header} rows={cells} /></span>
+              <span class="push"><CsvButton name={["gene-list", entry.id]} what="the ranked features" header={header} rows={cells} /></span>
             </p>
             <VirtualTable label={`Features of ${entry.title}, ranked by the gene list`} columns={columns} rows={hits.map((_, i) => i)} empty="" />
             <p class="small muted table-note">
