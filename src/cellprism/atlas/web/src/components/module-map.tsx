@@ -11,6 +11,7 @@ import type { Colouring } from "../map/colouring";
 import { median } from "../map/labels";
 import { Icon } from "./icon";
 import { MiniMap, type MapName } from "./mini-map";
+import { SvgButton } from "./take";
 
 const LONGEST = 34;
 
@@ -39,6 +40,7 @@ export function ModuleMap({ map, colours, about, words }: Props) {
     <figure class="panel module-map">
       <figcaption class="panel-head">
         <h2>Where they lie</h2>
+        <span class="push"><SvgButton name={["modules", layer]} what="the map of modules" caption={`Modules of layer ${layer}: every dot is a feature in the colour of its module, grey in none.`} /></span>
         <a class="button" href={`#${paths.layer(id, layer, { colour: "module" })}`}>Explore them <Icon name="right" /></a>
       </figcaption>
       <MiniMap map={map} colour={colour} background={mapBackground(theme)} under={(i) => colour[i] === under} names={written} />

@@ -1,6 +1,6 @@
 // What a reader takes away from a page: a table, a picture, or the code that gives the same table.
 import { useState } from "preact/hooks";
-import { chartFile, rasterised } from "../lib/drawing";
+import { chartFile, mapsFile, rasterised } from "../lib/drawing";
 import { absence, useRun } from "../lib/run";
 import { fileName, save, saveBlob, toCsv, type Cell } from "../lib/save";
 import { Icon } from "./icon";
@@ -43,7 +43,7 @@ interface SvgProps {
   what: string;
   /** what the picture shows; which run it is of is added */
   caption: string;
-  /** the file, where it is not the chart in the same panel */
+  /** the file, where it is not the chart or the small maps in the same panel */
   draw?: (caption: string) => string;
 }
 
@@ -53,8 +53,9 @@ export function SvgButton({ name, what, caption, draw }: SvgProps) {
   const drawn = (button: HTMLElement): string | null => {
     const whole = `${caption} Run “${summary.title}”, ${atlas.generator}; ${location.hash} in its atlas.`;
     if (draw) return draw(whole);
-    const chart = button.closest("figure, section")?.querySelector<SVGSVGElement>("svg.chart");
-    return chart ? chartFile(chart, whole) : null;
+    const shown = button.closest("figure, section")?.querySelector("svg.chart, .minis, .mini-map");
+    if (!shown) return null;
+    return shown instanceof SVGSVGElement ? chartFile(shown, whole) : mapsFile(shown, whole);
   };
   const svg = (button: HTMLElement) => {
     const picture = drawn(button);

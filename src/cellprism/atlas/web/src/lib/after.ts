@@ -1,4 +1,5 @@
 // What stands around a picture comes after it: the picture is what a reader waits for.
+import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 /** Milliseconds after which the rest of the page no longer waits, so that it keeps up while somebody drags. */
@@ -20,6 +21,9 @@ export function useParts(n: number): number {
   useEffect(() => (drawn < n ? afterFrame(() => draw(drawn + 1)) : undefined), [drawn, n]);
   return drawn;
 }
+
+/** What may come a frame after what stands above it. */
+export const Later = ({ children }: { children: () => ComponentChildren }) => (useParts(2) > 1 ? children() : null);
 
 /**
  * `value` once its picture is drawn, until then the value before it, at first null or, `atOnce`, the first value; and what

@@ -49,6 +49,21 @@ export function chartFile(chart: SVGSVGElement, caption: string): string {
   return framed([...chart.children].map(plain).join(""), { width, height }, caption);
 }
 
+/** Small maps with what is written on them, where they stand on the page; those that are not drawn yet are left out. */
+export function mapsFile(shown: Element, caption: string): string {
+  const from = shown.getBoundingClientRect();
+  const parts = [shown, ...shown.querySelectorAll(".mini-map")].map((map) => {
+    const canvas = map.querySelector<HTMLCanvasElement>(":scope > canvas");
+    if (!canvas) return "";
+    const { left, top, width, height } = canvas.getBoundingClientRect();
+    const over = map.querySelector("svg");
+    const name = map.parentElement!.querySelector(".mini-name > .strong");
+    return `<g transform="translate(${left - from.left} ${top - from.top})"><image href="${canvas.toDataURL()}" width="${width}" height="${height}"/>` +
+      `${over ? overlay(over) : ""}<text y="${height + LINE}" fill="${getComputedStyle(map).color}" font-family="sans-serif" font-size="12">${name?.textContent ?? ""}</text></g>`;
+  });
+  return framed(parts.join(""), from, caption);
+}
+
 /** The pixels of an SVG file, twice as many as its size says. */
 export async function rasterised(svg: string): Promise<Blob> {
   const image = new Image();

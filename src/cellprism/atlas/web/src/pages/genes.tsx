@@ -7,6 +7,7 @@ import { CsvButton, PythonCell, SvgButton } from "../components/take";
 import { UNDER, VirtualTable, type Column } from "../components/virtual-table";
 import { loadGene, loadGenes, loadSymbols } from "../data/store";
 import type { Symbols } from "../data/types";
+import { Later } from "../lib/after";
 import { count, number, plural, shortTerm } from "../lib/format";
 import { otherNames } from "../lib/gene-names";
 import { findGene, searchGenes } from "../lib/gene-search";
@@ -70,14 +71,18 @@ function GeneResult({ gene, genes }: { gene: number; genes: Symbols }) {
                 </figcaption>
                 <DotPlot hits={hits} layers={layers} />
               </figure>
-              <div class="panel table-panel gene-hits">
-                <p class="table-title">
-                  <span class="strong">Features</span>
-                  <span class="push"><CsvButton name={["gene", symbol]} what="these features" of={{ table: "top_genes", layer: hits[0]![0] }} header={["layer", "feature", "rank", "lower", "fired", "seen", "label_source", "label"]} rows={() => hits.map(([layer, feature, rank, lower, fired, seen, term]) => [layer, feature, rank + 1, lower, fired, seen, term === null ? "" : words.value?.terms.source[term], term === null ? "" : words.value?.terms.term[term]])} /></span>
-                </p>
-                <VirtualTable label={`Features with ${symbol} as a top gene`} columns={told} rows={hits.map((_, i) => i)} empty="" />
-              </div>
-              <PythonCell code={geneCode(summary, gene, symbol)} />
+              <Later>{() => (
+                <>
+                  <div class="panel table-panel gene-hits">
+                    <p class="table-title">
+                      <span class="strong">Features</span>
+                      <span class="push"><CsvButton name={["gene", symbol]} what="these features" of={{ table: "top_genes", layer: hits[0]![0] }} header={["layer", "feature", "rank", "lower", "fired", "seen", "label_source", "label"]} rows={() => hits.map(([layer, feature, rank, lower, fired, seen, term]) => [layer, feature, rank + 1, lower, fired, seen, term === null ? "" : words.value?.terms.source[term], term === null ? "" : words.value?.terms.term[term]])} /></span>
+                    </p>
+                    <VirtualTable label={`Features with ${symbol} as a top gene`} columns={told} rows={hits.map((_, i) => i)} empty="" />
+                  </div>
+                  <PythonCell code={geneCode(summary, gene, symbol)} />
+                </>
+              )}</Later>
             </>
           );
         }}

@@ -2,7 +2,7 @@
 import { useMemo } from "preact/hooks";
 import { LegendView } from "../components/legend";
 import { MiniMap } from "../components/mini-map";
-import { PythonCell } from "../components/take";
+import { CsvButton, PythonCell, SvgButton } from "../components/take";
 import type { FeatureMap } from "../data/columns";
 import { loadMap, loadModules, loadNumbers } from "../data/store";
 import type { LayerSummary, Module } from "../data/types";
@@ -95,7 +95,7 @@ function Body({ words }: { words: Words }) {
   }, [column, ends, kind, groups, theme]);
   const said = column ? column.title.toLowerCase() : kinds[kind].toLowerCase();
   return (
-    <>
+    <section class="stack" aria-label="Maps of all layers">
       <div class="toolbar">
         <label class="inline">
           Colour by
@@ -104,6 +104,10 @@ function Body({ words }: { words: Words }) {
             <optgroup label="Numbers">{numbers.map(({ key, title }) => <option value={key}>{title}</option>)}</optgroup>
           </select>
         </label>
+        <span class="push">
+          <SvgButton name={["layers", column?.key ?? kind]} what="the maps" caption={`Features of each layer, coloured by ${said}.`} />
+          <CsvButton name={["layers"]} what="the counts" header={["layer", "n_features", "n_alive", "n_annotated"]} rows={() => summary.layers.map((one) => [one.layer, one.n_features, one.n_alive, one.n_annotated])} />
+        </span>
       </div>
       <ul class="cards minis">
         {summary.layers.map((about) => <li key={about.layer}><Card {...{ about, words, column, kind, ends }} query={asked ? { colour: asked } : {}} /></li>)}
@@ -114,7 +118,7 @@ function Body({ words }: { words: Words }) {
       {!column && kind === "annotated" && <p class="small muted">Coloured dots have a label at q below the threshold, grey ones none.</p>}
       {column && <p class="small muted">All layers share one scale of {said}.</p>}
       <PythonCell code={layersCode(summary)} />
-    </>
+    </section>
   );
 }
 

@@ -1,1 +1,0 @@
-import{c as r,d as n,f as o}from"./KEFUYHYU.js";function m(){let e=o(null),[s,c]=r(!1);return n(()=>{let t=new IntersectionObserver(u=>u.some(a=>a.isIntersecting)&&c(!0),{rootMargin:"100px"});return t.observe(e.current),()=>t.disconnect()},[]),[e,s]}export{m as a};

@@ -1,1 +1,0 @@
-import{Lb as a}from"./KEFUYHYU.js";function i({layers:e,current:n,href:s,label:t="Layers"}){return a("nav",{class:"layer-tabs","aria-label":t},e.map(r=>a("a",{href:`#${s(r)}`,"aria-current":r===n?"page":void 0,"aria-label":`Layer ${r}`},r)))}export{i as a};
