@@ -183,6 +183,25 @@ def test_every_chart_is_a_picture_with_its_caption(page: Page, site: Site, run_i
                 assert 0 < len(rings) <= 16, "around the dots that have a name"
 
 
+def test_small_maps_are_pictures_with_their_names(page: Page, site: Site, run_id: str, reader: RunReader) -> None:
+    svg = "{http://www.w3.org/2000/svg}"
+    open_page(page, site.at(run_id, "/layers"))
+    expect(page.locator(".minis canvas")).to_have_count(len(reader.layers))
+    root = ET.fromstring(taken(page, "the maps as SVG").read_text(encoding="utf-8"))
+    names = [text.text for text in root.iter(f"{svg}text") if text.text]
+    assert names == [f"Layer {layer}" for layer in reader.layers]
+    maps = [image.get("href", "") for image in root.iter(f"{svg}image")]
+    assert len(set(maps)) == len(reader.layers) and all(data.startswith("data:image/png;base64,") for data in maps)
+    assert table(page, "the counts")["n_annotated"].tolist() == [
+        int((reader.features(layer)["label_q"] < 0.05).sum()) for layer in reader.layers
+    ]
+    open_page(page, site.at(run_id, f"/modules?layer={reader.layers[0]}"))
+    expect(page.locator(".module-map canvas")).to_be_visible()
+    root = ET.fromstring(taken(page, "the map of modules as SVG").read_text(encoding="utf-8"))
+    assert len(list(root.iter(f"{svg}image"))) == 1
+    assert taken(page, "the map of modules as PNG").read_bytes().startswith(b"\x89PNG")
+
+
 def test_the_other_tables_can_be_taken(page: Page, site: Site, run_id: str, reader: RunReader) -> None:
     layer = reader.layers[0]
     open_page(page, site.at(run_id, f"/modules?layer={layer}"))
