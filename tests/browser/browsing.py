@@ -125,6 +125,12 @@ def open_page(page: Page, url: str) -> None:
     page.wait_for_function(AT_REST)
 
 
+def address(page: Page) -> str:
+    """Where the page says that it is, which it does a frame after it has changed."""
+    page.evaluate("() => new Promise((told) => requestAnimationFrame(() => setTimeout(told)))")
+    return page.url
+
+
 def _failed(request: Request) -> bool:
     """Leaving a page ends what it still asks for; that is no failure."""
     return request.failure != "net::ERR_ABORTED"

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 from tests.atlas.fabricated import LAYERS, write_run
-from tests.browser.browsing import Site, from_plain_files, open_page, watched
+from tests.browser.browsing import Site, address, from_plain_files, open_page, watched
 
 from cellprism.atlas.export import export
 from cellprism.atlas.packing import pack_json, unpack_json
@@ -57,7 +57,7 @@ def test_limits_leave_the_edges_that_reach_them(page: Page, circuits: Site, edge
     for _ in range(40):
         page.keyboard.press("ArrowRight")
     expect(page).to_have_url(re.compile(r"q=0\.00"))
-    q = float(re.findall(r"[?&]q=([\d.e-]+)", page.url)[0])
+    q = float(re.findall(r"[?&]q=([\d.e-]+)", address(page))[0])
     found = taken(page, "out")
     assert sorted(found["target"]) == sorted(own.loc[own["q"] <= q, "target"])
     assert 0 < len(found) < len(own)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Page, Route, expect
 from scipy.stats import hypergeom
-from tests.browser.browsing import open_page
+from tests.browser.browsing import address, open_page
 
 from cellprism.atlas.featuremap import map_files, read_map
 from cellprism.stats.fdr import bh
@@ -39,15 +39,15 @@ def test_a_range_set_by_keyboard_filters_table_and_map(page: Page, site: Site, r
     for _ in range(12):
         page.keyboard.press("ArrowRight")
     expect(page).to_have_url(re.compile(r"only=frequency%3A0\.\d+\.\."))
-    least = float(re.findall(r"frequency%3A([\d.e-]+?)\.\.", page.url)[0])
+    least = float(re.findall(r"frequency%3A([\d.e-]+?)\.\.", address(page))[0])
     found = downloaded(page, "these features")
     table = reader.features(layer)
     wanted = table[(table["frequency"] >= least) & ~table["dead"]]
     assert 0 < len(wanted) < len(reader.features(layer))
     assert set(found["feature"]) == set(wanted["feature"])
-    address = page.url
+    left = address(page)
     page.goto("about:blank")
-    open_page(page, address)
+    open_page(page, left)
     assert len(downloaded(page, "these features")) == len(wanted)
     page.get_by_role("button", name="Clear firing frequency").click()
     assert len(downloaded(page, "these features")) == len(reader.features(layer))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 from playwright.sync_api import Page, expect
-from tests.browser.browsing import open_page
+from tests.browser.browsing import address, open_page
 
 if TYPE_CHECKING:
     from tests.browser.browsing import Site
@@ -41,9 +41,9 @@ def test_a_ribbon_shows_its_own_pairs(page: Page, site: Site, run_id: str, reade
     wanted = table[table["modules"] == table["modules"].value_counts().idxmax()]
     assert set(zip(found["feature"], found["partner"], strict=True)) == set(
         zip(wanted["feature"], wanted["partner"], strict=True))
-    address = page.url
+    left = address(page)
     page.goto("about:blank")
-    page.goto(address)
+    page.goto(left)
     pd.testing.assert_frame_equal(pairs(page), found)
     page.get_by_test_id("highways").get_by_role("row").nth(1).get_by_role("link").first.click()
     expect(page).to_have_url(site.at(run_id, f"/feature/{layer}/{found['feature'].iloc[0]}"))

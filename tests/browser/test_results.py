@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Response, expect
 from tests.atlas.fabricated import LAYERS, write_run
 from tests.atlas.fabricated_results import ALPHAS, OFF, ON, PARTNERS, QUIET, TARGETS
-from tests.browser.browsing import Site, from_our_server, from_plain_files, open_page, watched
+from tests.browser.browsing import Site, address, from_our_server, from_plain_files, open_page, watched
 
 from cellprism.atlas.export import export
 from cellprism.reader import RunReader, open_run
@@ -92,7 +92,7 @@ def test_what_is_chosen_is_in_the_address(page: Page, results: Site, run: RunRea
     page.get_by_role("combobox", name="Readout").select_option("fate")
     page.get_by_test_id("effects").locator(".forest-row").nth(1).click()
     expect(page).to_have_url(re.compile(r"alpha=2&readout=fate&feature=\d+"))
-    feature = int(re.findall(r"feature=(\d+)", page.url)[0])
+    feature = int(re.findall(r"feature=(\d+)", address(page))[0])
     closely = page.get_by_test_id("steered-feature")
     expect(closely.get_by_role("heading", level=2)).to_contain_text(f"{FIRST}·{feature}")
     dose = taken(page, "the dose-response")
@@ -103,8 +103,8 @@ def test_what_is_chosen_is_in_the_address(page: Page, results: Site, run: RunRea
     assert len(genes) == len(run.steering_genes(FIRST).query("feature == @feature"))
     strongest = run.steering_genes(FIRST).query("feature == @feature and alpha == 2 and change > 0 and rank == 1")
     expect(closely.locator(".change-up tbody tr").first).to_contain_text(strongest["gene"].iloc[0])
-    address = page.url
-    open_page(page, address)
+    left = address(page)
+    open_page(page, left)
     expect(page.get_by_test_id("effects").locator(".forest-row[aria-current]")).to_have_count(1)
     arms = taken(page, "the arms")
     pd.testing.assert_frame_equal(arms, run.steering_arms(FIRST)[arms.columns], check_dtype=False)
