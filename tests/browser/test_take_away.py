@@ -189,7 +189,9 @@ def test_small_maps_are_pictures_with_their_names(page: Page, site: Site, run_id
     expect(page.locator(".minis canvas")).to_have_count(len(reader.layers))
     root = ET.fromstring(taken(page, "the maps as SVG").read_text(encoding="utf-8"))
     names = [text.text for text in root.iter(f"{svg}text") if text.text]
-    assert names == [f"Layer {layer}" for layer in reader.layers]
+    groups = page.locator(".legend .name").all_inner_texts()
+    assert names == [*(f"Layer {layer}" for layer in reader.layers), *groups]
+    assert len(list(root.iter(f"{svg}circle"))) == len(groups) > 1
     maps = [image.get("href", "") for image in root.iter(f"{svg}image")]
     assert len(set(maps)) == len(reader.layers) and all(data.startswith("data:image/png;base64,") for data in maps)
     assert table(page, "the counts")["n_annotated"].tolist() == [

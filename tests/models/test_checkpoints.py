@@ -137,12 +137,18 @@ def test_a_broken_transfer_goes_on_where_it_stopped(hub: Any, ask: Callable[...,
     assert int(second.removeprefix("bytes=").removesuffix("-")) > 0
 
 
+def kill_half_way(hub: Any, ask: Callable[..., Any], folder: Path) -> Path:
+    """Kill a process while it fetches the weights; gives the folder where it left what it had."""
+    hub.stuck = WEIGHTS
+    parts = folder / "hf" / "hub" / "models--lab--Toy" / "blobs"
+    ask(hub.address, kill_when=lambda: any(part.stat().st_size > 0 for part in parts.glob("*.part")))
+    return parts
+
+
 def test_a_killed_process_goes_on_where_it_stopped(
     hub: Any, ask: Callable[..., Any], repository: Path, tmp_path: Path,
 ) -> None:
-    hub.stuck = WEIGHTS
-    parts = tmp_path / "hf" / "hub" / "models--lab--Toy" / "blobs"
-    ask(hub.address, kill_when=lambda: any(part.stat().st_size > 0 for part in parts.glob("*.part")))
+    parts = kill_half_way(hub, ask, tmp_path)
     fetched = next(parts.glob("*.part")).stat().st_size
     root = ask(hub.address)[1]
     assert Path(root, WEIGHTS).read_bytes() == (repository / WEIGHTS).read_bytes()
@@ -153,9 +159,7 @@ def test_a_killed_process_goes_on_where_it_stopped(
 def test_a_damaged_transfer_is_noticed_and_begun_again(
     hub: Any, ask: Callable[..., Any], repository: Path, tmp_path: Path,
 ) -> None:
-    hub.stuck = WEIGHTS
-    parts = tmp_path / "hf" / "hub" / "models--lab--Toy" / "blobs"
-    ask(hub.address, kill_when=lambda: any(part.stat().st_size > 0 for part in parts.glob("*.part")))
+    parts = kill_half_way(hub, ask, tmp_path)
     with next(parts.glob("*.part")).open("r+b") as handle:
         handle.write(b"oops")
     assert "damaged: give the same command again" in ask(hub.address)

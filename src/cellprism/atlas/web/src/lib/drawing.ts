@@ -49,19 +49,31 @@ export function chartFile(chart: SVGSVGElement, caption: string): string {
   return framed([...chart.children].map(plain).join(""), { width, height }, caption);
 }
 
-/** Small maps with what is written on them, where they stand on the page; those that are not drawn yet are left out. */
+const words = (text: string, x: number, y: number, colour: string) =>
+  `<text x="${x}" y="${y}" fill="${colour}" font-family="sans-serif" font-size="12">${escape(text)}</text>`;
+
+/** Small maps with what is written on them and the colours named under them, where they stand on the page. */
 export function mapsFile(shown: Element, caption: string): string {
   const from = shown.getBoundingClientRect();
-  const parts = [shown, ...shown.querySelectorAll(".mini-map")].map((map) => {
-    const canvas = map.querySelector<HTMLCanvasElement>(":scope > canvas");
-    if (!canvas) return "";
+  const ink = getComputedStyle(shown).color;
+  const maps = [shown, ...shown.querySelectorAll(".mini-map")].filter((map) => map.matches(".mini-map"));
+  const drawn = maps.flatMap((map) => [...map.querySelectorAll("canvas")]);
+  const parts = drawn.map((canvas) => {
     const { left, top, width, height } = canvas.getBoundingClientRect();
-    const over = map.querySelector("svg");
-    const name = map.parentElement!.querySelector(".mini-name > .strong");
+    const over = canvas.parentElement!.querySelector("svg");
+    const name = canvas.closest(".mini")?.querySelector(".mini-name > .strong");
     return `<g transform="translate(${left - from.left} ${top - from.top})"><image href="${canvas.toDataURL()}" width="${width}" height="${height}"/>` +
-      `${over ? overlay(over) : ""}<text y="${height + LINE}" fill="${getComputedStyle(map).color}" font-family="sans-serif" font-size="12">${name?.textContent ?? ""}</text></g>`;
+      `${over ? overlay(over) : ""}${name ? words(name.textContent!, 0, height + LINE, ink) : ""}</g>`;
   });
-  return framed(parts.join(""), from, caption);
+  const chips = [...shown.parentElement!.querySelectorAll(".legend .chip")].map((chip) => {
+    const { left, top, height, bottom } = chip.getBoundingClientRect();
+    const [x, y] = [left - from.left + 6, top - from.top + height / 2];
+    const { backgroundColor } = getComputedStyle(chip.querySelector(".swatch")!);
+    return { bottom, drawn: `<circle cx="${x}" cy="${y}" r="5" fill="${backgroundColor}"/>${words(chip.querySelector(".name")!.textContent!, x + 10, y + 4, ink)}` };
+  });
+  const height = Math.max(from.bottom, ...chips.map(({ bottom }) => bottom)) - from.top;
+  const lacking = drawn.length < maps.length ? ` Only the ${drawn.length} of ${maps.length} maps that were scrolled to.` : "";
+  return framed([...parts, ...chips.map(({ drawn }) => drawn)].join(""), { width: from.width, height }, caption + lacking);
 }
 
 /** The pixels of an SVG file, twice as many as its size says. */

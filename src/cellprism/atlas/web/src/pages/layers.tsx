@@ -6,7 +6,7 @@ import { CsvButton, PythonCell, SvgButton } from "../components/take";
 import type { FeatureMap } from "../data/columns";
 import { loadMap, loadModules, loadNumbers } from "../data/store";
 import type { LayerSummary, Module } from "../data/types";
-import { count, title } from "../lib/format";
+import { count, number, title } from "../lib/format";
 import { Load, useLoad } from "../lib/load";
 import { useNear } from "../lib/near";
 import { noneColour, pixel } from "../lib/palette";
@@ -105,7 +105,7 @@ function Body({ words }: { words: Words }) {
           </select>
         </label>
         <span class="push">
-          <SvgButton name={["layers", column?.key ?? kind]} what="the maps" caption={`Features of each layer, coloured by ${said}.`} />
+          <SvgButton name={["layers", column?.key ?? kind]} what="the maps" caption={`Features of each layer, coloured by ${said}${column && ends ? `, ${ends.map(number).join(" to ")}` : ""}.`} />
           <CsvButton name={["layers"]} what="the counts" header={["layer", "n_features", "n_alive", "n_annotated"]} rows={() => summary.layers.map((one) => [one.layer, one.n_features, one.n_alive, one.n_annotated])} />
         </span>
       </div>
