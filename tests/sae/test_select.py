@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
+from cellprism.models.processor import fastest_products
 from cellprism.sae import select as module
 from cellprism.sae.kernels import quantise, top_k, top_k_scaled
-from cellprism.sae.select import Selector, fastest_precision
+from cellprism.sae.select import Selector
 
 if TYPE_CHECKING:
-    from cellprism.sae.select import Precision
+    from cellprism.models.processor import Precision
     from cellprism.sae.topk import SparseAutoencoder
 
 LOW = ("bfloat16", "int8")
@@ -76,9 +77,9 @@ def test_the_processor_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     for precision, there in expected.items():
         for name, value in flags.items():
             monkeypatch.setattr(torch.cpu, name, lambda value=value or name in there: value)
-        assert fastest_precision() == precision
+        assert fastest_products() == precision
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
-    assert fastest_precision() == "bfloat16"
+    assert fastest_products() == "bfloat16"
 
 
 def test_quantised_rows_are_near() -> None:

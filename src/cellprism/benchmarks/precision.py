@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,7 +59,7 @@ class Wide(SparseAutoencoder):
 
 FORMATS: dict[str, tuple[type[Geneformer], torch.dtype]] = {
     "float64": (Geneformer, torch.float64), "float32": (Geneformer, torch.float32),
-    CHANGES: (Geneformer, torch.float32),
+    **dict.fromkeys(CHANGES, (Geneformer, torch.float32)),
     "bfloat16 products, float32 residual": (Mixed, torch.float32), "bfloat16": (Geneformer, torch.bfloat16),
 }
 
@@ -98,8 +99,8 @@ def rows(quick: bool) -> list[Budget]:
     small = _small_world(*((12, 4, 60) if quick else (40, 12, 300)))
     large = _large_world(*((12, 2, 20) if quick else (14, 4, 60)))
     return [
-        *_compare(small, "demo", ["float64", "float32", CHANGES, "bfloat16 products, float32 residual", "bfloat16"]),
-        *_compare(large, "316M", ["float32", CHANGES, "bfloat16 products, float32 residual", "bfloat16"]),
+        *_compare(small, "demo", ["float64", "float32", *CHANGES, "bfloat16 products, float32 residual", "bfloat16"]),
+        *_compare(large, "316M", ["float32", *CHANGES, "bfloat16 products, float32 residual", "bfloat16"]),
     ]
 
 
@@ -146,17 +147,19 @@ def _traced(world: World, name: str) -> Traced:
     from scipy import sparse
 
     from cellprism.causal.calibration import SourceEffects, calibrate
-    from cellprism.causal.changes import changed_effects
+    from cellprism.causal.changes import changed_effects, changing_blocks
     from cellprism.causal.effects import cell_effects, clean_state
     from cellprism.causal.engine import firing_features
     from cellprism.causal.finish import finish
     from cellprism.causal.workfiles import CellEffects, by_source
 
     model, saes = world.model(name), world.saes
-    effects_by = changed_effects if name == CHANGES else cell_effects
     if name == "float64":
         saes = {layer: _wide(sae) for layer, sae in saes.items()}
     source, *targets = world.layers
+    effects_by = partial(cell_effects, model)
+    if name in CHANGES:
+        effects_by = partial(changed_effects, changing_blocks(model, source, max(targets), CHANGES[name]))
     files, seconds, passes = {}, 0.0, 0
     for cell in range(len(world.tokens)):
         state = clean_state(model, saes, world.tokens, cell, source=source, targets=targets)
@@ -164,7 +167,7 @@ def _traced(world: World, name: str) -> Traced:
         chosen = torch.from_numpy(firing).to(model.device)
         edits = scale_features(saes[source], state.source, state.places, chosen)
         started = time.perf_counter()
-        effects = effects_by(model, saes, state, edits, token_budget=TOKEN_BUDGET)
+        effects = effects_by(saes, state, edits, token_budget=TOKEN_BUDGET)
         files[cell] = CellEffects(firing, {k: sparse.csr_matrix(x.cpu().numpy()) for k, x in effects.items()})
         seconds, passes = seconds + time.perf_counter() - started, passes + len(firing)
     effects_of = [SourceEffects(*one) for one in by_source(files, world.sources)]

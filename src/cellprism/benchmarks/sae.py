@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from cellprism.benchmarks import Row, best_seconds
+from cellprism.models.processor import fastest_products
 from cellprism.sae.metrics import explained_variance
-from cellprism.sae.select import fastest_precision
 from cellprism.sae.step import FastStep
 from cellprism.sae.topk import SparseAutoencoder
 
@@ -57,7 +57,7 @@ def _step_row(name: str, d_model: int, n_features: int, k: int, *, repeats: int)
     x = torch.randn(BATCH, d_model, generator=generator)
     dense, fast = _pair(x, n_features, k)
     slow_s, fast_s = _in_turns(dense_step(dense), FastStep(fast, LEARNING_RATE), x, repeats)
-    chosen = f"features chosen in {fastest_precision()}"
+    chosen = f"features chosen in {fastest_products()}"
     shape = f"batch {BATCH}, d {d_model}, F {n_features}, k {k}"
     return Row(f"sae: step, width of {name}", shape, "dense float32 autograd, default Adam", slow_s, fast_s, chosen)
 

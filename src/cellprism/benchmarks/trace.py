@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,17 +22,27 @@ if TYPE_CHECKING:
     from cellprism.models.geneformer import Geneformer
     from cellprism.sae.topk import SparseAutoencoder
 
-SOURCE, TARGETS = 5, (6, 11, 17)
-"""The layers of the published exhaustive map."""
+SOURCE, TARGETS = 5, tuple(range(6, 18))
+"""All later layers, as a trace reads them by default and as the published circuits do."""
 K, EXPANSION = 32, 4
-LENGTHS = (500, 2046)
-"""Positions of a short cell, and of those of the published map, which fill its model."""
+LENGTHS = (500, 1000, 2046)
+"""Positions of a short cell, of a middling one, and of those of the published map, which fill its model."""
 MOST = 200
 """Cells among which the ones of such lengths are looked for."""
 FLOAT32 = 8
 """Edits of a cell that are timed in float32, where their number changes nothing for a single one."""
 EAGER, OWN = "eager", "sdpa"
 """Attention as the published scripts have it, and as `transformers` has it today."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Seconds that ``n`` edits of one cell take, by attention or number format; and how they are said."""
+
+    shape: str
+    note: str
+    whole: dict[str, float]
+    ours: dict[str, float]
 
 
 def rows(quick: bool) -> list[Row]:
@@ -41,7 +52,7 @@ def rows(quick: bool) -> list[Row]:
     from cellprism.models.geneformer import Geneformer
     from cellprism.models.pretrain import learn_vocabulary
 
-    found, bert = [], random_bert(SIZES, OWN)
+    cells, arithmetic, bert = [], [], random_bert(SIZES, OWN)
     for (name, path), length in zip(cell_files(1 if quick else len(LENGTHS)).items(), LENGTHS, strict=False):
         expression = read_expression(path)
         expression = expression.take(np.arange(min(MOST, len(expression))))
@@ -50,51 +61,65 @@ def rows(quick: bool) -> list[Row]:
         )
         tokens = model.tokenize(expression)
         nearest = int(np.abs(tokens.lengths - length).argmin())
-        found += _cell_rows(model, tokens, nearest, name, n=8 if quick else 40)
-    return found
+        measured, rate = _measure(model, tokens, nearest, name, n=8 if quick else 48)
+        cells.append(measured)
+        arithmetic.append(rate)
+    whole = replace(_sum(cells), shape=f"the {len(cells)} cells together")
+    return [row for one in ([whole] if len(cells) > 1 else []) + cells for row in _compared(one)] + arithmetic
 
 
-def _cell_rows(model: Geneformer, tokens: TokenizedCells, cell: int, origin: str, *, n: int) -> list[Row]:
-    """What ``n`` edits of one cell take, and a whole pass for each of them."""
-    from cellprism.causal.changes import changed_effects
+def _sum(cells: list[Measured]) -> Measured:
+    return Measured("", "", *(
+        {key: sum(getattr(cell, part)[key] for cell in cells) for key in getattr(cells[0], part)}
+        for part in ("whole", "ours")
+    ))
+
+
+def _compared(cell: Measured) -> list[Row]:
+    whole_pass = "one whole pass for each feature and cell, float32, every position encoded, attention"
+    return [
+        Row(f"trace: effects of a feature in a cell, {name}", cell.shape, f"{whole_pass} {way}", whole, ours, cell.note)
+        for name, ours in cell.ours.items() for way, whole in cell.whole.items()
+    ]
+
+
+def _measure(model: Geneformer, tokens: TokenizedCells, cell: int, origin: str, *, n: int) -> tuple[Measured, Row]:
+    """What ``n`` edits of one cell take, and a whole pass for each of them; and the rate of arithmetic."""
+    from cellprism.causal.changes import changed_effects, changing_blocks
     from cellprism.causal.effects import cell_effects, clean_state
     from cellprism.causal.requests import CHANGES, PRECISION
+    from cellprism.models.differences import changes_pay
 
     saes = _dictionaries(model, tokens, cell)
     state = clean_state(model, saes, tokens, cell, source=SOURCE, targets=TARGETS)
     edits = _edits(saes[SOURCE], state, n)
     few = _edits(saes[SOURCE], state, FLOAT32)
-    eager, whole, forward = best_seconds([
+    products = changes_pay("geneformer", model.d_model, model.device) or "bfloat16"
+    blocks = changing_blocks(model, SOURCE, max(TARGETS), products)
+    eager, own, forward = best_seconds([
         partial(_whole_pass, model, saes, state, edits, EAGER),
         partial(_whole_pass, model, saes, state, edits, OWN),
         partial(_forward, model, state),
     ], repeats=2)
     exact, changes = best_seconds([
         partial(cell_effects, model, saes, state, few, token_budget=TOKEN_BUDGET),
-        partial(changed_effects, model, saes, state, edits, token_budget=TOKEN_BUDGET),
+        partial(changed_effects, blocks, saes, state, edits, token_budget=TOKEN_BUDGET),
     ], repeats=1)
     work, plain = _operations(model, saes, state, few)
     shape = (
-        f"a cell of {origin}, {len(state.places):,} positions, {n} features, layer {SOURCE} to "
-        f"{', '.join(map(str, TARGETS))}, {len(edits.place) / n:.0f} positions edited"
+        f"a cell of {origin}, {len(state.places):,} positions, {n} features, layer {SOURCE} to the {len(TARGETS)} after "
+        f"it, {len(edits.place) / n:.0f} positions edited"
     )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    whole_pass = "one whole pass for each feature and cell, float32, every position encoded, attention"
-    return [
-        *(
-            Row(
-                f"trace: effects of a feature in a cell, {name}", shape, f"{whole_pass} {attention}", baseline * n,
-                seconds, f"{n / seconds:.2f} passes/s, peak memory {peak / 1e9:.1f} GB",
-            )
-            for name, seconds in ((PRECISION, exact * n / FLOAT32), (CHANGES, changes))
-            for attention, baseline in ((EAGER, eager), (OWN, whole))
-        ),
-        Row(
-            f"trace: rate of arithmetic, {PRECISION}", shape, "the same number of operations at the rate of the "
-            "model's own plain forward pass", forward * work / plain, exact,
-            f"{work / exact / 1e9:.0f} of {plain / forward / 1e9:.0f} GFLOP/s",
-        ),
-    ]
+    name = next(name for name, one in CHANGES.items() if one == products)
+    return Measured(
+        shape, f"peak memory {peak / 1e9:.1f} GB", {EAGER: eager * n, OWN: own * n},
+        {name: changes, PRECISION: exact * n / FLOAT32},
+    ), Row(
+        f"trace: rate of arithmetic, {PRECISION}", shape, "the same number of operations at the rate of the "
+        "model's own plain forward pass", forward * work / plain, exact,
+        f"{work / exact / 1e9:.0f} of {plain / forward / 1e9:.0f} GFLOP/s",
+    )
 
 
 def _dictionaries(model: Geneformer, tokens: TokenizedCells, cell: int) -> dict[int, SparseAutoencoder]:

@@ -8,84 +8,73 @@ import torch
 from torch.nn.functional import linear
 
 from cellprism.causal.cost import CHANGES_BYTES
-from cellprism.causal.effects import gene_positions, mean_change, padded_places
-from cellprism.models.base import BUSY, BUSY_ELSEWHERE, gather
-from cellprism.models.differences import ChangedBlock
+from cellprism.causal.effects import gene_positions, mean_change
+from cellprism.causal.intervention import Edits
+from cellprism.models.base import BUSY, BUSY_ELSEWHERE
+from cellprism.models.differences import ChangingBlock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from cellprism.causal.effects import CleanState
-    from cellprism.causal.intervention import Edits
     from cellprism.models.base import CellModel
     from cellprism.sae.topk import SparseAutoencoder, TopKCodes
 
-FEW = 3
+FEW = 2
 """So many edits of a cell share too little of its clean pass: they are no slower in float32."""
+
+
+def changing_blocks(model: CellModel, source: int, last: int, number_format: str) -> dict[int, ChangingBlock]:
+    """The blocks after layer ``source`` up to layer ``last``, with weights for `changed_effects`."""
+    return {layer: ChangingBlock(model.parts(layer), number_format) for layer in range(source + 1, last + 1)}
 
 
 @torch.inference_mode()
 def changed_effects(
-    model: CellModel, saes: Mapping[int, SparseAutoencoder], state: CleanState, edits: Edits, *, token_budget: int,
+    blocks: Mapping[int, ChangingBlock], saes: Mapping[int, SparseAutoencoder], state: CleanState, edits: Edits, *,
+    token_budget: int,
 ) -> dict[int, torch.Tensor]:
-    """As `cellprism.causal.effects.cell_effects`, within the rounding of changes to bfloat16.
+    """As `cellprism.causal.effects.cell_effects`, within the rounding of changes where no edit touches the residual.
 
-    Parameters and result are the same; the model is in float32 and offers the parts of its blocks. Layers are the
-    outer loop: each is run once for the clean cell, and then for the changes of many edits, in batches.
+    Parameters and result are the same, but for the `changing_blocks` of a model in float32. Layers are the outer loop:
+    each is run once for the clean cell, and then for the changes of many edits.
     """
     busy = BUSY.get(state.residual.device.type, BUSY_ELSEWHERE)  # larger batches are no faster
-    count = torch.bincount(edits.row, minlength=len(edits))
     n, d = state.residual.shape
+    at_once = max(1, min(token_budget, busy) // n)
     effects = {
         layer: torch.empty((len(edits), saes[layer].n_features), device=state.residual.device)
         for layer in state.targets
     }
-    in_a_batch = max(1, min(token_budget, busy) // n)
-    batches = list(count.argsort().split(in_a_batch))
-    together = max(1, CHANGES_BYTES // (4 * n * d * in_a_batch))
-    for first in range(0, len(batches), together):
-        group = [_Batch(edits.take(rows), state, rows) for rows in batches[first : first + together]]
-        for layer, read in _layers(model, saes, state, group):
-            for batch, codes, clean in read:
-                effects[layer][batch.rows] = mean_change(
-                    codes, clean, batch.row, count[batch.rows], saes[layer].n_features,
-                )
+    for rows in torch.arange(len(edits), device=edits.row.device).split(max(1, CHANGES_BYTES // (4 * n * d))):
+        part = _by_row(edits.take(rows))
+        count = torch.bincount(part.row, minlength=len(part))
+        for layer, codes, clean in _layers(blocks, saes, state, part, at_once):
+            effects[layer][rows] = mean_change(codes, clean, part.row, count, saes[layer].n_features)
     return effects
 
 
-class _Batch:
-    """Changes ``(B, T, d)`` of some edits, and where they are read."""
-
-    def __init__(self, edits: Edits, state: CleanState, rows: torch.Tensor) -> None:
-        self.rows = rows
-        self.change = torch.zeros((len(edits), *state.residual.shape), device=state.residual.device)
-        self.change[edits.row, edits.place] = edits.strength[:, None] * edits.direction[edits.row]
-        self.places, self.valid = padded_places(edits)
-        self.row = self.valid.nonzero()[:, 0]
+def _by_row(edits: Edits) -> Edits:
+    order = edits.row.argsort(stable=True)
+    return Edits(edits.row[order], edits.place[order], edits.strength[order], edits.direction)
 
 
 def _layers(
-    model: CellModel, saes: Mapping[int, SparseAutoencoder], state: CleanState, group: list[_Batch],
-) -> Iterator[tuple[int, Iterator[tuple[_Batch, TopKCodes, TopKCodes]]]]:
-    """Run a group and yield every target layer with the codes of each batch, edited and clean, where it is read."""
-    h, last, positions = state.residual, max(state.targets), gene_positions(state)
+    blocks: Mapping[int, ChangingBlock], saes: Mapping[int, SparseAutoencoder], state: CleanState, edits: Edits,
+    at_once: int,
+) -> Iterator[tuple[int, TopKCodes, TopKCodes]]:
+    """Every target layer with the codes of the edited positions, edited and clean."""
+    h, last, touched = state.residual, max(state.targets), gene_positions(state)[edits.place]
+    change = torch.zeros((len(edits), *h.shape), device=h.device)
+    change[edits.row, edits.place] = edits.strength[:, None] * edits.direction[edits.row]
     for layer in range(state.layer + 1, last + 1):
-        block = ChangedBlock(model.parts(layer), h)
+        block = blocks[layer].around(h)
+        block.change(
+            change, edits.row, edits.place, at_once=at_once, first=layer == state.layer + 1, last=layer == last,
+        )
         h = block.out
-        for batch in group:
-            batch.change = block.change(batch.change, batch.places if layer == last else None)
         if layer in state.targets:
-            yield layer, _codes(saes[layer], h[state.places], positions, group, at_places=layer == last)
-
-
-def _codes(
-    sae: SparseAutoencoder, h: torch.Tensor, positions: torch.Tensor, group: list[_Batch], *, at_places: bool,
-) -> Iterator[tuple[_Batch, TopKCodes, TopKCodes]]:
-    """Codes by clean products in float32 plus those of the changes in bfloat16."""
-    clean = linear(sae.normalise(h), sae.W_enc, sae.b_enc)
-    clean_codes, coarse = sae.choose(clean.relu()), sae.W_enc.to(torch.bfloat16)
-    for batch in group:
-        change = batch.change if at_places else gather(batch.change, batch.places)
-        touched = positions[batch.places[batch.valid]]
-        pushed = linear((change[batch.valid] / sae.scale).to(torch.bfloat16), coarse)
-        yield batch, sae.choose((clean[touched] + pushed).relu()), clean_codes.at(touched)
+            sae = saes[layer]
+            clean = linear(sae.normalise(h[state.places]), sae.W_enc, sae.b_enc)
+            pushed = linear(change[edits.row, edits.place] / sae.scale, sae.W_enc)
+            yield layer, sae.choose((clean[touched] + pushed).relu()), sae.choose(clean.relu()).at(touched)

@@ -9,7 +9,7 @@ import torch
 from scipy import sparse
 
 from cellprism.causal.attribution import estimated_effects
-from cellprism.causal.changes import FEW, changed_effects
+from cellprism.causal.changes import FEW, changed_effects, changing_blocks
 from cellprism.causal.cost import WORKING_BYTES
 from cellprism.causal.directions import control_directions
 from cellprism.causal.effects import CleanState, cell_effects, clean_state
@@ -48,6 +48,9 @@ class Engine:
         }
         self.token_budget = run.config.model.token_budget
         self.widths = {layer: self.saes[layer].n_features for layer in self.targets}
+        self._blocks = None if trace.dtype not in CHANGES else changing_blocks(
+            self.model, self.source, max(self.targets), CHANGES[trace.dtype],
+        )
         self._directions = control_directions(run, trace)
         self._states: dict[int, CleanState] = {}
         self._room = WORKING_BYTES
@@ -74,8 +77,10 @@ class Engine:
         if self._directions is not None:
             rows = self._directions[np.searchsorted(self.trace.features, firing)]
             edits = edits.along(torch.from_numpy(rows).to(self.model.device))
-        measure = changed_effects if self.trace.dtype == CHANGES and len(firing) > FEW else cell_effects
-        effects = measure(self.model, self.saes, state, edits, token_budget=self.token_budget)
+        if self._blocks is not None and len(firing) > FEW:
+            effects = changed_effects(self._blocks, self.saes, state, edits, token_budget=self.token_budget)
+        else:
+            effects = cell_effects(self.model, self.saes, state, edits, token_budget=self.token_budget)
         return CellEffects(firing, {layer: sparse.csr_matrix(x.cpu().numpy()) for layer, x in effects.items()})
 
     def estimate(self, cell: int, features: np.ndarray) -> CellEffects:

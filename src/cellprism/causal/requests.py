@@ -28,8 +28,8 @@ CHECKED = 16
 """Sources of a trace by estimates that are ablated as well."""
 PRECISION = "float32"
 """Number format of a model that is traced; see `docs/decisions.md`."""
-CHANGES = "bfloat16 changes"
-"""The same, but what an edit changes is multiplied in bfloat16, where that is faster."""
+CHANGES = {"int8 changes": "int8", "bfloat16 changes": "bfloat16"}
+"""The same, but products of what an edit changes elsewhere than where it is made are in that format: the faster."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Trace:
     target_features
         Layer -> target features that are read, ascending; None: all.
     dtype
-        Number format: `PRECISION` or `CHANGES`.
+        Number format: `PRECISION` or one of `CHANGES`.
     key
         Hash of what the trace rests on: model, tokens, autoencoders.
     """
@@ -187,8 +187,8 @@ def _number_format(run: Run, request: TraceRequest) -> str:
     from cellprism.models.differences import changes_pay
 
     kind, device = str(run.model.get("kind")), pick_device(run.config.model.device)
-    pays = request.method == "ablation" and changes_pay(kind, int(run.model["d_model"]), device)
-    return CHANGES if pays else PRECISION
+    faster = changes_pay(kind, int(run.model["d_model"]), device) if request.method == "ablation" else None
+    return next((name for name, products in CHANGES.items() if products == faster), PRECISION)
 
 
 def run_key(run: Run, layers: Sequence[int]) -> str:

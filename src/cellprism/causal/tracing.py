@@ -105,7 +105,7 @@ def _as_begun(folder: Path, asked: Trace) -> Trace:
     if not (folder / "trace.json").exists():
         return asked
     begun = read_described(folder).get("dtype")
-    return replace(asked, dtype=begun) if begun in (PRECISION, CHANGES) else asked
+    return replace(asked, dtype=begun) if begun in (PRECISION, *CHANGES) else asked
 
 
 def _begin(folder: Path, asked: Trace, *, keep_effects: bool) -> None:

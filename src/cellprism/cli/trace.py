@@ -125,8 +125,8 @@ def _agreement(trace: TraceReader) -> Iterator[str]:
 def _reason(number_format: str) -> str:
     from cellprism.causal.requests import CHANGES
 
-    if number_format == CHANGES:
-        return "float32, but what an edit changes is multiplied in bfloat16, which rounds the change alone"
+    if number_format in CHANGES:
+        return f"float32; products in {CHANGES[number_format]} of what changes elsewhere than where the source fires"
     return "whatever the run used: effects are small differences of two passes"
 
 

@@ -1,6 +1,8 @@
-"""A post-norm transformer block for changes of its input: only changes go through bfloat16 products.
+"""A post-norm transformer block for changes of its input, without a second pass.
 
-Their rounding is relative to the change itself, not to the residual, of which the change is a small part.
+Where an edit touches the residual, and effects are read, changes are carried in float32. Everywhere else they only come
+back through attention, as sums over many positions: there products are taken in few bits, whose rounding is relative to
+the change itself, not to the residual, of which the change is a small part.
 """
 
 from __future__ import annotations
@@ -11,17 +13,20 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch.nn.functional import linear, scaled_dot_product_attention
 
-from cellprism.models.processor import multiplies_bfloat16
+from cellprism.models.coarse import FORMATS, Exact
+from cellprism.models.processor import fastest_products
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from cellprism.models.coarse import LinearMap
 
 KINDS = frozenset({"geneformer", "scgpt"})
 """Kinds of models that offer the parts of their blocks."""
-WIDTH = 512
+WIDTH = 256
 """Residuals below this width are too narrow for a gain: what is not a product takes as long as what is."""
 SLICE = 1024
-"""Positions that go through the feed-forward part together: memory for larger tensors is asked for anew each time."""
+"""Positions that go through a product together: memory for larger tensors is asked for anew each time."""
 
 
 class Affine(NamedTuple):
@@ -49,15 +54,40 @@ class PostNorm:
     n_heads: int
 
 
-class ChangedBlock:
-    """A block around the clean state of one cell.
+class Maps(NamedTuple):
+    """Linear maps of a block after its attention, for changes."""
+
+    joined: LinearMap
+    up: LinearMap
+    down: LinearMap
+
+
+class ChangingBlock:
+    """The weights of a block as changes need them, made once for all cells.
 
     Parameters
     ----------
     parts
         The block, in float32.
-    h
-        Its clean input, shape ``(T, d)``, no position of which is padding.
+    number_format
+        One of `cellprism.models.coarse.FORMATS`, for changes at positions that no edit touches.
+    """
+
+    def __init__(self, parts: PostNorm, number_format: str) -> None:
+        self.parts = parts
+        coarse, (*mixing, joined, up, down) = FORMATS[number_format], [one.weight for one in parts.maps]
+        self.mixing = [Exact(weight) for weight in mixing]
+        self.coarse_mixing = coarse(torch.cat(mixing))
+        self.exact = Maps(Exact(joined), Exact(up), Exact(down))
+        self.coarse = Maps(coarse(joined), coarse(up), coarse(down))
+
+    def around(self, h: torch.Tensor) -> ChangedBlock:
+        """The block around a clean input ``h (T, d)``, no position of which is padding."""
+        return ChangedBlock(self, h)
+
+
+class ChangedBlock:
+    """A block around the clean state of one cell; see `ChangingBlock.around`.
 
     Attributes
     ----------
@@ -65,71 +95,105 @@ class ChangedBlock:
         Its clean output, shape ``(T, d)``.
     """
 
-    def __init__(self, parts: PostNorm, h: torch.Tensor) -> None:
-        self._parts = parts
+    def __init__(self, block: ChangingBlock, h: torch.Tensor) -> None:
+        self._block, parts = block, block.parts
         query, key, value, joined, up, down = parts.maps
-        self._query, self._key, self._value = query.of(h), key.of(h), value.of(h)
-        self._attended = self._attention(self._query[None], self._key[None], self._value[None])[0]
+        self._mixed = torch.cat([query.of(h), key.of(h), value.of(h)], dim=-1)
+        self._attended = self._attention(*self._mixed[None].chunk(3, dim=-1))[0]
         self._sum1 = joined.of(self._attended) + h
         self._middle = parts.norm1(self._sum1)
         self._up = up.of(self._middle)
         self._active = parts.activation(self._up)
         self._sum2 = down.of(self._active) + self._middle
         self.out = parts.norm2(self._sum2)
-        self._coarse = [one.weight.to(torch.bfloat16) for one in parts.maps]
 
-    def change(self, change: torch.Tensor, places: torch.Tensor | None = None) -> torch.Tensor:
-        """What a change of the input changes in the output: ``block(h + change) - block(h)``.
-
-        Linear maps take the change alone, in bfloat16; attention, norms and activation are differences in float32.
+    def change(
+        self, change: torch.Tensor, row: torch.Tensor, place: torch.Tensor, *, at_once: int, first: bool = False,
+        last: bool = False,
+    ) -> None:
+        """Turn changes of the input into those of the output, in place: ``block(h + change) - block(h)``.
 
         Parameters
         ----------
         change
-            Shape ``(B, T, d)``, float32: rows of the same cell.
-        places
-            Positions that are read in each row, shape ``(B, P)``; default: all.
-
-        Returns
-        -------
-        Shape ``(B, P, d)`` or ``(B, T, d)``.
+            Shape ``(B, T, d)``, float32: B edits of the same cell.
+        row, place
+            Where an edit touches the residual, shape ``(m,)``: a row of ``change``, ascending, and a position in it.
+        at_once
+            Edits that go through the block together.
+        first
+            Nothing has changed elsewhere yet.
+        last
+            Nothing is read elsewhere: changes there are left as they are.
         """
-
-        query, key, value, *_ = self._coarse
-        here, coarse = change, change.to(torch.bfloat16)
-        own, clean = coarse, self._query
-        if places is not None:
-            here = change.gather(1, places[:, :, None].expand(-1, -1, change.shape[-1]))
-            own, clean = here.to(torch.bfloat16), self._query[places]
-        attended = self._attention(
-            clean + linear(own, query), self._key + linear(coarse, key), self._value + linear(coarse, value),
-        )
-        step = max(1, SLICE // len(change))
-        return torch.cat([
-            self._after_attention(
-                here[:, start : start + step], attended[:, start : start + step],
-                slice(start, start + step) if places is None else places[:, start : start + step],
-            ) for start in range(0, here.shape[1], step)
-        ], dim=1)
+        block, here = self._block, change[row, place]
+        mixed = self._mixed[place] + torch.cat([one.of(here) for one in block.mixing], dim=-1)
+        attended = torch.empty_like(here)
+        for edits, own in _batches(row, len(change), at_once):
+            there = change[edits]
+            if first:
+                inputs = self._mixed.repeat(len(there), 1, 1)
+            else:
+                inputs = torch.empty(*there.shape[:2], self._mixed.shape[1], device=there.device)
+                for at in _slices(there):
+                    torch.add(self._mixed[at], block.coarse_mixing.of(there[:, at]), out=inputs[:, at])
+            at_edits = row[own] - edits.start, place[own]
+            inputs[at_edits] = mixed[own]
+            query, key, value = inputs.chunk(3, dim=-1)
+            if last:
+                attended[own] = self._attention_at(*at_edits, query, key, value)
+                continue
+            everywhere = self._attention(query, key, value)
+            attended[own] = everywhere[at_edits]
+            for at in _slices(there):
+                there[:, at] = self._after_attention(block.coarse, there[:, at], everywhere[:, at], at)
+        change[row, place] = self._after_attention(block.exact, here, attended, place)
 
     def _after_attention(
-        self, here: torch.Tensor, attended: torch.Tensor, at: slice | torch.Tensor,
+        self, maps: Maps, here: torch.Tensor, attended: torch.Tensor, at: slice | torch.Tensor,
     ) -> torch.Tensor:
         """The rest of the block, where the changes are ``here``, at positions ``at`` of the clean state."""
-        *_, joined, up, down = self._coarse
-        here = here + linear((attended - self._attended[at]).to(torch.bfloat16), joined)
-        here = self._parts.norm1(self._sum1[at] + here) - self._middle[at]
-        pushed = self._up[at] + linear(here.to(torch.bfloat16), up)
-        active = (self._parts.activation(pushed) - self._active[at]).to(torch.bfloat16)
-        here = here + linear(active, down)
-        return self._parts.norm2(self._sum2[at] + here) - self.out[at]
+        parts = self._block.parts
+        here = here + maps.joined.of(attended - self._attended[at])
+        here = parts.norm1(here.add_(self._sum1[at])).sub_(self._middle[at])
+        active = parts.activation(maps.up.of(here).add_(self._up[at])).sub_(self._active[at])
+        here = here.add_(maps.down.of(active))
+        return parts.norm2(here.add_(self._sum2[at])).sub_(self.out[at])
 
     def _attention(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-        q, k, v = (x.unflatten(-1, (self._parts.n_heads, -1)).transpose(1, 2) for x in (query, key, value))
+        q, k, v = (x.unflatten(-1, (self._block.parts.n_heads, -1)).transpose(1, 2) for x in (query, key, value))
         return scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(-2)
 
+    def _attention_at(
+        self, row: torch.Tensor, place: torch.Tensor, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor,
+    ) -> torch.Tensor:
+        """Attention of some positions of each row, ``(m, d)``."""
+        return torch.cat([
+            self._attention(query[None, edit, place[row == edit]], key[None, edit], value[None, edit])[0]
+            for edit in range(len(query))
+        ])
 
-def changes_pay(kind: str, d_model: int, device: torch.device) -> bool:
-    """Whether models of a kind offer `ChangedBlock` and it is faster than float32 for several edits of a cell."""
-    faster = {"cuda": torch.cuda.is_bf16_supported, "cpu": multiplies_bfloat16}.get(device.type, lambda: False)
-    return kind in KINDS and d_model >= WIDTH and faster()
+
+def changes_pay(kind: str, d_model: int, device: torch.device) -> str | None:
+    """In which number format changes are carried faster than float32 passes by models of a kind; None: in none."""
+    if kind not in KINDS or d_model < WIDTH:
+        return None
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else None
+    fastest = fastest_products() if device.type == "cpu" else "float32"
+    return fastest if fastest in FORMATS else None
+
+
+def _batches(row: torch.Tensor, n: int, at_once: int) -> Iterator[tuple[slice, slice]]:
+    """Edits in batches, and where in the ascending ``row`` the entries of each batch are."""
+    starts = list(range(0, n, at_once))
+    ends = torch.searchsorted(row, torch.tensor([*starts, n], device=row.device)).tolist()
+    for start, low, high in zip(starts, ends[:-1], ends[1:], strict=True):
+        yield slice(start, min(n, start + at_once)), slice(low, high)
+
+
+def _slices(change: torch.Tensor) -> Iterator[slice]:
+    """Positions of ``(B, T, d)`` in parts."""
+    step = max(1, SLICE // len(change))
+    for start in range(0, change.shape[1], step):
+        yield slice(start, start + step)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import torch
+
+Precision: TypeAlias = Literal["float32", "bfloat16", "int8"]
+"""Formats of products."""
 
 
 def has_matrix_units() -> bool:
@@ -25,3 +30,12 @@ def multiplies_bfloat16() -> bool:
 def multiplies_int8() -> bool:
     """Whether it has vectors of 512 bits and VNNI, which take less than a third of the time of float32 products."""
     return bool(torch.cpu._is_avx512_supported() and torch.cpu._is_vnni_supported())
+
+
+def fastest_products() -> Precision:
+    """The format in which this processor multiplies soonest, told by its instructions and not by a stop-watch."""
+    if has_matrix_units():
+        return "bfloat16"
+    if multiplies_int8():
+        return "int8"
+    return "bfloat16" if multiplies_bfloat16() else "float32"

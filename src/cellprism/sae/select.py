@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 import torch
 
-from cellprism.models.processor import has_matrix_units, multiplies_bfloat16, multiplies_int8
 from cellprism.sae.kernels import dots, quantise, top_k, top_k_scaled
 
 if TYPE_CHECKING:
+    from cellprism.models.processor import Precision
     from cellprism.sae.topk import SparseAutoencoder
 
-Precision: TypeAlias = Literal["float32", "bfloat16", "int8"]
 CANDIDATES = {"bfloat16": 1.25, "int8": 1.5}
 """So many times the wanted features are chosen in low precision; the best of them by their float32 values."""
 DOUBT = 3.0
@@ -90,12 +89,3 @@ class Selector:
         if self._products.shape != (n, self.sae.n_features) or self._products.dtype != dtype:
             self._products = torch.empty(n, self.sae.n_features, dtype=dtype)
         return self._products
-
-
-def fastest_precision() -> Precision:
-    """The precision in which this processor decides soonest, told by its instructions and not by a stop-watch."""
-    if has_matrix_units():
-        return "bfloat16"
-    if multiplies_int8():
-        return "int8"
-    return "bfloat16" if multiplies_bfloat16() else "float32"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.functional import embedding_bag
 
+from cellprism.models.processor import fastest_products
 from cellprism.sae.kernels import by_feature, dots, top_k
 from cellprism.sae.reference import (
     AUX_ACTIVE,
@@ -22,9 +23,10 @@ from cellprism.sae.reference import (
     THRESHOLD_MEMORY,
     batch_threshold,
 )
-from cellprism.sae.select import Precision, Selector, fastest_precision
+from cellprism.sae.select import Selector
 
 if TYPE_CHECKING:
+    from cellprism.models.processor import Precision
     from cellprism.sae.topk import SparseAutoencoder
 
 @dataclass(frozen=True)
@@ -48,14 +50,14 @@ class FastStep:
     learning_rate
         Of Adam, with the default betas.
     precision
-        Of the product that chooses features; default: `select.fastest_precision`.
+        Of the product that chooses features; default: `cellprism.models.processor.fastest_products`.
     """
 
     def __init__(
         self, sae: SparseAutoencoder, learning_rate: float, *, precision: Precision | None = None,
     ) -> None:
         self.sae = sae
-        self.select = Selector(sae, precision or fastest_precision())
+        self.select = Selector(sae, precision or fastest_products())
         self.optimizer = torch.optim.Adam(sae.parameters(), lr=learning_rate, fused=True)
         self.idle = torch.zeros(sae.n_features, dtype=torch.int64)
 
