@@ -12,7 +12,7 @@ from cellprism.cells.rank_tokens import GeneVocabulary
 from cellprism.models import differences
 from cellprism.models.base import Batch
 from cellprism.models.coarse import FORMATS
-from cellprism.models.differences import KINDS, ChangedBlock, ChangingBlock, changes_pay
+from cellprism.models.differences import KINDS, ChangedBlock, ChangingBlock, changes_format
 from cellprism.models.geneformer import Geneformer
 from cellprism.models.scgpt import ScGPT
 from cellprism.models.scgpt_network import Network, Sizes
@@ -141,7 +141,7 @@ def test_it_pays_for_wide_models_where_products_in_few_bits_are_fast(
     monkeypatch: pytest.MonkeyPatch, products: str,
 ) -> None:
     monkeypatch.setattr(differences, "fastest_products", lambda: products)
-    assert changes_pay("geneformer", 1152, CPU) == (None if products == "float32" else products)
-    assert changes_pay("geneformer", 128, CPU) is None
-    assert changes_pay("other", 1152, CPU) is None
-    assert changes_pay("geneformer", 1152, torch.device("mps")) is None
+    assert changes_format("geneformer", 1152, CPU) == (None if products == "float32" else products)
+    assert changes_format("geneformer", 128, CPU) is None
+    assert changes_format("other", 1152, CPU) is None
+    assert changes_format("geneformer", 1152, torch.device("mps")) is None

@@ -88,13 +88,13 @@ def _measure(model: Geneformer, tokens: TokenizedCells, cell: int, origin: str, 
     from cellprism.causal.changes import changed_effects, changing_blocks
     from cellprism.causal.effects import cell_effects, clean_state
     from cellprism.causal.requests import CHANGES, PRECISION
-    from cellprism.models.differences import changes_pay
+    from cellprism.models.differences import changes_format
 
     saes = _dictionaries(model, tokens, cell)
     state = clean_state(model, saes, tokens, cell, source=SOURCE, targets=TARGETS)
     edits = _edits(saes[SOURCE], state, n)
     few = _edits(saes[SOURCE], state, FLOAT32)
-    products = changes_pay("geneformer", model.d_model, model.device) or "bfloat16"
+    products = changes_format("geneformer", model.d_model, model.device) or "bfloat16"
     blocks = changing_blocks(model, SOURCE, max(TARGETS), products)
     eager, own, forward = best_seconds([
         partial(_whole_pass, model, saes, state, edits, EAGER),
@@ -107,8 +107,8 @@ def _measure(model: Geneformer, tokens: TokenizedCells, cell: int, origin: str, 
     ], repeats=1)
     work, plain = _operations(model, saes, state, few)
     shape = (
-        f"a cell of {origin}, {len(state.places):,} positions, {n} features, layer {SOURCE} to the {len(TARGETS)} after "
-        f"it, {len(edits.place) / n:.0f} positions edited"
+        f"a cell of {origin}, {len(state.places):,} positions, {n} features, layer {SOURCE} to the {len(TARGETS)} "
+        f"after it, {len(edits.place) / n:.0f} positions edited"
     )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     name = next(name for name, one in CHANGES.items() if one == products)

@@ -184,10 +184,10 @@ def checked_sources(trace: Trace) -> np.ndarray:
 def _number_format(run: Run, request: TraceRequest) -> str:
     """The fastest that keeps the edges, on this machine; gradients take float32."""
     from cellprism.models.base import pick_device
-    from cellprism.models.differences import changes_pay
+    from cellprism.models.differences import changes_format
 
     kind, device = str(run.model.get("kind")), pick_device(run.config.model.device)
-    faster = changes_pay(kind, int(run.model["d_model"]), device) if request.method == "ablation" else None
+    faster = changes_format(kind, int(run.model["d_model"]), device) if request.method == "ablation" else None
     return next((name for name, products in CHANGES.items() if products == faster), PRECISION)
 
 

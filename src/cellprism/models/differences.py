@@ -174,7 +174,7 @@ class ChangedBlock:
         ])
 
 
-def changes_pay(kind: str, d_model: int, device: torch.device) -> str | None:
+def changes_format(kind: str, d_model: int, device: torch.device) -> str | None:
     """In which number format changes are carried faster than float32 passes by models of a kind; None: in none."""
     if kind not in KINDS or d_model < WIDTH:
         return None
