@@ -20,7 +20,7 @@ def test_it_compares_with_whole_passes_and_with_the_plain_pass(
     monkeypatch.setenv("CELLPRISM_SHARED", str(tmp_path))
     *effects, arithmetic = trace.rows(quick=True)
     assert all("layer 0 to the 2 after it" in row.shape and row.ratio > 0 for row in effects)
-    assert [row.name.split(", ")[-1].rpartition(" ")[2] for row in effects] == ["changes"] * 2 + ["float32"] * 2
+    assert [row.name.rpartition(" ")[2] for row in effects] == ["elsewhere"] * 2 + ["float32"] * 2
     assert [row.baseline.split()[-1] for row in effects] == ["eager", "sdpa"] * 2
     assert effects[0].baseline_s == effects[2].baseline_s != effects[1].baseline_s
     assert effects[2].ours_s == effects[3].ours_s == arithmetic.ours_s  # eight of eight edits

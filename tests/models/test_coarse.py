@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cellprism.models.coarse import FORMATS, Exact, quantise
+from cellprism.models import coarse
+from cellprism.models.coarse import FORMATS, Exact, product, quantise
 
 
 @pytest.mark.parametrize(("number_format", "error"), [("int8", 0.02), ("bfloat16", 0.005)])
@@ -27,3 +28,18 @@ def test_rows_of_zeros_stay_zeros() -> None:
     x[1] = torch.linspace(-2, 1, 16)
     rows, scale = quantise(x)
     assert torch.allclose(rows * scale, x, atol=float(scale[1]) / 2 + 1e-7)
+
+
+def test_products_are_those_of_integers_on_every_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for rows in (3, 40):
+        x, weight = (torch.randint(-127, 128, (n, 64), dtype=torch.int8, generator=generator) for n in (rows, 24))
+        exact = (x.long() @ weight.long().T).float()
+        for there in {coarse.multiplies_int8(), False}:
+            monkeypatch.setattr(coarse, "multiplies_int8", lambda there=there: there)
+            assert torch.equal(product(x, weight), exact)
+
+
+def test_weights_leave_no_graph() -> None:
+    weight = torch.nn.Parameter(torch.randn(8, 16))
+    assert not any(one(weight).of(torch.randn(2, 16)).requires_grad for one in (Exact, *FORMATS.values()))

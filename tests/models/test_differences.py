@@ -142,6 +142,10 @@ def test_it_pays_for_wide_models_where_products_in_few_bits_are_fast(
 ) -> None:
     monkeypatch.setattr(differences, "fastest_products", lambda: products)
     assert changes_format("geneformer", 1152, CPU) == (None if products == "float32" else products)
-    assert changes_format("geneformer", 128, CPU) is None
+    assert changes_format("geneformer", 256, CPU) == changes_format("scgpt", 1152, CPU)
+    assert changes_format("geneformer", 255, CPU) is None
     assert changes_format("other", 1152, CPU) is None
     assert changes_format("geneformer", 1152, torch.device("mps")) is None
+    for there in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda there=there: there)
+        assert changes_format("geneformer", 1152, torch.device("cuda")) == ("bfloat16" if there else None)

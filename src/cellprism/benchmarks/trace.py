@@ -46,7 +46,7 @@ class Measured:
 
 
 def rows(quick: bool) -> list[Row]:
-    """Random weights and dictionaries, real cells; in both number formats in which traces are made."""
+    """Random weights and dictionaries, real cells; in float32 and in the format that a trace has on this machine."""
     from cellprism.cells.expression import read_expression
     from cellprism.models.base import pick_device
     from cellprism.models.geneformer import Geneformer

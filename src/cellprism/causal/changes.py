@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.functional import linear
 
-from cellprism.causal.cost import CHANGES_BYTES
+from cellprism.causal.cost import CHANGES_BYTES, ENCODED
 from cellprism.causal.effects import gene_positions, mean_change
 from cellprism.causal.intervention import Edits
 from cellprism.models.base import BUSY, BUSY_ELSEWHERE
 from cellprism.models.differences import ChangingBlock
+from cellprism.sae.topk import TopKCodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from cellprism.causal.effects import CleanState
     from cellprism.models.base import CellModel
-    from cellprism.sae.topk import SparseAutoencoder, TopKCodes
+    from cellprism.sae.topk import SparseAutoencoder
 
 FEW = 2
 """So many edits of a cell share too little of its clean pass: they are no slower in float32."""
@@ -76,5 +77,10 @@ def _layers(
         if layer in state.targets:
             sae = saes[layer]
             clean = linear(sae.normalise(h[state.places]), sae.W_enc, sae.b_enc)
-            pushed = linear(change[edits.row, edits.place] / sae.scale, sae.W_enc)
-            yield layer, sae.choose((clean[touched] + pushed).relu()), sae.choose(clean.relu()).at(touched)
+            codes = [
+                sae.choose((clean[at] + linear(moved / sae.scale, sae.W_enc)).relu())
+                for at, moved in zip(
+                    touched.split(ENCODED), change[edits.row, edits.place].split(ENCODED), strict=True,
+                )
+            ]
+            yield layer, TopKCodes.joined(codes), sae.choose(clean.relu()).at(touched)

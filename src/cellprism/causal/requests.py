@@ -28,8 +28,8 @@ CHECKED = 16
 """Sources of a trace by estimates that are ablated as well."""
 PRECISION = "float32"
 """Number format of a model that is traced; see `docs/decisions.md`."""
-CHANGES = {"int8 changes": "int8", "bfloat16 changes": "bfloat16"}
-"""The same, but products of what an edit changes elsewhere than where it is made are in that format: the faster."""
+CHANGES = {"float32, int8 elsewhere": "int8", "float32, bfloat16 elsewhere": "bfloat16"}
+"""The same, but changes at positions that an edit does not touch go through products in that format."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from typing import Protocol
 import torch
 from torch.nn.functional import linear
 
+from cellprism.models.processor import multiplies_int8
+
 LARGEST = 127
 """The largest eight-bit integer."""
 TINY = 1e-30
@@ -25,7 +27,7 @@ class Exact:
     """Products in float32 with ``weight (out, in)``."""
 
     def __init__(self, weight: torch.Tensor) -> None:
-        self._weight = weight
+        self._weight = weight.detach()
 
     def of(self, x: torch.Tensor) -> torch.Tensor:
         return linear(x, self._weight)
@@ -35,7 +37,7 @@ class Rounded:
     """Products in bfloat16."""
 
     def __init__(self, weight: torch.Tensor) -> None:
-        self._weight = weight.to(torch.bfloat16)
+        self._weight = weight.detach().to(torch.bfloat16)
 
     def of(self, x: torch.Tensor) -> torch.Tensor:
         return linear(x.to(torch.bfloat16), self._weight).float()
@@ -45,17 +47,27 @@ class Quantised:
     """Products of eight-bit integers, with a scale for each row of ``x`` and each row of the weight."""
 
     def __init__(self, weight: torch.Tensor) -> None:
-        self._weight, scale = quantise(weight)
+        self._weight, scale = quantise(weight.detach())
         self._scale = scale[:, 0]
 
     def of(self, x: torch.Tensor) -> torch.Tensor:
         rows, scale = quantise(x.reshape(-1, x.shape[-1]))
-        out = torch._int_mm(rows, self._weight.T).float().mul_(self._scale).mul_(scale)
+        out = product(rows, self._weight).mul_(self._scale).mul_(scale)
         return out.view(*x.shape[:-1], -1)
 
 
 FORMATS: dict[str, type[Rounded | Quantised]] = {"int8": Quantised, "bfloat16": Rounded}
 """Number format -> its linear map."""
+
+
+def product(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """``x (N, in)`` times ``weight (out, in)``, int8 both, in float32.
+
+    Without instructions for it a processor may saturate its sums, and GPUs refuse some shapes: there in float32.
+    """
+    if x.device.type == "cpu" and multiplies_int8():
+        return torch._int_mm(x, weight.T).float()
+    return linear(x.float(), weight.float())
 
 
 def quantise(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 KINDS = frozenset({"geneformer", "scgpt"})
 """Kinds of models that offer the parts of their blocks."""
 WIDTH = 256
-"""Residuals below this width are too narrow for a gain: what is not a product takes as long as what is."""
+"""Residuals below this width are too narrow for much gain: what is not a product takes as long as what is."""
 SLICE = 1024
 """Positions that go through a product together: memory for larger tensors is asked for anew each time."""
 

@@ -166,7 +166,7 @@ def evaluate(sae: SparseAutoencoder, held_out: torch.Tensor) -> tuple[pd.DataFra
     """The table ``metrics`` of an autoencoder on held-out residuals, and its notes."""
     with torch.inference_mode():
         parts = [sae.encode(part) for part in held_out.split(ENCODED)]
-        codes = TopKCodes(torch.cat([part.index for part in parts]), torch.cat([part.value for part in parts]))
+        codes = TopKCodes.joined(parts)
         x, x_hat = held_out.float(), sae.decode(codes)
     frequency = firing_frequency(codes, sae.n_features)
     n, features = (len(held_out), "position"), (sae.n_features, "feature")

@@ -20,6 +20,11 @@ class TopKCodes:
     index: torch.Tensor
     value: torch.Tensor
 
+    @classmethod
+    def joined(cls, parts: list[TopKCodes]) -> TopKCodes:
+        """The codes of several batches of positions, one after another."""
+        return cls(torch.cat([part.index for part in parts]), torch.cat([part.value for part in parts]))
+
     def at(self, positions: torch.Tensor) -> TopKCodes:
         """The codes of some of the positions."""
         return TopKCodes(self.index[positions], self.value[positions])
