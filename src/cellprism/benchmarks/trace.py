@@ -32,7 +32,7 @@ MOST = 200
 FLOAT32 = 8
 """Edits of a cell that are timed in float32, where their number changes nothing for a single one."""
 EAGER, OWN = "eager", "sdpa"
-"""Attention as the published scripts have it, and as `transformers` has it today."""
+"""Attention as the published scripts extract residuals, and as `transformers` has it by default today."""
 
 
 @dataclass(frozen=True)
