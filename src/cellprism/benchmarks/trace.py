@@ -87,7 +87,7 @@ def _measure(model: Geneformer, tokens: TokenizedCells, cell: int, origin: str, 
     """What ``n`` edits of one cell take, and a whole pass for each of them; and the rate of arithmetic."""
     from cellprism.causal.changes import changed_effects, changing_blocks
     from cellprism.causal.effects import cell_effects, clean_state
-    from cellprism.causal.requests import CHANGES, PRECISION
+    from cellprism.causal.requests import ELSEWHERE, PRECISION
     from cellprism.models.differences import changes_format
 
     saes = _dictionaries(model, tokens, cell)
@@ -111,10 +111,9 @@ def _measure(model: Geneformer, tokens: TokenizedCells, cell: int, origin: str, 
         f"after it, {len(edits.place) / n:.0f} positions edited"
     )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    name = next(name for name, one in CHANGES.items() if one == products)
     return Measured(
         shape, f"peak memory {peak / 1e9:.1f} GB", {EAGER: eager * n, OWN: own * n},
-        {name: changes, PRECISION: exact * n / FLOAT32},
+        {ELSEWHERE.format(products): changes, PRECISION: exact * n / FLOAT32},
     ), Row(
         f"trace: rate of arithmetic, {PRECISION}", shape, "the same number of operations at the rate of the "
         "model's own plain forward pass", forward * work / plain, exact,

@@ -28,8 +28,9 @@ CHECKED = 16
 """Sources of a trace by estimates that are ablated as well."""
 PRECISION = "float32"
 """Number format of a model that is traced; see `docs/decisions.md`."""
-CHANGES = {"float32, int8 elsewhere": "int8", "float32, bfloat16 elsewhere": "bfloat16"}
-"""The same, but changes at positions that an edit does not touch go through products in that format."""
+ELSEWHERE = "float32, {} elsewhere"
+"""The same, but changes at positions that an edit does not touch go through products in another format."""
+CHANGES = {ELSEWHERE.format(products): products for products in ("int8", "bfloat16")}
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ def _number_format(run: Run, request: TraceRequest) -> str:
 
     kind, device = str(run.model.get("kind")), pick_device(run.config.model.device)
     faster = changes_format(kind, int(run.model["d_model"]), device) if request.method == "ablation" else None
-    return next((name for name, products in CHANGES.items() if products == faster), PRECISION)
+    return ELSEWHERE.format(faster) if faster else PRECISION
 
 
 def run_key(run: Run, layers: Sequence[int]) -> str:
