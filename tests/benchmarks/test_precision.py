@@ -35,7 +35,8 @@ def test_float32_keeps_the_edges_of_float64(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(precision, "SMALL", (1, 2))
     found = precision.rows(quick=True)
     coarse = [
-        "float32, int8 elsewhere", "float32, bfloat16 elsewhere", "bfloat16 products, float32 residual", "bfloat16",
+        "float32, low rank in bfloat16 elsewhere", "float32, low rank in float32 elsewhere",
+        "bfloat16 products, float32 residual", "bfloat16",
     ]
     assert [row.name.rpartition("kept by ")[2] for row in found] == ["float32", *coarse, *coarse]
     assert found[0].measured < 1

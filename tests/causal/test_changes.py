@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from cellprism.benchmarks.precision import _wide
-from cellprism.causal import changes
+from cellprism.causal import changes, engine, tracing
 from cellprism.causal.changes import changed_effects, changing_blocks
 from cellprism.causal.cost import CHANGES_SPEED, trace_cost
 from cellprism.causal.effects import cell_effects, clean_state
@@ -19,8 +19,8 @@ from cellprism.causal.engine import Engine, firing_features
 from cellprism.causal.intervention import scale_features
 from cellprism.causal.requests import PRECISION, TraceRequest, resolve
 from cellprism.causal.tracing import trace
-from cellprism.models import differences
-from cellprism.models.coarse import FORMATS
+from cellprism.models import differences, low_rank
+from cellprism.models.low_rank import FORMATS
 from cellprism.runs.schemas import TABLES, read_table
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ SOURCE, TARGETS = 0, (1, 3)
 ASKED = TraceRequest(source=1, features="random:9", cells=14)
 
 
-def blocks(world: World, number_format: str = "int8") -> dict[int, ChangingBlock]:
+def blocks(world: World, number_format: str = "float32") -> dict[int, ChangingBlock]:
     return changing_blocks(world.model, SOURCE, max(TARGETS), number_format)
 
 
@@ -76,7 +76,8 @@ def test_batches_and_groups_do_not_matter(world: World, monkeypatch: pytest.Monk
     monkeypatch.setattr(changes, "ENCODED", 5)
     pieces = changed_effects(blocks(world), world.saes, state, edits, token_budget=500)
     for layer in TARGETS:
-        assert torch.linalg.norm(pieces[layer] - whole[layer]) < 1e-4 * torch.linalg.norm(whole[layer])
+        # edits that go together have as many directions as the one that needs most
+        assert torch.linalg.norm(pieces[layer] - whole[layer]) < 2e-3 * torch.linalg.norm(whole[layer])
 
 
 def test_an_edit_of_strength_zero_has_no_effect_and_the_dead_stay_dead(world: World) -> None:
@@ -90,9 +91,8 @@ def test_an_edit_of_strength_zero_has_no_effect_and_the_dead_stay_dead(world: Wo
         assert ((found[layer] != 0) != (exact[layer] != 0)).float().mean() < 0.01
 
 
-def fastest(monkeypatch: pytest.MonkeyPatch, products: str) -> None:
-    monkeypatch.setattr(differences, "WIDTH", 1)
-    monkeypatch.setattr(differences, "fastest_products", lambda: products)
+def fastest(monkeypatch: pytest.MonkeyPatch, products: str | None) -> None:
+    monkeypatch.setattr(differences, "changes_format", lambda *_: products)
 
 
 @pytest.mark.parametrize("number_format", FORMATS)
@@ -102,14 +102,16 @@ def test_a_trace_uses_them_where_they_pay_and_says_so(
     fastest(monkeypatch, number_format)
     assert resolve(run, replace(ASKED, method="attribution")).dtype == PRECISION
     asked = resolve(run, ASKED)
-    assert asked.dtype == f"float32, {number_format} elsewhere"
+    assert asked.dtype == f"float32, low rank in {number_format} elsewhere"
     cost, slow = trace_cost(run, asked), trace_cost(run, replace(asked, dtype=PRECISION))
     assert (cost.speed, slow.speed) == (CHANGES_SPEED[number_format], 1)
     assert cost.operations > slow.operations
     assert cost.memory > slow.memory
     quick = trace(run, ASKED, name="quick")
-    assert json.loads((quick / "trace.json").read_text())["dtype"] == asked.dtype
-    fastest(monkeypatch, PRECISION)
+    described = json.loads((quick / "trace.json").read_text())
+    assert described["dtype"] == asked.dtype
+    assert 0 < described["off_by"] <= engine.TOLERATED
+    fastest(monkeypatch, None)
     plain = trace(run, ASKED, name="plain")
     assert json.loads((plain / "trace.json").read_text())["dtype"] == PRECISION
     pair = ["source", "target_layer", "target", "sign"]
@@ -121,20 +123,38 @@ def test_a_trace_uses_them_where_they_pay_and_says_so(
     assert len(found ^ exact) <= 0.01 * len(exact)
 
 
+def test_where_changes_are_not_of_low_rank_a_trace_takes_float32_and_says_so(
+    run: Run, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fastest(monkeypatch, "float32")
+    resolved = resolve(run, replace(ASKED, features="all"))
+    right = Engine(run, resolved).off_by()
+    monkeypatch.setattr(low_rank, "RANK", 1)
+    monkeypatch.setattr(differences, "CUT_OFF", 1.0)
+    monkeypatch.setattr(differences, "LEFT_OUT", 1.0)
+    wrong = Engine(run, resolved).off_by()
+    assert right < wrong
+    monkeypatch.setattr(tracing, "TOLERATED", wrong / 2)
+    held = trace(run, replace(ASKED, features="all"), name="held")
+    described = json.loads((held / "trace.json").read_text())
+    assert (described["dtype"], described["off_by"]) == (PRECISION, wrong)
+    assert json.loads((trace(run, replace(ASKED, features="all"), name="held") / "trace.json").read_text()) == described
+
+
 def test_few_edits_of_a_cell_stay_in_float32(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    fastest(monkeypatch, "int8")
+    fastest(monkeypatch, "float32")
     asked = resolve(run, replace(ASKED, features="all"))
-    engine, plain = Engine(run, asked), Engine(run, replace(asked, dtype=PRECISION))
+    fast, plain = Engine(run, asked), Engine(run, replace(asked, dtype=PRECISION))
     cell = int(asked.cells[0])
-    firing = firing_features(engine.state(cell), asked.features)
+    firing = firing_features(fast.state(cell), asked.features)
     few, more = firing[: changes.FEW], firing[: changes.FEW + 1]
     for features, equal in ((few, True), (more, False)):
-        found, exact = (one.ablate(cell, features).effect for one in (engine, plain))
+        found, exact = (one.ablate(cell, features).effect for one in (fast, plain))
         assert all((found[layer] != exact[layer]).nnz == 0 for layer in asked.targets) is equal
 
 
 def test_a_trace_goes_on_in_the_format_in_which_it_was_begun(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    fastest(monkeypatch, "int8")
+    fastest(monkeypatch, "float32")
     whole = trace(run, ASKED, name="whole")
 
     def killed(*_: object) -> None:
@@ -144,8 +164,8 @@ def test_a_trace_goes_on_in_the_format_in_which_it_was_begun(run: Run, monkeypat
         patch.setattr("cellprism.causal.tracing.save_results", killed)
         with pytest.raises(KeyboardInterrupt):
             trace(run, ASKED, name="pieces")
-    fastest(monkeypatch, PRECISION)
+    fastest(monkeypatch, None)
     pieces = trace(run, ASKED, name="pieces")
-    assert json.loads((pieces / "trace.json").read_text())["dtype"] == "float32, int8 elsewhere"
+    assert json.loads((pieces / "trace.json").read_text())["dtype"] == "float32, low rank in float32 elsewhere"
     first, second = (read_table(folder / "edges.parquet", TABLES["edges"]) for folder in (whole, pieces))
     assert first.equals(second)

@@ -94,7 +94,7 @@ def _measure(model: Geneformer, tokens: TokenizedCells, cell: int, origin: str, 
     state = clean_state(model, saes, tokens, cell, source=SOURCE, targets=TARGETS)
     edits = _edits(saes[SOURCE], state, n)
     few = _edits(saes[SOURCE], state, FLOAT32)
-    products = changes_format("geneformer", model.d_model, model.device) or "bfloat16"
+    products = changes_format("geneformer", model.d_model, model.device) or "float32"
     blocks = changing_blocks(model, SOURCE, max(TARGETS), products)
     eager, own, forward = best_seconds([
         partial(_whole_pass, model, saes, state, edits, EAGER),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cellprism.models.base import CellModel
     from cellprism.sae.topk import SparseAutoencoder
 
-FEW = 2
+FEW = 4
 """So many edits of a cell share too little of its clean pass: they are no slower in float32."""
 
 
@@ -35,7 +35,7 @@ def changed_effects(
     blocks: Mapping[int, ChangingBlock], saes: Mapping[int, SparseAutoencoder], state: CleanState, edits: Edits, *,
     token_budget: int,
 ) -> dict[int, torch.Tensor]:
-    """As `cellprism.causal.effects.cell_effects`, within the rounding of changes where no edit touches the residual.
+    """As `cellprism.causal.effects.cell_effects`, but for what changes where no edit touches the residual lose.
 
     Parameters and result are the same, but for the `changing_blocks` of a model in float32. Layers are the outer loop:
     each is run once for the clean cell, and then for the changes of many edits.

@@ -28,9 +28,9 @@ CHECKED = 16
 """Sources of a trace by estimates that are ablated as well."""
 PRECISION = "float32"
 """Number format of a model that is traced; see `docs/decisions.md`."""
-ELSEWHERE = "float32, {} elsewhere"
-"""The same, but changes at positions that an edit does not touch go through products in another format."""
-CHANGES = {ELSEWHERE.format(products): products for products in ("int8", "bfloat16")}
+ELSEWHERE = "float32, low rank in {} elsewhere"
+"""The same, but changes at positions that an edit does not touch are of low rank, and multiplied in this format."""
+CHANGES = {ELSEWHERE.format(products): products for products in ("bfloat16", "float32")}
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,8 @@ class Trace:
         Number format: `PRECISION` or one of `CHANGES`.
     key
         Hash of what the trace rests on: model, tokens, autoencoders.
+    off_by
+        By how much changes of low rank put effects off that were measured both ways, as a share; None: not measured.
     """
 
     request: TraceRequest
@@ -109,6 +111,7 @@ class Trace:
     target_features: dict[int, np.ndarray] | None
     dtype: str
     key: str
+    off_by: float | None = None
 
     def describe(self) -> dict[str, Any]:
         """The trace for ``trace.json``."""
@@ -118,7 +121,7 @@ class Trace:
             "features": self.features.tolist(), "cells": self.cells.tolist(), "method": asked.method,
             "target_features": None if chosen is None else {str(k): v.tolist() for k, v in chosen.items()},
             "alpha": asked.alpha, "control": asked.control, "replicate": asked.replicate, "seed": asked.seed,
-            "dtype": self.dtype, "key": self.key,
+            "dtype": self.dtype, "off_by": self.off_by, "key": self.key,
         }
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from cellprism.causal.agreement import agreement
 from cellprism.causal.calibration import SourceEffects, calibrate
 from cellprism.causal.cost import check_fit, read_targets, source_blocks, trace_cost
-from cellprism.causal.engine import Engine
+from cellprism.causal.engine import TOLERATED, Engine
 from cellprism.causal.finish import finish, write_tables
 from cellprism.causal.requests import CHANGES, PRECISION, checked_sources, read_described, resolve, run_key
 from cellprism.causal.results import load_results, save_results
@@ -72,10 +72,13 @@ def trace(
     folder = run.file("causal") / (request.name() if name is None else _plain(name))
     with exclusive(run.path):
         asked = _as_begun(folder, asked)
+        cost = trace_cost(run, asked, keep_effects=keep_effects)
+        if not (folder / "facts.json").exists():
+            check_fit(run, cost)
+        if asked.dtype in CHANGES and asked.off_by is None:
+            asked = _held_to_float32(run, asked)
         _begin(folder, asked, keep_effects=keep_effects)
         if not (folder / "facts.json").exists():
-            cost = trace_cost(run, asked, keep_effects=keep_effects)
-            check_fit(run, cost)
             _work(run, asked, folder, progress or Silent(), cost=cost, keep_effects=keep_effects)
         shutil.rmtree(folder / "blocks", ignore_errors=True)
     return folder
@@ -101,11 +104,18 @@ def _plain(name: str) -> str:
 
 
 def _as_begun(folder: Path, asked: Trace) -> Trace:
-    """The trace in the number format in which another machine may have begun it."""
+    """The trace in the number format in which it may have been begun, on another machine too."""
     if not (folder / "trace.json").exists():
         return asked
-    begun = read_described(folder).get("dtype")
-    return replace(asked, dtype=begun) if begun in (PRECISION, *CHANGES) else asked
+    there = read_described(folder)
+    begun, off_by = there.get("dtype"), there.get("off_by")
+    return replace(asked, dtype=begun, off_by=off_by) if begun in (PRECISION, *CHANGES) else asked
+
+
+def _held_to_float32(run: Run, asked: Trace) -> Trace:
+    """The trace in float32, where the effects of a few edits say that changes are not of low rank."""
+    off_by = Engine(run, asked).off_by()
+    return replace(asked, off_by=off_by, dtype=asked.dtype if off_by <= TOLERATED else PRECISION)
 
 
 def _begin(folder: Path, asked: Trace, *, keep_effects: bool) -> None:

@@ -126,7 +126,7 @@ def _reason(number_format: str) -> str:
     from cellprism.causal.requests import CHANGES
 
     if number_format in CHANGES:
-        return f"changes where the source does not fire are multiplied in {CHANGES[number_format]}"
+        return f"changes where the source does not fire are of low rank, and multiplied in {CHANGES[number_format]}"
     return "whatever the run used: effects are small differences of two passes"
 
 

@@ -1,32 +1,34 @@
 """A post-norm transformer block for changes of its input, without a second pass.
 
 Where an edit touches the residual, and effects are read, changes are carried in float32. Everywhere else they only come
-back through attention, as sums over many positions: there products are taken in few bits, whose rounding is relative to
-the change itself, not to the residual, of which the change is a small part.
+back through attention, as sums over many positions, and lie near few directions: those are what the weights multiply.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from torch.nn.functional import linear, scaled_dot_product_attention
+from torch.nn.functional import linear
 
-from cellprism.models.coarse import FORMATS, Exact
-from cellprism.models.processor import fastest_products
+from cellprism.models.changed_attention import CellAttention, Edited
+from cellprism.models.low_rank import FORMATS, LowRank, LowRankMap, low_rank, pieces
+from cellprism.models.processor import multiplies_bfloat16
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from cellprism.models.coarse import LinearMap
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 KINDS = frozenset({"geneformer", "scgpt"})
 """Kinds of models that offer the parts of their blocks."""
-WIDTH = 256
-"""Residuals below this width are too narrow for much gain: what is not a product takes as long as what is."""
-SLICE = 1024
-"""Positions that go through a product together: memory for larger tensors is asked for anew each time."""
+WIDTH = 512
+"""Residuals below this width are too narrow for much gain: what is not a product with weights takes as long."""
+
+CUT_OFF = 0.3
+"""Share of the squared change of what is active that may be left out: what units cut off at single places is noise."""
+LEFT_OUT = 0.03
+"""Share of any other squared change of a cell that may be left out."""
 
 
 class Affine(NamedTuple):
@@ -54,14 +56,6 @@ class PostNorm:
     n_heads: int
 
 
-class Maps(NamedTuple):
-    """Linear maps of a block after its attention, for changes."""
-
-    joined: LinearMap
-    up: LinearMap
-    down: LinearMap
-
-
 class ChangingBlock:
     """The weights of a block as changes need them, made once for all cells.
 
@@ -70,16 +64,15 @@ class ChangingBlock:
     parts
         The block, in float32.
     number_format
-        One of `cellprism.models.coarse.FORMATS`, for changes at positions that no edit touches.
+        One of `cellprism.models.low_rank.FORMATS`, of products for changes at positions that no edit touches.
     """
 
     def __init__(self, parts: PostNorm, number_format: str) -> None:
-        self.parts = parts
-        coarse, (*mixing, joined, up, down) = FORMATS[number_format], [one.weight for one in parts.maps]
-        self.mixing = [Exact(weight) for weight in mixing]
-        self.coarse_mixing = coarse(torch.cat(mixing))
-        self.exact = Maps(Exact(joined), Exact(up), Exact(down))
-        self.coarse = Maps(coarse(joined), coarse(up), coarse(down))
+        self.parts, self.dtype = parts, FORMATS[number_format]
+        *mixing, joined, up, down = [one.weight for one in parts.maps]
+        self.mixing, self.joined, self.up, self.down = (
+            LowRankMap(weight, self.dtype) for weight in (torch.cat(mixing), joined, up, down)
+        )
 
     def around(self, h: torch.Tensor) -> ChangedBlock:
         """The block around a clean input ``h (T, d)``, no position of which is padding."""
@@ -97,10 +90,9 @@ class ChangedBlock:
 
     def __init__(self, block: ChangingBlock, h: torch.Tensor) -> None:
         self._block, parts = block, block.parts
-        query, key, value, joined, up, down = parts.maps
-        self._mixed = torch.cat([query.of(h), key.of(h), value.of(h)], dim=-1)
-        self._attended = self._attention(*self._mixed[None].chunk(3, dim=-1))[0]
-        self._sum1 = joined.of(self._attended) + h
+        *mixing, joined, up, down = parts.maps
+        self._attention = CellAttention(torch.cat([one.of(h) for one in mixing], dim=-1), parts.n_heads, block.dtype)
+        self._sum1 = joined.of(self._attention.out) + h
         self._middle = parts.norm1(self._sum1)
         self._up = up.of(self._middle)
         self._active = parts.activation(self._up)
@@ -120,58 +112,57 @@ class ChangedBlock:
         row, place
             Where an edit touches the residual, shape ``(m,)``: a row of ``change``, ascending, and a position in it.
         at_once
-            Edits that go through the block together.
+            Edits that are worked on together, but for the products with weights, which all share.
         first
             Nothing has changed elsewhere yet.
         last
             Nothing is read elsewhere: changes there are left as they are.
         """
-        block, here = self._block, change[row, place]
-        mixed = self._mixed[place] + torch.cat([one.of(here) for one in block.mixing], dim=-1)
-        attended = torch.empty_like(here)
-        for edits, own in _batches(row, len(change), at_once):
-            there = change[edits]
-            if first:
-                inputs = self._mixed.repeat(len(there), 1, 1)
-            else:
-                inputs = torch.empty(*there.shape[:2], self._mixed.shape[1], device=there.device)
-                for at in _slices(there):
-                    torch.add(self._mixed[at], block.coarse_mixing.of(there[:, at]), out=inputs[:, at])
-            at_edits = row[own] - edits.start, place[own]
-            inputs[at_edits] = mixed[own]
-            query, key, value = inputs.chunk(3, dim=-1)
-            if last:
-                attended[own] = self._attention_at(*at_edits, query, key, value)
-                continue
-            everywhere = self._attention(query, key, value)
-            attended[own] = everywhere[at_edits]
-            for at in _slices(there):
-                there[:, at] = self._after_attention(block.coarse, there[:, at], everywhere[:, at], at)
-        change[row, place] = self._after_attention(block.exact, here, attended, place)
+        here = change[row, place]
+        change[row, place] = 0
+        *mixing, _, _, _ = self._block.parts.maps
+        mixed = self._attention.mixed[place] + torch.cat([linear(here, one.weight) for one in mixing], dim=-1)
+        of_edit = torch.bincount(row, minlength=len(change)).tolist()
+        edited = list(map(Edited, mixed.split(of_edit), place.split(of_edit)))
+        moved = None if first else self._block.mixing.of(self._low_rank(change.split(at_once), LEFT_OUT))
+        shifts = repeat(None) if moved is None else moved.split(1)
+        attended = torch.cat(list(map(self._attention.change_at, edited, shifts)))
+        if not last:
+            self._elsewhere(change.split(at_once), self._attention.changes_elsewhere(edited, moved))
+        change[row, place] = self._after_attention(here, attended, place)
 
-    def _after_attention(
-        self, maps: Maps, here: torch.Tensor, attended: torch.Tensor, at: slice | torch.Tensor,
-    ) -> torch.Tensor:
-        """The rest of the block, where the changes are ``here``, at positions ``at`` of the clean state."""
+    def _elsewhere(self, groups: Sequence[torch.Tensor], attended: Iterator[torch.Tensor]) -> None:
+        """The rest of the block where no edit touches the residual, in place, for changes of low rank."""
+        block, at_once = self._block, len(groups[0])
+        taken = (torch.stack(list(islice(attended, len(group)))) for group in groups)
+        found = block.joined.of(self._low_rank(taken, LEFT_OUT))
+        for group, part in zip(groups, found.split(at_once), strict=True):
+            _normed(group, part, block.parts.norm1, self._sum1, self._middle)
+        found = block.up.of(self._low_rank(groups, LEFT_OUT))
+        found = block.down.of(self._low_rank(map(self._activated, found.split(at_once)), CUT_OFF))
+        for group, part in zip(groups, found.split(at_once), strict=True):
+            _normed(group, part, block.parts.norm2, self._sum2, self.out)
+
+    def _low_rank(self, groups: Iterable[torch.Tensor], left_out: float) -> LowRank:
+        return LowRank.joined(low_rank(group.to(self._block.dtype), left_out) for group in groups)
+
+    def _activated(self, up: LowRank) -> torch.Tensor:
+        """Changes of what is active, ``(B, T, up)``."""
+        found = torch.empty((len(up), *self._up.shape), dtype=self._block.dtype, device=self._up.device)
+        for at in pieces(found.shape[1], len(up) * found.shape[2], found.device):
+            active = self._block.parts.activation(up.dense(at).add_(self._up[at]))
+            found[:, at] = active.sub_(self._active[at])
+        return found
+
+    def _after_attention(self, here: torch.Tensor, attended: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+        """The rest of the block at the places that edits touch, in float32."""
         parts = self._block.parts
-        here = here + maps.joined.of(attended - self._attended[at])
-        here = parts.norm1(here.add_(self._sum1[at])).sub_(self._middle[at])
-        active = parts.activation(maps.up.of(here).add_(self._up[at])).sub_(self._active[at])
-        here = here.add_(maps.down.of(active))
-        return parts.norm2(here.add_(self._sum2[at])).sub_(self.out[at])
-
-    def _attention(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-        q, k, v = (x.unflatten(-1, (self._block.parts.n_heads, -1)).transpose(1, 2) for x in (query, key, value))
-        return scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(-2)
-
-    def _attention_at(
-        self, row: torch.Tensor, place: torch.Tensor, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor,
-    ) -> torch.Tensor:
-        """Attention of some positions of each row, ``(m, d)``."""
-        return torch.cat([
-            self._attention(query[None, edit, place[row == edit]], key[None, edit], value[None, edit])[0]
-            for edit in range(len(query))
-        ])
+        *_, joined, up, down = (one.weight for one in parts.maps)
+        here = here + linear(attended, joined)
+        here = parts.norm1(here.add_(self._sum1[place])).sub_(self._middle[place])
+        active = parts.activation(linear(here, up).add_(self._up[place])).sub_(self._active[place])
+        here = here.add_(linear(active, down))
+        return parts.norm2(here.add_(self._sum2[place])).sub_(self.out[place])
 
 
 def changes_format(kind: str, d_model: int, device: torch.device) -> str | None:
@@ -179,21 +170,17 @@ def changes_format(kind: str, d_model: int, device: torch.device) -> str | None:
     if kind not in KINDS or d_model < WIDTH:
         return None
     if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else None
-    fastest = fastest_products() if device.type == "cpu" else "float32"
-    return fastest if fastest in FORMATS else None
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    if device.type != "cpu":
+        return None
+    return "bfloat16" if multiplies_bfloat16() else "float32"
 
 
-def _batches(row: torch.Tensor, n: int, at_once: int) -> Iterator[tuple[slice, slice]]:
-    """Edits in batches, and where in the ascending ``row`` the entries of each batch are."""
-    starts = list(range(0, n, at_once))
-    ends = torch.searchsorted(row, torch.tensor([*starts, n], device=row.device)).tolist()
-    for start, low, high in zip(starts, ends[:-1], ends[1:], strict=True):
-        yield slice(start, min(n, start + at_once)), slice(low, high)
-
-
-def _slices(change: torch.Tensor) -> Iterator[slice]:
-    """Positions of ``(B, T, d)`` in parts."""
-    step = max(1, SLICE // len(change))
-    for start in range(0, change.shape[1], step):
-        yield slice(start, start + step)
+def _normed(
+    change: torch.Tensor, added: LowRank, norm: Callable[[torch.Tensor], torch.Tensor], before: torch.Tensor,
+    after: torch.Tensor,
+) -> None:
+    """``norm(before + change + added) - after``, in place, where ``after = norm(before)``."""
+    for at in pieces(change.shape[1], len(change) * change.shape[2], change.device):
+        part = change[:, at]
+        part[:] = norm(part.add_(added.dense(at)).add_(before[at])).sub_(after[at])
