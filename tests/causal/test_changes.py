@@ -19,8 +19,10 @@ from cellprism.causal.engine import Engine, firing_features
 from cellprism.causal.intervention import scale_features
 from cellprism.causal.requests import PRECISION, TraceRequest, resolve
 from cellprism.causal.tracing import trace
+from cellprism.cli.trace import found as lines_of
 from cellprism.models import differences, low_rank
 from cellprism.models.low_rank import FORMATS
+from cellprism.reader import open_run
 from cellprism.runs.schemas import TABLES, read_table
 
 if TYPE_CHECKING:
@@ -138,6 +140,8 @@ def test_where_changes_are_not_of_low_rank_a_trace_takes_float32_and_says_so(
     held = trace(run, replace(ASKED, features="all"), name="held")
     described = json.loads((held / "trace.json").read_text())
     assert (described["dtype"], described["off_by"]) == (PRECISION, wrong)
+    said = "\n".join(lines_of(open_run(run.path).trace("held")))
+    assert f"off by {wrong:.2%} (median); float32 passes were taken instead" in said
     assert json.loads((trace(run, replace(ASKED, features="all"), name="held") / "trace.json").read_text()) == described
 
 

@@ -35,7 +35,7 @@ def changed_effects(
     blocks: Mapping[int, ChangingBlock], saes: Mapping[int, SparseAutoencoder], state: CleanState, edits: Edits, *,
     token_budget: int,
 ) -> dict[int, torch.Tensor]:
-    """As `cellprism.causal.effects.cell_effects`, but for what changes where no edit touches the residual lose.
+    """As `cellprism.causal.effects.cell_effects`, but for what is left out where no edit touches the residual.
 
     Parameters and result are the same, but for the `changing_blocks` of a model in float32. Layers are the outer loop:
     each is run once for the clean cell, and then for the changes of many edits.

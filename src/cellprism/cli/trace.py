@@ -101,6 +101,8 @@ def found(trace: TraceReader) -> Iterator[str]:
     rates = trace.rates().query("rate in @SAID and protocol == 'calibrated' and n * n_permutations > 0")
     for row in rates.itertuples():
         yield f"  {row.value:.0%} {SAID[str(row.rate)]} (n = {row.n:,}; flipped {row.null_mean:.0%})"
+    if trace.request.get("off_by") is not None:
+        yield _off(trace.request["off_by"], trace.request["dtype"])
     few = int((n_cells < NONZERO).sum())
     if few:
         yield f"warning: {few:,} of the sources fire in fewer than {NONZERO} of these cells and cannot have an edge."
@@ -128,6 +130,15 @@ def _reason(number_format: str) -> str:
     if number_format in CHANGES:
         return f"changes where the source does not fire are of low rank, and multiplied in {CHANGES[number_format]}"
     return "whatever the run used: effects are small differences of two passes"
+
+
+def _off(share: float, number_format: str) -> str:
+    """How well changes of low rank did, and what was done about it."""
+    from cellprism.causal.engine import TOLERATED
+    from cellprism.causal.requests import PRECISION
+
+    way = "float32 passes were taken instead" if number_format == PRECISION else f"{TOLERATED:.0%} would be too much"
+    return f"  changes of low rank put some effects, computed both ways, off by {share:.2%} (median); {way}"
 
 
 def _layers(text: str | None) -> tuple[int, ...] | None:
