@@ -72,13 +72,14 @@ def trace(
     folder = run.file("causal") / (request.name() if name is None else _plain(name))
     with exclusive(run.path):
         asked = _as_begun(folder, asked)
-        cost = trace_cost(run, asked, keep_effects=keep_effects)
-        if not (folder / "facts.json").exists():
+        done = (folder / "facts.json").exists()
+        if not done:
+            cost = trace_cost(run, asked, keep_effects=keep_effects)
             check_fit(run, cost)
-        if asked.dtype in CHANGES and asked.off_by is None:
-            asked = _held_to_float32(run, asked)
+            if asked.dtype in CHANGES and asked.off_by is None:
+                asked = _held_to_float32(run, asked)
         _begin(folder, asked, keep_effects=keep_effects)
-        if not (folder / "facts.json").exists():
+        if not done:
             _work(run, asked, folder, progress or Silent(), cost=cost, keep_effects=keep_effects)
         shutil.rmtree(folder / "blocks", ignore_errors=True)
     return folder
