@@ -145,6 +145,17 @@ def test_where_changes_are_not_of_low_rank_a_trace_takes_float32_and_says_so(
     assert json.loads((trace(run, replace(ASKED, features="all"), name="held") / "trace.json").read_text()) == described
 
 
+def test_what_is_no_number_counts_as_off_by_all_of_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    fastest(monkeypatch, "float32")
+    held = Engine(run, resolve(run, ASKED))
+
+    def nothing(_: object, saes: dict[int, Any], __: object, edits: Edits, **___: int) -> dict[int, torch.Tensor]:
+        return {layer: torch.full((len(edits), saes[layer].n_features), torch.nan) for layer in held.targets}
+
+    monkeypatch.setattr(engine, "changed_effects", nothing)
+    assert held.off_by() == 1
+
+
 def test_few_edits_of_a_cell_stay_in_float32(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     fastest(monkeypatch, "float32")
     asked = resolve(run, replace(ASKED, features="all"))

@@ -28,8 +28,8 @@ START_SECONDS = 15
 """Reading the run, and describing the graph at the end."""
 CHANGES_SPEED = {"bfloat16": 2.6, "float32": 2.0}
 """How many times as fast as in float32 a pass is whose changes of low rank are multiplied in these formats."""
-CHANGES_BITS = {"bfloat16": 2.0, "float32": 4.0}
-"""Bytes of a number."""
+NUMBER_BYTES = {"bfloat16": 2.0, "float32": 4.0}
+"""Bytes of a number in them."""
 HEAD = 64
 """Width of a head of attention, whose weights are kept while a cell goes through a layer."""
 ENCODED = 2048
@@ -150,7 +150,7 @@ def trace_cost(run: Run, trace: Trace, *, keep_effects: bool = False) -> Cost:
     products = CHANGES.get(trace.dtype)
     if products:
         work += len(blocks) * float((lengths * (last - source) * _block(d, lengths)).sum())
-        longest, number = float(lengths.max()), CHANGES_BITS[products]
+        longest, number = float(lengths.max()), NUMBER_BYTES[products]
         batch += longest * (64.0 * d + 4.0 * max(widths.values()) + number * longest * d / HEAD) + 1.2 * CHANGES_BYTES
         batch += 12.0 * number * d * d * (last - source) + 12.0 * ENCODED * max(widths.values())
     weights = 48.0 * model["n_layers"] * d * d + 8.0 * d * sum(widths.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 CHECKED_CELLS, CHECKED_EDITS = 3, 4
 """Cells, and edits of each, whose effects are also computed in float32 before changes are taken as of low rank."""
 TOLERATED = 0.01
-"""So far may they be off: with a fifth of it on geneformer-mini, 99.8 % of the edges are those of float32."""
+"""So far may they be off: with 0.07 % on geneformer-mini, 99.8 % of the edges are those of float32."""
 TINY = 1e-12
 
 
@@ -84,19 +85,18 @@ class Engine:
     def off_by(self) -> float:
         """How far changes of low rank put the effects of a few edits off, as a share: median of edits, worst layer.
 
-        Features from the first to the last that fire in the first cells, and what the trace does to them.
+        Features from the first to the last that fire in the first cells where any do, and what the trace does to them.
+        What is no number counts as off by all of it.
         """
         shares: dict[int, list[torch.Tensor]] = {layer: [] for layer in self.targets}
-        for cell in map(int, self.trace.cells[:CHECKED_CELLS]):
-            state = self.state(cell)
-            firing = firing_features(state, self.trace.features)
-            if not len(firing):
-                continue
+        states = map(self.state, map(int, self.trace.cells))
+        fired = ((state, firing_features(state, self.trace.features)) for state in states)
+        for state, firing in islice((one for one in fired if len(one[1])), CHECKED_CELLS):
             some = np.unique(firing[np.linspace(0, len(firing) - 1, CHECKED_EDITS).astype(int)])
             found, exact = (self._effects(state, some, low_rank=low) for low in (True, False))
             for layer, size in shares.items():
                 size.append((found[layer] - exact[layer]).norm(dim=1) / exact[layer].norm(dim=1).clamp_min(TINY))
-        return max((float(torch.cat(size).median()) for size in shares.values() if size), default=0.0)
+        return max((float(torch.cat(size).nan_to_num(1.0).median()) for size in shares.values() if size), default=0.0)
 
     def _effects(self, state: CleanState, firing: np.ndarray, *, low_rank: bool) -> dict[int, torch.Tensor]:
         """Of editing features that fire, one at a time."""

@@ -66,12 +66,13 @@ class CellAttention:
         """Of the result at the places that an edit touches, ``(m, d)``, in float32 throughout."""
         queries, key, value = self._parts(edited.mixed)
         found = []
+        if moved is not None:
+            coefficients = moved.coefficients[0].float()
+            _, to_key, to_value = self._parts(moved.directions[0].float())
         for at in self._pieces(len(edited.place)):
             query = queries[:, at]
             scores = query @ self._key.mT
             if moved is not None:
-                coefficients = moved.coefficients[0].float()
-                _, to_key, to_value = self._parts(moved.directions[0].float())
                 scores += (query @ to_key.mT) @ coefficients.T
             scores[:, :, edited.place] = query @ key.mT
             weights = scores.softmax(dim=-1)
