@@ -234,3 +234,7 @@ def test_a_later_part_is_encoded_as_the_earlier_ablation_left_it(run: Run, model
     np.testing.assert_allclose([second, both], [first, first], rtol=1e-4)
     table = interaction_table([pair], seed=0).set_index("target")
     np.testing.assert_allclose(table.loc[COPY, "contrast"], -first, rtol=1e-4)  # each does the whole of it alone
+    pair = measured(run, model, ((0, CALLER), (1, EVERYWHERE)), 20)
+    first, second, both = pair.effect.mean(axis=0)[:, pair.targets.tolist().index(ECHO)]  # attention reads below 0, too
+    assert second < first < -1
+    np.testing.assert_allclose(both, second, rtol=1e-4)
