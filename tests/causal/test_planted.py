@@ -65,9 +65,10 @@ def model(run: Run) -> CellModel:
     return run_model(run)
 
 
-def found(folder: Path) -> dict[tuple[int, int], dict[tuple[int, int], int]]:
-    """Signs of the edges of a trace, as `planted.EDGES` has them."""
+def found(folder: Path, *, above: float = 0.0) -> dict[tuple[int, int], dict[tuple[int, int], int]]:
+    """Signs of the edges of a trace with an effect larger than ``above``, as `planted.EDGES` has them."""
     edges = read_table(folder / "edges.parquet", TABLES["edges"])
+    edges = edges[edges["effect"].abs() > above]
     layer = json.loads((folder / "trace.json").read_text())["source"]
     return {
         (layer, int(target)): dict(zip(zip(rows["source"], rows["target"], strict=True), rows["sign"], strict=True))
@@ -125,6 +126,20 @@ def test_a_trace_by_changes_of_low_rank_finds_the_same(run: Run, monkeypatch: py
     assert described["dtype"] == "float32, low rank in bfloat16 elsewhere"
     assert described["off_by"] < TOLERATED
     assert found(folder) == expected(0)
+
+
+def test_a_trace_by_gradients_misses_what_attention_alone_carries(run: Run) -> None:
+    """Edges by rounding come on top: the error of a gradient is the same in every cell."""
+    folder = trace(run, TraceRequest(source=0, method="attribution", cells=30), name="attribution")
+    carried = {(CALLER, EVERYWHERE), (CALLER, ECHO)}
+    assert found(folder, above=1e-7) == {
+        layers: {pair: sign for pair, sign in edges.items() if pair not in carried}
+        for layers, edges in expected(0).items()
+    }
+    agreement = read_table(folder / "agreement.parquet", TABLES["agreement"]).set_index("target_layer")
+    for layer in (1, 2):
+        again = agreement["recall"][layer] * agreement["edges"][layer]
+        assert round(again) == len(planted.EDGES[0, layer].keys() - carried) < agreement["edges"][layer]
 
 
 def test_a_layer_norm_that_acts_gives_edges_of_its_own_which_are_small(tmp_path: Path) -> None:
