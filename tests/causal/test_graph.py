@@ -37,7 +37,8 @@ def test_random_edges_share_terms_as_often_as_the_null() -> None:
     p = []
     for seed in range(12):
         rng = np.random.default_rng(seed)
-        p += [row["p"] for row in sharing_rates(random_edges(rng), terms(rng), {3: terms(rng), 4: terms(rng)}, rng)]
+        later = {3: terms(rng), 4: terms(rng)}
+        p += [row["p"] for row in sharing_rates(random_edges(rng), terms(rng), later, rng, rate="x")]
     assert len(p) == 24
     assert (np.array(p) < 0.05).sum() <= 4
     assert np.mean(p) > 0.3
@@ -49,7 +50,7 @@ def test_edges_between_like_features_share_terms() -> None:
     pairs = first.merge(second, on="term", suffixes=("", "_target")).sample(300, random_state=0)
     like = pd.DataFrame({"source": pairs["feature"], "target_layer": 3, "target": pairs["feature_target"]})
     edges = pd.concat([random_edges(rng).query("target_layer == 3"), like.drop_duplicates()])
-    row = sharing_rates(edges, first, {3: second}, rng)[0]
+    row = sharing_rates(edges, first, {3: second}, rng, rate="x")[0]
     sets = [part.groupby("feature")["term"].agg(set) for part in (first, second)]
     by_hand = [bool(sets[0][s] & sets[1][t]) for s, t in zip(edges["source"], edges["target"], strict=True)]
     assert row["value"] == pytest.approx(np.mean(by_hand))
@@ -68,8 +69,8 @@ def test_blocks_are_alike_and_large_enough() -> None:
 def test_edges_without_annotated_ends_give_no_rate() -> None:
     rng = np.random.default_rng(2)
     nobody = pd.DataFrame({"feature": np.empty(0, int), "term": np.empty(0, int)})
-    assert sharing_rates(random_edges(rng), terms(rng), {3: nobody}, rng) == []
-    assert sharing_rates(random_edges(rng), nobody, {3: terms(rng)}, rng) == []
+    assert sharing_rates(random_edges(rng), terms(rng), {3: nobody}, rng, rate="x") == []
+    assert sharing_rates(random_edges(rng), nobody, {3: terms(rng)}, rng, rate="x") == []
 
 
 def labels(rng: np.random.Generator) -> pd.Series[str]:

@@ -27,7 +27,7 @@ from cellprism.models.stages import run_model
 from cellprism.runs.directory import Run, open_directory
 from cellprism.runs.files import sha256
 from cellprism.runs.lock import exclusive
-from cellprism.runs.schemas import TABLES, read_table
+from cellprism.runs.schemas import TABLES, read_notes, read_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,6 +84,30 @@ def test_it_says_what_it_did(run: Run) -> None:
     assert facts["passes"] == read_table(folder / "sources.parquet", TABLES["sources"])["n_cells"].sum() / 2
     assert not (folder / "blocks").exists()
     assert abs(trace_cost(run, resolve(run, ASKED)).passes - facts["passes"]) <= 1  # codes are kept as float16
+
+
+def test_the_notes_of_its_tables_say_how_they_were_made(run: Run) -> None:
+    asked = replace(ASKED, features="random:3", targets=(2,), seed=3)
+    folder = trace(run, asked)
+    trace_controls(run, asked, folder, replicates=1)
+    notes = {path.stem: read_notes(path) for path in folder.glob("*.parquet")}
+    assert set(notes) == {
+        "edges", "published_edges", "sources", "fdr", "trace_rates", "degrees", "tails", "domains", "domain_edges",
+        "trace_rates_graph", "direction_controls",
+    }
+    for own in notes.values():
+        assert (own["method"], own["alpha"], own["dtype"], own["layer"]) == ("ablation", 0, "float32", 1)
+        assert (own["n_cells"], own["n_sources"], own["flips"]) == (14, 3, 500)
+        assert own["unit"] and own["protocol"]
+    family = int(read_table(folder / "sources.parquet", TABLES["sources"])["live"].sum())
+    assert notes["edges"]["family"] == notes["fdr"]["family"] == notes["trace_rates"]["family"] == family
+    assert notes["edges"]["seed"] == 3
+    assert notes["degrees"]["seed"] == notes["trace_rates_graph"]["seed"] == run.config.seed
+    assert notes["published_edges"]["protocol"] == "published"
+    assert "family" not in notes["published_edges"]
+    assert notes["trace_rates"]["protocol"] == "calibrated and published: see the column protocol"
+    assert notes["trace_rates_graph"]["protocol"] == "calibrated"
+    assert "(in, layer 2)" in str(notes["degrees"]["family"])
 
 
 def test_a_second_call_has_nothing_to_do(run: Run) -> None:

@@ -78,7 +78,7 @@ def domain_graph(
     table = pd.DataFrame({
         "source_term": every[keys // max(n, 1)], "target_term": every[keys % max(n, 1)], "n_edges": counts,
         "expected": total / max(permutations, 1), "null_q95": np.quantile(null, 0.95, axis=0), "p": p,
-        "q": bh(p, _possible(source_labels, target_labels)),
+        "q": bh(p, possible_pairs(source_labels, target_labels)),
         "mean_g": np.bincount(place, order["g"], len(keys)) / counts,
         "supports": np.bincount(place, order["sign"] > 0, len(keys)) / counts,
     })
@@ -86,7 +86,8 @@ def domain_graph(
     return table, _domains(every, table, rank, null_rank)
 
 
-def _possible(source_labels: pd.Series, target_labels: dict[int, pd.Series]) -> int:
+def possible_pairs(source_labels: pd.Series, target_labels: dict[int, pd.Series]) -> int:
+    """Pairs of a label of a source and one of a target: the family of the tests."""
     targets = {label for labels in target_labels.values() for label in labels}
     return source_labels.nunique() * len(targets)
 
