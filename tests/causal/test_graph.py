@@ -8,7 +8,7 @@ import pytest
 
 from cellprism.causal.depth import depth_rates
 from cellprism.causal.domains import domain_graph
-from cellprism.causal.paths import intermediates, neighbourhood, strongest_paths
+from cellprism.causal.paths import best_measured, intermediates, neighbourhood, strongest_paths
 from cellprism.causal.rates import rate_row, two_sided
 from cellprism.causal.sharing import blocks, sharing_rates
 from cellprism.errors import UserError
@@ -163,10 +163,36 @@ def test_a_feature_without_edges_has_no_path() -> None:
 
 
 def test_intermediates_beside_chance() -> None:
-    row = intermediates(small(), (0, 0), (2, 0), n_features={1: 10}).iloc[0]
+    row = intermediates(small(), (0, 0), (2, 0), able={1: set(range(10))}).iloc[0]
     assert (row["layer"], row["features"], row["n_common"]) == (1, [0, 1], 2)
+    assert row[["n_reached", "n_leading", "n_features"]].tolist() == [2, 2, 10]
     assert row["expected"] == pytest.approx(0.4)
     assert row["p"] == pytest.approx(1 / 45)
+    assert intermediates(small(), (0, 0), (2, 0), able={1: {1, 5}})["features"].tolist() == [[1]]
+    assert intermediates(small(), (0, 0), (2, 0), able={}).empty
+
+
+def test_partners_at_random_have_common_features_as_often_as_chance() -> None:
+    rng, p = np.random.default_rng(8), []
+    for _ in range(200):
+        reached, leading = (rng.choice(60, 15, replace=False) for _ in range(2))
+        edges = pd.DataFrame({
+            "source_layer": np.repeat([0, 1], 15), "source": np.append(np.zeros(15, int), leading),
+            "target_layer": np.repeat([1, 2], 15), "target": np.append(reached, np.zeros(15, int)),
+        })
+        p.append(intermediates(edges, (0, 0), (2, 0), able={1: set(range(60))})["p"][0])
+    assert (np.array(p) < 0.05).mean() <= 0.08
+    assert np.mean(p) > 0.45
+
+
+def test_an_edge_of_several_traces_counts_once_as_best_measured() -> None:
+    twice = pd.concat([small().assign(n_cells=20), small().head(2).assign(n_cells=50, g=-9.0)], ignore_index=True)
+    once = best_measured(twice)
+    assert len(once) == len(small())
+    assert once["g"].tolist()[-2:] == [-9.0, -9.0]
+    paths = strongest_paths(once, (0, 0), (2, 0))
+    assert len(paths) == 3
+    assert paths["resistance"].iloc[0] == pytest.approx(1 / 9 + 1 / 1.5)
 
 
 def test_neighbourhood_is_the_edges_around() -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
+import cellprism
 from cellprism.causal import cost
 from cellprism.causal.calibration import SourceEffects, calibrate
 from cellprism.causal.controls import trace_controls
@@ -63,6 +64,13 @@ def test_its_edges_are_those_of_the_effects_of_every_source(run: Run) -> None:
         for layer in asked.targets:
             rows = np.isin(exact.source, kept.source)
             assert np.allclose(kept.effect[layer].toarray(), exact.effect[layer].toarray()[rows], rtol=2e-3, atol=1e-4)
+    reader = cellprism.open_run(run.path).trace(folder.name)
+    for one in results:
+        effects = reader.effects(one.source)
+        assert effects.index.tolist() == [cell for cell in whole if one.source in whole[cell].source]
+        assert [*effects.columns.unique(0)] == [2, 3]
+        own = edges[edges["source"] == one.source].set_index(["target_layer", "target"])["effect"]
+        assert np.allclose(effects.mean()[own.index], own, rtol=2e-3, atol=1e-4)
 
 
 def test_blocks_and_batches_do_not_matter(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
