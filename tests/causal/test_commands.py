@@ -36,22 +36,6 @@ if TYPE_CHECKING:
 LAYER = 1
 
 
-@pytest.fixture
-def labelled(run: Run) -> Run:
-    """The run with terms for six frequent features: small dictionaries on few cells rarely earn one."""
-    features, sets = run.read("features", LAYER), load_gene_sets(["immune"])["immune"]
-    frequent = features.sort_values("n_cells", ascending=False)["feature"].head(6).sort_values()
-    symbols = set(run.read("genes")["symbol"].str.upper())
-    terms = [term for term, genes in sets.items() if len(symbols.intersection(genes)) >= 8]
-    rows = pd.DataFrame({
-        "feature": frequent.to_numpy(), "source": "immune", "term": [terms[i // 2] for i in range(6)], "overlap": 3,
-        "n_genes": 20, "term_size": 10, "genes": "", "effect": 2.0, "p": 1e-4, "q": np.linspace(0.001, 0.006, 6),
-    })
-    run.write("annotations", rows, LAYER)
-    run.write("labels", rows[["feature", "source", "term", "q"]].assign(n_terms=1), LAYER)
-    return run
-
-
 def interrupt(monkeypatch: pytest.MonkeyPatch, room: Any, name: str, after: int) -> None:
     """Let ``room.name`` work so many times and then be interrupted."""
     function, calls = getattr(room, name), []

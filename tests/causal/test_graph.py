@@ -104,6 +104,21 @@ def test_domain_edges_are_counted_and_planted_ones_stand_out() -> None:
     assert domains.iloc[0]["term"] == "b"
 
 
+def test_one_pair_among_hundreds_can_stand_out() -> None:
+    rng = np.random.default_rng(9)
+    feature = np.arange(FEATURES)
+    source, target = (pd.Series(rng.permutation(feature % 20).astype(str), feature) for _ in range(2))
+    heads, tails = source.index[source == "3"], target.index[target == "7"]
+    planted = pd.DataFrame([
+        {"source": s, "target_layer": 3, "target": t, "g": -2.0, "sign": 1} for s in heads for t in tails
+    ])
+    edges = pd.concat([random_edges(rng), planted]).drop_duplicates(["source", "target_layer", "target"], keep="last")
+    table, _ = domain_graph(edges, source, {3: target}, rng)
+    found = table[table["q"] < 0.05]
+    assert found[["source_term", "target_term"]].to_numpy().tolist() == [["3", "7"]]
+    assert table["p"].min() == pytest.approx(1 / (1 + 20 * 400))
+
+
 def test_random_domains_do_not_stand_out() -> None:
     rng = np.random.default_rng(4)
     table, domains = domain_graph(random_edges(rng), labels(rng), {3: labels(rng), 4: labels(rng)}, rng)
@@ -169,6 +184,7 @@ def test_intermediates_beside_chance() -> None:
     assert row["expected"] == pytest.approx(0.4)
     assert row["p"] == pytest.approx(1 / 45)
     assert intermediates(small(), (0, 0), (2, 0), able={1: {1, 5}})["features"].tolist() == [[1]]
+    assert intermediates(small(), (0, 0), (2, 0), able={1: set()})[["expected", "p"]].to_numpy().tolist() == [[0, 1]]
     assert intermediates(small(), (0, 0), (2, 0), able={}).empty
 
 

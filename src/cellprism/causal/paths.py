@@ -120,7 +120,7 @@ def intermediates(
         rows.append({
             "layer": layer, "features": common, "n_common": len(common), **sizes,
             "expected": len(reached) * len(leading) / len(features) if features else 0.0,
-            "p": float(hypergeom.sf(len(common) - 1, len(features), len(reached), len(leading))),
+            "p": float(hypergeom.sf(len(common) - 1, len(features), len(reached), len(leading))) if features else 1.0,
         })
     return pd.DataFrame(rows, columns=BETWEEN)
 
