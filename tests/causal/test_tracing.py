@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import cellprism
-from cellprism.causal import cost
+from cellprism.causal import blocks, cost
 from cellprism.causal.calibration import SourceEffects, calibrate
 from cellprism.causal.controls import trace_controls
 from cellprism.causal.cost import trace_cost
@@ -75,8 +75,8 @@ def test_its_edges_are_those_of_the_effects_of_every_source(run: Run) -> None:
 
 def test_blocks_and_batches_do_not_matter(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = trace(run, ASKED, name="whole")
-    monkeypatch.setattr(cost, "MOST_SOURCES", 2)
-    monkeypatch.setattr("cellprism.causal.engine.WORKING_BYTES", 0)
+    monkeypatch.setattr(blocks, "MOST_SOURCES", 2)
+    monkeypatch.setattr(cost, "STATES_BYTES", 0)
     pieces = trace(run, ASKED, name="pieces")
     first, second = (read_table(folder / "edges.parquet", TABLES["edges"]) for folder in (whole, pieces))
     pd.testing.assert_frame_equal(first, second, rtol=1e-4)

@@ -42,6 +42,7 @@ def trace(  # noqa: PLR0913
     seed: Annotated[int, typer.Option(min=0, help="seed of everything that is drawn")] = 0,
     name: Annotated[str | None, typer.Option(help="directory in RUN/causal; default: from layer and method")] = None,
     keep_effects: Annotated[bool, typer.Option(help="keep the effects in every cell, as float16")] = False,
+    memory: Annotated[float | None, typer.Option(min=0, help="GB that it may take; default: what is free")] = None,
     plan: Annotated[bool, typer.Option("--plan", help="say what it will take, and end")] = False,
 ) -> None:
     """Find out what features cause: edit them, one at a time, and test what changes in later layers.
@@ -54,6 +55,7 @@ def trace(  # noqa: PLR0913
     from cellprism.causal.controls import KINDS, trace_controls
     from cellprism.causal.cost import trace_cost
     from cellprism.causal.requests import TraceRequest, resolve
+    from cellprism.causal.tracing import planned
     from cellprism.causal.tracing import trace as trace_circuits
     from cellprism.cli.progress import Listener
     from cellprism.reader import open_run
@@ -64,17 +66,18 @@ def trace(  # noqa: PLR0913
         source=source, targets=_layers(targets), features=features, cells=cells, method=method,  # type: ignore[arg-type]
         target_features=target_features, alpha=alpha, seed=seed,
     )
-    resolved = resolve(run, request)
+    resolved, _ = planned(run, request, name=name)
+    room = None if memory is None else 1e9 * memory
     if controls:
         resolve(run, replace(request, control="random"))
-    cost = trace_cost(run, resolved, keep_effects=keep_effects).times(1 + len(KINDS) * controls)
+    cost = trace_cost(run, resolved, keep_effects=keep_effects, memory=room).times(1 + len(KINDS) * controls)
     typer.echo(cost.describe(shutil.disk_usage(path).free))
     typer.echo(f"precision   {resolved.dtype:>14}   {_reason(resolved.dtype)}")
     if plan:
         return
-    folder = trace_circuits(run, request, name=name, keep_effects=keep_effects, progress=Listener())
+    folder = trace_circuits(run, request, name=name, keep_effects=keep_effects, memory=room, progress=Listener())
     if controls:
-        trace_controls(run, request, folder, replicates=controls, progress=Listener())
+        trace_controls(run, request, folder, replicates=controls, memory=room, progress=Listener())
     for line in found(open_run(path).trace(folder.name)):
         typer.echo(line)
     call = f"cellprism.open_run({str(path)!r}).trace({folder.name!r})"
@@ -151,7 +154,8 @@ def _off(share: float, number_format: str) -> str:
     from cellprism.causal.engine import TOLERATED
     from cellprism.causal.requests import PRECISION
 
-    way = "float32 passes were taken instead" if number_format == PRECISION else f"{TOLERATED:.0%} would be too much"
+    held = number_format == PRECISION
+    way = "float32 passes were taken instead" if held else f"more than {TOLERATED:.1%} would be too much"
     return f"  changes of low rank put some effects, computed both ways, off by {share:.2%} (median); {way}"
 
 

@@ -121,7 +121,7 @@ class ChangedBlock:
         here = change[row, place]
         change[row, place] = 0
         *mixing, _, _, _ = self._block.parts.maps
-        mixed = self._attention.mixed[place] + torch.cat([linear(here, one.weight) for one in mixing], dim=-1)
+        mixed = torch.cat([linear(here, one.weight) for one in mixing], dim=-1)
         of_edit = torch.bincount(row, minlength=len(change)).tolist()
         edited = list(map(Edited, mixed.split(of_edit), place.split(of_edit)))
         moved = None if first else self._block.mixing.of(self._low_rank(change.split(at_once), LEFT_OUT))
