@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+import cellprism
 from cellprism.causal import blocks, cost
 from cellprism.causal.calibration import SourceEffects, calibrate
 from cellprism.causal.controls import trace_controls
@@ -21,7 +22,7 @@ from cellprism.errors import UserError
 from cellprism.models.stages import run_model
 from cellprism.runs.directory import Run
 from cellprism.runs.lock import exclusive
-from cellprism.runs.schemas import TABLES, read_table
+from cellprism.runs.schemas import TABLES, read_notes, read_table
 
 ASKED = TraceRequest(source=1, features="random:9", cells=14)
 
@@ -49,6 +50,13 @@ def test_its_edges_are_those_of_the_effects_of_every_source(run: Run) -> None:
         for layer in asked.targets:
             rows = np.isin(exact.source, kept.source)
             assert np.allclose(kept.effect[layer].toarray(), exact.effect[layer].toarray()[rows], rtol=2e-3, atol=1e-4)
+    reader = cellprism.open_run(run.path).trace(folder.name)
+    for one in results:
+        effects = reader.effects(one.source)
+        assert effects.index.tolist() == [cell for cell in whole if one.source in whole[cell].source]
+        assert [*effects.columns.unique(0)] == [2, 3]
+        own = edges[edges["source"] == one.source].set_index(["target_layer", "target"])["effect"]
+        assert np.allclose(effects.mean()[own.index], own, rtol=2e-3, atol=1e-4)
 
 
 def test_blocks_and_batches_do_not_matter(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,6 +78,30 @@ def test_it_says_what_it_did(run: Run) -> None:
     assert facts["passes"] == read_table(folder / "sources.parquet", TABLES["sources"])["n_cells"].sum() / 2
     assert not (folder / "blocks").exists()
     assert abs(trace_cost(run, resolve(run, ASKED)).passes - facts["passes"]) <= 1  # codes are kept as float16
+
+
+def test_the_notes_of_its_tables_say_how_they_were_made(run: Run) -> None:
+    asked = replace(ASKED, features="random:3", targets=(2,), seed=3)
+    folder = trace(run, asked)
+    trace_controls(run, asked, folder, replicates=1)
+    notes = {path.stem: read_notes(path) for path in folder.glob("*.parquet")}
+    assert set(notes) == {
+        "edges", "published_edges", "sources", "fdr", "trace_rates", "degrees", "tails", "domains", "domain_edges",
+        "trace_rates_graph", "direction_controls",
+    }
+    for own in notes.values():
+        assert (own["method"], own["alpha"], own["dtype"], own["layer"]) == ("ablation", 0, "float32", 1)
+        assert (own["n_cells"], own["n_sources"], own["flips"]) == (14, 3, 500)
+        assert own["unit"] and own["protocol"]
+    family = int(read_table(folder / "sources.parquet", TABLES["sources"])["live"].sum())
+    assert notes["edges"]["family"] == notes["fdr"]["family"] == notes["trace_rates"]["family"] == family
+    assert notes["edges"]["seed"] == 3
+    assert notes["degrees"]["seed"] == notes["trace_rates_graph"]["seed"] == run.config.seed
+    assert notes["published_edges"]["protocol"] == "published"
+    assert "family" not in notes["published_edges"]
+    assert notes["trace_rates"]["protocol"] == "calibrated and published: see the column protocol"
+    assert notes["trace_rates_graph"]["protocol"] == "calibrated"
+    assert "(in, layer 2)" in str(notes["degrees"]["family"])
 
 
 def test_a_second_call_has_nothing_to_do(run: Run) -> None:

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from cellprism.causal.notes import write_trace_table
 from cellprism.causal.tracing import trace
 from cellprism.runs.causal_schemas import DIRECTION_CONTROLS
-from cellprism.runs.schemas import TABLES, read_table, write_table
+from cellprism.runs.schemas import TABLES, read_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +49,7 @@ def trace_controls(
             control = trace(run, asked, name=name, memory=memory, like=folder, progress=progress)
             rows += _rows(folder, control, kind, replicate)
     table = pd.DataFrame(rows, columns=list(DIRECTION_CONTROLS.columns))
-    write_table(folder / "direction_controls.parquet", DIRECTION_CONTROLS, table, notes={"protocol": "calibrated"})
+    write_trace_table(folder, "direction_controls", table)
     return table
 
 

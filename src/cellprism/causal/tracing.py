@@ -15,6 +15,7 @@ from cellprism.causal.calibration import SourceEffects, calibrate
 from cellprism.causal.cost import check_fit, read_targets, trace_cost
 from cellprism.causal.engine import Engine
 from cellprism.causal.finish import finish, write_tables
+from cellprism.causal.notes import write_trace_table
 from cellprism.causal.requests import CHANGES, PRECISION, checked_sources, read_described, resolve, run_key
 from cellprism.causal.results import load_results, save_results
 from cellprism.causal.summary import describe
@@ -24,7 +25,6 @@ from cellprism.runs.files import remove_leftovers, write_json
 from cellprism.runs.lock import exclusive
 from cellprism.runs.manifest import environment
 from cellprism.runs.progress import Silent
-from cellprism.runs.schemas import TABLES, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -224,7 +224,7 @@ def _check(engine: Engine, folder: Path, progress: Progress) -> None:
     files = [{int(c): read_effects(work / part / f"{c}.npz") for c in asked.cells} for part in ("estimated", "exact")]
     estimated, exact = ([SourceEffects(*one) for one in by_source(part, checked) if len(one[1]) >= 2] for part in files)
     table = agreement(estimated, exact, asked.target_features, seed=asked.request.seed)
-    write_table(folder / "agreement.parquet", TABLES["agreement"], table, notes={"protocol": "calibrated"})
+    write_trace_table(folder, "agreement", table)
 
 
 def _reduce(folder: Path, features: np.ndarray, asked: Trace, kept: Path | None) -> list[SourceResult]:

@@ -18,6 +18,7 @@ SAID = {
     "supports": "of the edges support, the others oppose",
     "found_again": "of the effects that pass the thresholds in one half of the cells come again in the other",
 }
+LABELS_Q = 0.05
 RunFolder = Annotated[Path, typer.Argument(help="run directory", metavar="RUN")]
 
 
@@ -104,6 +105,7 @@ def found(trace: TraceReader) -> Iterator[str]:
     rates = trace.rates().query("rate in @SAID and protocol == 'calibrated' and n * n_permutations > 0")
     for row in rates.itertuples():
         yield f"  {row.value:.0%} {SAID[str(row.rate)]} (n = {row.n:,}; flipped {row.null_mean:.0%})"
+    yield from _labels(trace)
     if trace.request.get("off_by") is not None:
         yield _off(trace.request["off_by"], trace.request["dtype"])
     few = int((n_cells < NONZERO).sum())
@@ -115,6 +117,18 @@ def found(trace: TraceReader) -> Iterator[str]:
         for row in trace.direction_controls().query("control != 'none'").itertuples():
             along = "a random direction" if row.control == "random" else "the atom of another feature"
             yield f"  edges to layer {row.target_layer} of the same edits along {along}: {row.edges:,}"
+
+
+def _labels(trace: TraceReader) -> Iterator[str]:
+    """The pairs of labels with more edges than shuffled labels give."""
+    pairs = trace.domain_edges()
+    found = pairs[pairs["q"] < LABELS_Q]
+    first = "".join(
+        f"; first {row.source_term} to {row.target_term}, {row.n_edges} ({row.expected:.0f} with labels shuffled)"
+        for row in found.head(1).itertuples()
+    )
+    if len(pairs):
+        yield f"  {len(found)} of {len(pairs):,} pairs of labels have more edges than chance (q < {LABELS_Q}){first}"
 
 
 def _agreement(trace: TraceReader) -> Iterator[str]:
