@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from cellprism.causal import cost
+from cellprism.causal import blocks
 from cellprism.cli import main
 from cellprism.models import differences
 from cellprism.runs.files import sha256
@@ -42,7 +42,7 @@ def command(words: list[str], log: str, *, low_rank: bool) -> None:
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     torch.set_num_threads(1)
-    cost.MOST_SOURCES = 3
+    blocks.MOST_SOURCES = 3
     if low_rank:
         differences.changes_format = lambda *_: "float32"
     sys.argv = ["cellprism", "trace", *words]
