@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cellprism.causal.blocks import firing_counts
 from cellprism.causal.depth import depth_rates
 from cellprism.causal.domains import RANKED, domain_graph, possible_pairs
 from cellprism.causal.edge_rule import NONZERO
 from cellprism.causal.hubs import annotated_rate, degree_rates, degree_residuals
 from cellprism.causal.notes import write_trace_table
 from cellprism.causal.requests import read_described
-from cellprism.causal.setting import count_firing
 from cellprism.causal.sharing import sharing_rates
 from cellprism.causal.tails import BOOTSTRAPS, LEAST_TAIL, compare, fit_tail, goodness, x_min_grid
 from cellprism.knowledge.regulons import is_target_set
@@ -51,7 +51,7 @@ def describe(run: Run, folder: Path, *, source_layer: int) -> None:
     edges, sources = (read_table(folder / f"{name}.parquet", TABLES[name]) for name in ("edges", "sources"))
     layers = [int(layer) for layer in sorted(sources["target_layer"].unique())]
     cells = np.array(read_described(folder)["cells"])
-    in_degrees = (_in_degrees(run, edges, layer, count_firing(run, layer, cells)) for layer in layers)
+    in_degrees = (_in_degrees(run, edges, layer, firing_counts(run, layer, cells).getnnz(axis=0)) for layer in layers)
     degrees = [_out_degrees(run, sources, source_layer), *in_degrees]
     labels = {layer: _labels(run, layer) for layer in [source_layer, *layers]}
     later = {layer: labels[layer] for layer in layers}
