@@ -1,12 +1,7 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -25,20 +20,11 @@ from cellprism.causal.tracing import is_stale, trace
 from cellprism.causal.workfiles import read_effects
 from cellprism.errors import UserError
 from cellprism.models.stages import run_model
-from cellprism.runs.directory import Run, open_directory
-from cellprism.runs.files import sha256
+from cellprism.runs.directory import Run
 from cellprism.runs.lock import exclusive
 from cellprism.runs.schemas import TABLES, read_notes, read_table
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
 ASKED = TraceRequest(source=1, features="random:9", cells=14)
-
-
-def tables(folder: Path) -> dict[str, str]:
-    return {path.name: sha256(path) for path in folder.glob("*.parquet")}
 
 
 def test_its_edges_are_those_of_the_effects_of_every_source(run: Run) -> None:
@@ -204,26 +190,6 @@ def test_estimates_are_compared_with_exact_effects(run: Run, method: str) -> Non
     assert table["sources"][0] == 9
     assert 0 < table["edges"][0] <= 9 * 4
     assert table["same_sign"][0] > 0.5
-
-
-@pytest.mark.slow
-def test_kills_at_random_moments_change_nothing(run: Run, tmp_path: Path) -> None:
-    quiet = tables(trace(run, ASKED, name="quiet"))
-    command = [sys.executable, "-m", "cellprism", "trace", str(run.path), "--source", "1", "--features", "random:9",
-               "--cells", "14", "--name", "hard"]
-    folder = run.path / "causal" / "hard"
-    rng = np.random.default_rng()
-    for _ in range(2):
-        there = len(list(folder.rglob("*.npz")))
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as victim:
-            while len(list(folder.rglob("*.npz"))) <= there and victim.poll() is None:
-                time.sleep(0.002)
-            time.sleep(rng.uniform(0, 0.05))
-            victim.send_signal(signal.SIGKILL)
-    subprocess.run(command, check=True, capture_output=True)
-    assert tables(folder) == quiet
-    assert not list(folder.rglob("*.tmp"))
-    assert open_directory(run.path).path == run.path
 
 
 def test_a_control_is_traced_on_the_control(run: Run) -> None:

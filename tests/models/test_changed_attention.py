@@ -68,6 +68,16 @@ def test_a_key_that_takes_all_weight_overflows_nothing() -> None:
         assert found.isfinite().all()
 
 
+def test_a_key_that_loses_all_weight_leaves_no_noise() -> None:
+    """A position that attended to it alone has no more to go by than float32 can say."""
+    mixed, edited, moved, _ = changed(1e-3, edit=1e-3)
+    mixed[PLACE[0], D : 2 * D] = 1e3 * mixed[OTHERS[0], :D]
+    edited[0].change[0, D : 2 * D] = -1e3 * mixed[OTHERS[0], :D]
+    found = next(CellAttention(mixed, HEADS, torch.float32).changes_elsewhere(edited, moved))
+    assert found.isfinite().all()
+    assert found[OTHERS].abs().max() < 20 * mixed.abs().max(dim=0).values[2 * D :].max()
+
+
 def test_rounding_is_a_part_of_the_change(monkeypatch: pytest.MonkeyPatch) -> None:
     mixed, edited, moved, exact = changed(1e-3, edit=1e-3)
     moved = LowRank(moved.coefficients.bfloat16(), moved.directions.bfloat16())

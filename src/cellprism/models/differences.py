@@ -170,7 +170,7 @@ def changes_format(kind: str, d_model: int, device: torch.device) -> str | None:
     if kind not in KINDS or d_model < WIDTH:
         return None
     if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     if device.type != "cpu":
         return None
     return "bfloat16" if multiplies_bfloat16() else "float32"

@@ -70,7 +70,7 @@ class LowRankMap:
 
 
 def low_rank(x: torch.Tensor, left_out: float) -> LowRank:
-    """Matrices of low rank near ``x (B, T, D)``, in its format, with orthonormal directions.
+    """Matrices of low rank near ``x (B, T, D)``, in its format, with directions that are orthonormal, or short.
 
     A randomised singular value decomposition with one power iteration (Halko, Martinsson and Tropp 2011, algorithm
     4.4), of rank `RANK` or, by doubling, of the first that leaves out at most the share ``left_out`` of each squared
