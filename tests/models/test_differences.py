@@ -158,12 +158,12 @@ def test_right_after_the_edit_what_is_read_is_exact(model: Any, number_format: s
 
 @torch.no_grad()
 def test_what_an_edit_touches_takes_no_directions_from_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where positions attend to themselves, a clean one that attends to its own edit would outweigh all others."""
+    """Where positions attend to themselves, clean ones that attend to their own edits would outweigh all others."""
     torch.manual_seed(3)
     model: Any = geneformer()
     attention = model.bert.bert.encoder.layer[0].attention.self
     for one in (attention.query, attention.key):
-        one.weight.copy_(0.8 * torch.eye(D))
+        one.weight.copy_(2.0 * torch.eye(D))
         one.bias.zero_()
     h, place = torch.nn.functional.layer_norm(torch.randn(T, D), (D,)), torch.arange(6)
     change = torch.zeros(1, T, D)
@@ -175,8 +175,7 @@ def test_what_an_edit_touches_takes_no_directions_from_the_rest(monkeypatch: pyt
     double(model)
     clean = model.block(0, h.double()[None], one_cell())
     exact = model.block(0, h.double() + change.double(), one_cell()) - clean
-    assert exact[0, :6].norm() > 20 * exact[0, 6:].norm() > 0
-    assert off(found[0, 6:], exact[0, 6:]) < 0.6
+    assert off(found[0, 6:], exact[0, 6:]) < 0.15  # 0.41 if they were among the rest
 
 
 @torch.no_grad()

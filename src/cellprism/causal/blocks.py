@@ -23,7 +23,7 @@ MOST_SOURCES = 64
 
 
 def firing_counts(run: Run, layer: int, cells: np.ndarray) -> sparse.csr_matrix:
-    """Positions at which each feature of a layer fires in each of ``cells``: int64 ``(len(cells), features)``."""
+    """Positions at which a feature of a layer fires in each of the ascending ``cells``: int64 ``(cells, features)``."""
     store = CodeStore(run, layer)
     counts = sparse.csr_matrix((len(cells), store.n_features), dtype=np.int64)
     for shard in store.shards():
