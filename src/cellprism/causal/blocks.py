@@ -28,7 +28,7 @@ def firing_counts(run: Run, layer: int, cells: np.ndarray) -> sparse.csr_matrix:
     counts = sparse.csr_matrix((len(cells), store.n_features), dtype=np.int64)
     for shard in store.shards():
         inside = np.flatnonzero(np.isin(shard.cell, cells))
-        fires = shard.codes.csr()[inside] > 0
+        fires = shard.codes[inside].csr() > 0
         row = np.searchsorted(cells, shard.cell[inside])
         member = sparse.csr_matrix((np.ones(len(row), np.int64), (row, np.arange(len(row)))), (len(cells), len(row)))
         counts = counts + member @ fires.astype(np.int64)
