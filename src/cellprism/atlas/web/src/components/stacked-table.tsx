@@ -5,6 +5,7 @@ export interface Head {
   title: string;
   numeric?: boolean;
   help?: string;
+  class?: string;
 }
 
 /** What a cell shows, and what it says of its origin. */
@@ -17,12 +18,14 @@ interface Props {
   chosen?: number;
   /** whether a row is not significant */
   faint?: (row: number) => boolean;
+  /** in place of cards on a phone */
+  kind?: string;
 }
 
-export function StackedTable({ heads, rows, chosen, faint }: Props) {
+export function StackedTable({ heads, rows, chosen, faint, kind = "stacked" }: Props) {
   return (
-    <table class="stacked" role="table">
-      <thead role="rowgroup"><tr role="row">{heads.map(({ title, numeric, help }) => <th scope="col" role="columnheader" class={numeric ? "num" : ""} title={help}>{title}</th>)}</tr></thead>
+    <table class={kind} role="table">
+      <thead role="rowgroup"><tr role="row">{heads.map(({ title, numeric, help, class: own }) => <th scope="col" role="columnheader" class={own ?? (numeric ? "num" : "")} title={help}>{title}</th>)}</tr></thead>
       <tbody role="rowgroup">
         {rows.map((cells, i) => (
           <tr role="row" class={i === chosen ? "picked" : faint?.(i) ? "unsure" : ""}>
