@@ -12,7 +12,7 @@ import { CsvButton, SvgButton } from "./take";
 
 const FEW = 8;
 const Q = 0.05;
-const WAYS: Record<Way, [heading: string, words: string]> = { out: ["They change most", "edges out"], in: ["Changed by most", "edges in"] };
+const WAYS: Record<Way, [heading: string, words: string]> = { out: ["They change others", "edges out"], in: ["They are changed", "edges in"] };
 
 const within = ({ traces }: Graph, layer: number, way: Way) => (way === "out" ? ofTrace(traces.find(({ source }) => source === layer)?.name ?? "") : "");
 
@@ -22,24 +22,22 @@ function List({ graph, way, words, byEdges }: { graph: Graph; way: Way; words: W
   const known = graph.expected[way].length > 0;
   const order = (hub: Hub) => hub[5] ?? 2;
   const hubs = (byEdges || !known ? graph.hubs[way] : [...graph.hubs[way]].sort((a, b) => order(a) - order(b) || (b[4] ?? 0) - (a[4] ?? 0))).slice(0, FEW);
-  const top = Math.max(...hubs.map((hub) => Math.max(hub[2], hub[3] ?? 0)), 1);
   return (
     <div class="panel">
       <h3>{WAYS[way][0]}</h3>
       <StackedTable
-        kind="bars named"
+        kind="bars named hubs"
         heads={[
-          { title: "Feature" }, { title: "", class: "wide" }, { title: "Edges", numeric: true },
-          ...(known ? [{ title: "Expected", numeric: true, help: "from how often and in how many cells the feature fires" }, { title: "q", numeric: true, help: "of so many more edges than expected, over the features of its layer" }] : []),
+          { title: "Feature" }, { title: "Edges", numeric: true },
+          ...(known ? [{ title: "Expected", numeric: true, help: "from how often and in how many cells the feature fires" }, { title: "Residual", numeric: true, help: "logarithm of 1 + edges over 1 + expected" }, { title: "q", numeric: true, help: "of so many more edges than expected, over the features of its layer" }] : []),
         ]}
         faint={(i) => known && (hubs[i]![5] ?? 1) >= Q}
         rows={hubs.map(([layer, feature, n, expected, residual, q, term]) => {
           const about = (column: string) => from(`degrees.${column}`, { within: within(graph, layer, way), n: plural(n, "edge"), how: graph.traces.length > 1 && way === "in" ? "over all traces that read the layer: edges and expectations are summed, the smallest q times their number" : "" });
           return [
             [<a href={`#${paths.circuits(id, { ...query, feature: `${layer}.${feature}`, to: "" })}`}><span class="num">{layer}·{feature}</span> {term === null ? <span class="muted">not annotated</span> : shortTerm(words.terms.term[term] ?? "")}</a>],
-            [<span class="bar" aria-hidden="true"><i style={{ width: `${(100 * n) / top}%` }} />{expected !== null && <b style={{ left: `${(100 * expected) / top}%` }} />}</span>, { class: "wide" }],
             [count(n), from("edges.", { within: within(graph, layer, way) })],
-            ...(known ? [[expected !== null && expected < 10 ? fixed(expected, 1) : count(expected), about("expected")], [probability(q), { ...about("q"), title: `residual ${fixed(residual)}`, class: (q ?? 1) < Q ? "num strong" : "num" }]] as [string, Record<string, string>][] : []),
+            ...(known ? [[expected !== null && expected < 10 ? fixed(expected, 1) : count(expected), about("expected")], [fixed(residual), about("residual")], [probability(q), { ...about("q"), class: (q ?? 1) < Q ? "num strong" : "num" }]] as [string, Record<string, string>][] : []),
           ];
         })}
       />
@@ -48,8 +46,8 @@ function List({ graph, way, words, byEdges }: { graph: Graph; way: Way; words: W
 }
 
 const RATES = (way: Way): Rates => ({
-  [`${way}_degree_by_frequency`]: ["edges and how often it fires, rank correlation", fixed], [`${way}_degree_by_n_cells`]: ["edges and in how many cells, rank correlation", fixed],
-  [`${way}_top_by_residual`]: ["of those with most edges also most by residual", percent], [`${way}_top_annotated`]: ["of those with most edges labelled", percent],
+  [`${way}_degree_by_frequency`]: ["rank correlation of edges with frequency", fixed], [`${way}_degree_by_n_cells`]: ["rank correlation of edges with cells", fixed],
+  [`${way}_top_by_residual`]: ["most edges that are also the largest residuals", percent], [`${way}_top_annotated`]: ["most edges that have a label", percent],
 });
 
 /** Degree beside the degree that firing explains, for all features of a layer. */
@@ -59,35 +57,32 @@ function Degrees({ graph, number: g }: { graph: Graph; number: number }) {
   const choices = (["out", "in"] as Way[]).flatMap((way) => graph.expected[way].map((layer) => ({ way, layer, key: `${way}.${layer}` })));
   const { way, layer, key } = choices.find(({ key }) => key === query["degree"]) ?? choices[0]!;
   const traces = graph.traces.flatMap((trace) => (way === "out" && trace.source !== layer ? [] : [{ ...trace, rates: trace.rates.filter(({ target_layer }) => target_layer === (way === "in" ? layer : -1)) }]));
-  const data = useLoad(`degrees ${id} ${g} ${key}`, () => loadDegrees(id, g, way, layer));
+  const data = useLoad(`degrees ${id} ${g} ${key}`, async () => {
+    const { feature, degree, expected, residual, q, frequency } = await loadDegrees(id, g, way, layer);
+    return Array.from(feature!, (f, i) => ({ feature: f, degree: degree![i]!, expected: expected![i]!, residual: residual![i]!, q: q![i]!, frequency: frequency![i]! }));
+  });
+  const rows = data.value ?? [];
+  const points = (sure: boolean) => rows.filter(({ q }) => q < Q === sure).map(({ expected, degree }): [number, number] => [1 + expected, 1 + degree]);
+  const marked = points(true);
+  const caption = `Edges of the features of layer ${layer} (${WAYS[way][1]}) against those expected from how often and in how many cells they fire, each and one more; on the line both are equal. Marked: ${plural(marked.length, "feature")} of ${count(rows.length)} with more at q < 0.05.`;
   return (
-    <div class="cards questions">
-    <section class="panel" aria-labelledby="degrees">
-      <div class="panel-head">
-        <h3 id="degrees">Is it more than how often they fire?</h3>
-        <label class="inline">Features <select value={key} onChange={(event) => change({ degree: event.currentTarget.value })}>{choices.map(({ way, layer, key }) => <option value={key}>of layer {layer}, {WAYS[way][1]}</option>)}</select></label>
-      </div>
-      <Load of={data}>
-        {(columns) => {
-          const { feature, degree, expected, residual, q, frequency } = columns as Record<string, ArrayLike<number>>;
-          const rows = Array.from(feature!, (_, i) => i);
-          const points = (sure: boolean) => rows.filter((i) => q![i]! < Q === sure).map((i): [number, number] => [1 + expected![i]!, 1 + degree![i]!]);
-          const marked = points(true);
-          const caption = `Edges of the features of layer ${layer} (${WAYS[way][1]}) against those expected from how often and in how many cells they fire, each and one more; on the line both are equal. Marked: ${plural(marked.length, "feature")} of ${count(rows.length)} with more at q < 0.05.`;
-          return (
-            <figure class="stack-tight">
+    <div class="two even">
+      <section class="panel" aria-labelledby="degrees">
+        <div class="panel-head">
+          <h3 id="degrees">Which exceed what their firing explains?</h3>
+          {rows.length > 0 && <span><SvgButton name={["degrees", way, layer]} what="the degrees" caption={caption} /> <CsvButton name={["degrees", way, layer]} what="the degrees" header={Object.keys(rows[0]!)} rows={() => rows.map((row) => Object.values(row))} /></span>}
+          <label class="inline">Features <select value={key} onChange={(event) => change({ degree: event.currentTarget.value })}>{choices.map(({ way, layer, key }) => <option value={key}>of layer {layer}, {WAYS[way][1]}</option>)}</select></label>
+        </div>
+        <Load of={data}>
+          {() => (
+            <>
               <Scatter plain={points(false)} marked={marked} log label={caption} titles={["1 + edges expected from firing", "1 + edges"]} />
-              <p class="small muted chart-key">
-                <span><i class="key-dot" /> a feature</span><span><i class="key-dot marked-key" /> more than expected, q &lt; 0.05: <b class="num" {...from("degrees.q", { within: within(graph, layer, way) })}>{count(marked.length)}</b> of {count(rows.length)}</span>
-                <SvgButton name={["degrees", way, layer]} what="the degrees" caption={caption} />
-                <CsvButton name={["degrees", way, layer]} what="the degrees" header={["feature", "degree", "expected", "residual", "q", "frequency"]} rows={() => rows.map((i) => [feature![i]!, degree![i]!, expected![i]!, residual![i]!, q![i]!, frequency![i]!])} />
-              </p>
-            </figure>
-          );
-        }}
-      </Load>
-    </section>
-    <RateTable traces={traces} rates={RATES(way)} id="firing" heading="How much of the degree is firing?" says="Null: degrees permuted between features, labels between features that fire as often." />
+              <p class="small muted chart-key"><span><i class="key-dot" /> a feature</span><span><i class="key-dot marked-key" /> more than expected, q &lt; 0.05: <b class="num" {...from("degrees.q", { within: within(graph, layer, way) })}>{count(marked.length)}</b> of {count(rows.length)}</span></p>
+            </>
+          )}
+        </Load>
+      </section>
+      <RateTable traces={traces} rates={RATES(way)} id="firing" heading="How much of the degree is firing?" says="Null: degrees permuted between features, labels between features that fire as often." />
     </div>
   );
 }
@@ -101,7 +96,7 @@ export function Hubs({ graph, number, words }: { graph: Graph; number: number; w
     <section aria-labelledby="hubs">
       <div class="section-head">
         <h2 id="hubs">Do some features have more edges than their firing explains?</h2>
-        <p class="muted">a feature that fires often has more edges by that alone{known && "; tick: expected from its firing"}{partly && "; only some features of later layers were read, of which nothing is expected"}</p>
+        <p class="muted">a feature that fires often has more edges by that alone{partly && "; only some features of later layers were read, of which nothing is expected"}</p>
         {known && <label class="inline">Order by <select value={byEdges ? "edges" : ""} onChange={(event) => change({ hubs: event.currentTarget.value })}><option value="">q of more than expected</option><option value="edges">edges</option></select></label>}
       </div>
       <div class="halves">{(["out", "in"] as Way[]).map((way) => <List key={way} {...{ graph, way, words, byEdges }} />)}</div>

@@ -41,18 +41,18 @@ export function Question({ id, heading, says, heads, rows, records, top }: Props
 /** Rows of a small table of all traces, each with the name of its trace. */
 export const ofAll = <T extends object>(traces: TraceEntry[], part: (trace: TraceEntry) => T[]) => traces.flatMap((trace) => part(trace).map((row) => ({ trace: trace.name, ...row })));
 
-/** "1 to 2", or the edited layer where all that were read are meant. */
-export const between = ({ source }: TraceEntry, to: number) => (to < 0 ? `${source}` : `${source} to ${to}`);
+/** The edited layer, and the one that was read unless all are meant. */
+export const between = ({ source }: TraceEntry, to: number | string) => `Layer ${source}${to === -1 ? "" : ` to ${to}`}, `;
 
 export type Rates = Record<string, [words: string, show: (x: number | null) => string]>;
 
 const RATE_HEADS: Head[] = [
-  { title: "Layers" }, { title: "What" }, { title: "Found", numeric: true }, { title: "Null, 5 to 95 %", numeric: true, help: "mean over permutations, and its range" }, { title: "p", numeric: true, help: "two-sided" },
+  { title: "What" }, { title: "Found", numeric: true }, { title: "Null, 5 to 95 %", numeric: true, help: "mean over permutations, and its range" }, { title: "p", numeric: true, help: "two-sided" },
 ];
 
 /** A mean of a null and its range; where nothing came of it, that. */
 export const spread = (show: (x: number | null) => string, mean: number | null, low: number | null, high: number | null, n: number | null) =>
-  (mean === 0 && high === 0 ? `none in ${count(n)}` : <>{show(mean)} <span class="muted">{show(low)} to {show(high)}</span></>);
+  (mean === 0 && high === 0 ? `none in ${plural(n ?? 0, "permutation")}` : <>{show(mean)} <span class="muted">{show(low)} to {show(high)}</span></>);
 
 /** The rates of these names, beside their nulls; nothing where no trace has one. */
 export function RateTable({ traces, rates, ...about }: { traces: TraceEntry[]; rates: Rates } & Pick<Props, "id" | "heading" | "says">) {
@@ -62,7 +62,7 @@ export function RateTable({ traces, rates, ...about }: { traces: TraceEntry[]; r
     const about = (column: string) => from(`trace_rates.${column}`, { within: ofTrace(trace.name), name: rate.rate, n: plural(rate.n ?? 0, rate.unit), null: rate.null });
     const none = rate.null_mean === null;
     return [
-      [between(trace, rate.target_layer)], [<>{words}{rate.protocol === "published" && ", published rule"} <span class="muted">of {count(rate.n)}</span></>, about("n")],
+      [<>{between(trace, rate.target_layer)}{words}{rate.protocol === "published" && ", published rule"} <span class="muted">n = {count(rate.n)}</span></>, about("n")],
       [show(rate.value), { ...about("value"), class: "num strong" }],
       [none ? "no edge in the null" : spread(show, rate.null_mean, rate.null_q05, rate.null_q95, rate.n_permutations), about("null_mean")], [none ? MISSING : probability(rate.p), about("p")],
     ];

@@ -5,7 +5,6 @@ export interface Head {
   title: string;
   numeric?: boolean;
   help?: string;
-  class?: string;
 }
 
 /** What a cell shows, and what it says of its origin. */
@@ -25,7 +24,7 @@ interface Props {
 export function StackedTable({ heads, rows, chosen, faint, kind = "stacked" }: Props) {
   return (
     <table class={kind} role="table">
-      <thead role="rowgroup"><tr role="row">{heads.map(({ title, numeric, help, class: own }) => <th scope="col" role="columnheader" class={own ?? (numeric ? "num" : "")} title={help}>{title}</th>)}</tr></thead>
+      <thead role="rowgroup"><tr role="row">{heads.map(({ title, numeric, help }) => <th scope="col" role="columnheader" class={numeric ? "num" : ""} title={help}>{title}</th>)}</tr></thead>
       <tbody role="rowgroup">
         {rows.map((cells, i) => (
           <tr role="row" class={i === chosen ? "picked" : faint?.(i) ? "unsure" : ""}>

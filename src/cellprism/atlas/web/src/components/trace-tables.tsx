@@ -31,11 +31,11 @@ export function Counts({ graph: { traces } }: { graph: Graph }) {
     const within = ofTrace(trace.name);
     const about = (column: string) => from(`fdr.${column}`, { within, n: `${count(row.edges)} edges`, null: `signs of cells flipped ${count(row.n_permutations)} times: ${number(row.null_mean)} edges on average` });
     return [[
-      [<>{trace.source} to {layersOf(trace.targets)}{trace.n_targets !== null && <span class="muted"> ({count(trace.n_targets)} features)</span>}</>], [RULES[rule]],
+      [<>{between(trace, layersOf(trace.targets))}{RULES[rule]} {trace.n_targets !== null && <span class="muted">{count(trace.n_targets)} features read</span>}</>],
       [count(trace.n_sources), from("sources.source", { within })], [rule.endsWith("half") ? `half of ${trace.n_cells}` : count(trace.n_cells), from("sources.n_cells", { within })],
       [count(row.edges), { ...about("edges"), class: "num strong" }],
       [spread(number, row.null_mean, row.null_low, row.null_high, row.n_permutations), about("null_mean")],
-      [row.null_mean === 0 ? `none in ${plural(row.n_permutations, "flip")}` : spread(share, row.fdr, row.fdr_low, row.fdr_high, 0), about("fdr")],
+      [spread(share, row.fdr, row.fdr_low, row.fdr_high, row.n_permutations), about("fdr")],
     ]];
   }));
   const edges = traces.reduce((sum, trace) => sum + trace.n_edges, 0);
@@ -46,8 +46,8 @@ export function Counts({ graph: { traces } }: { graph: Graph }) {
         top id="traces" heading="How many edges, and how many would chance give?" rows={rows} records={ofAll(traces, ({ fdr }) => fdr)}
         says={`Beside the edges those that come of flipping the signs of all effects of a cell at random. ${formats(traces)}`}
         heads={[
-          { title: "Layers" }, { title: "Rule" }, { title: "Features", numeric: true }, { title: "Cells", numeric: true }, { title: "Edges", numeric: true },
-          { title: "Flipped signs, 5 to 95 %", numeric: true, help: "mean number of edges over flips" }, { title: "False", numeric: true, help: "edges under flipped signs of cells over edges" },
+          { title: "Rule" }, { title: "Features", numeric: true }, { title: "Cells", numeric: true }, { title: "Edges", numeric: true },
+          { title: "Flipped signs, 5 to 95 %", numeric: true, help: "mean number of edges over flips" }, { title: "False discoveries", numeric: true, help: "edges under flipped signs of cells over edges" },
         ]}
       />
       {traces.map(({ source, name, others }) => others.length > 0 && (
@@ -64,7 +64,7 @@ export function Agreement({ graph }: { graph: Graph }) {
   const rows = traces.flatMap((trace) => trace.agreement.map((row): StackedCell[] => {
     const about = (column: string) => from(`agreement.${column}`, { within: ofTrace(trace.name), n: `${plural(row.sources, "source")} that were ablated as well, ${plural(row.pairs, "pair")}` });
     return [
-      [between(trace, row.target_layer)], [count(row.sources), about("sources")], [fixed(row.spearman), { ...about("spearman"), class: "num strong" }], [count(row.edges), about("edges")],
+      [between(trace, row.target_layer).slice(0, -2)], [count(row.sources), about("sources")], [fixed(row.spearman), { ...about("spearman"), class: "num strong" }], [count(row.edges), about("edges")],
       [count(row.estimated_edges), about("estimated_edges")], [percent(row.same_sign, 0), about("same_sign")], [percent(row.recall, 0), about("recall")], [percent(row.precision, 0), about("precision")],
     ];
   }));
@@ -76,8 +76,8 @@ export function Agreement({ graph }: { graph: Graph }) {
           top id="agreement" heading="How far do the estimates agree with ablation?" rows={rows} records={ofAll(traces, ({ agreement }) => agreement)}
           says="Sources drawn at random were ablated as well, in the same cells, and both calibrated alike as traces of these sources alone."
           heads={[
-            { title: "Layers" }, { title: "Sources", numeric: true }, { title: "Rank correlation", numeric: true, help: "of mean effects, over pairs of source and target" }, { title: "Exact edges", numeric: true }, { title: "Estimated edges", numeric: true },
-            { title: "Right sign", numeric: true, help: "exact edges whose estimate has their sign" }, { title: "Found", numeric: true, help: "exact edges that are estimated edges of the same sign" }, { title: "Exact", numeric: true, help: "estimated edges that are exact edges of the same sign" },
+            { title: "Effects" }, { title: "Sources", numeric: true }, { title: "Rank correlation", numeric: true, help: "of mean effects, over pairs of source and target" }, { title: "Exact edges", numeric: true }, { title: "Estimated edges", numeric: true },
+            { title: "Right sign", numeric: true, help: "exact edges whose estimate has their sign" }, { title: "Found of exact", numeric: true, help: "exact edges that are estimated edges of the same sign" }, { title: "Exact of estimated", numeric: true, help: "estimated edges that are exact edges of the same sign" },
           ]}
         />
       )}
@@ -85,14 +85,14 @@ export function Agreement({ graph }: { graph: Graph }) {
   );
 }
 
-const DIRECTIONS: Record<string, string> = { random: "random", feature: "another feature's atom" };
+const DIRECTIONS: Record<string, string> = { random: "a random one", feature: "another feature's atom" };
 
 function Directions({ traces }: { traces: TraceEntry[] }) {
   const rows = traces.flatMap((trace) => trace.controls.filter(({ control }) => control !== "none").map((row): StackedCell[] => {
     const own = trace.controls.find((other) => other.control === "none" && other.target_layer === row.target_layer);
     const about = (column: string) => from(`direction_controls.${column}`, { within: ofTrace(trace.name), n: plural(row.sources, "source"), null: "sign test over sources" });
     return [
-      [between(trace, row.target_layer)], [`${DIRECTIONS[row.control] ?? row.control}${row.replicate ? ` (${row.replicate + 1})` : ""}`], [count(own?.edges), { ...about("edges"), class: "num strong" }],
+      [`${between(trace, row.target_layer)}${DIRECTIONS[row.control] ?? row.control}${row.replicate ? ` (${row.replicate + 1})` : ""}`], [count(own?.edges), { ...about("edges"), class: "num strong" }],
       [count(row.edges), about("edges")], [`${count(row.more)} to ${count(row.fewer)}`, about("more")], [row.p === null ? MISSING : probability(row.p), about("p")],
     ];
   }));
@@ -103,7 +103,7 @@ function Directions({ traces }: { traces: TraceEntry[] }) {
       id="directions" heading={heading} rows={rows} records={ofAll(traces, ({ controls }) => controls)}
       says="The same edits with the same length at the same positions, along another direction. As many edges there mean that their number says how hard and how often a feature is pushed."
       heads={[
-        { title: "Layers" }, { title: "Direction" }, { title: "Edges of its own", numeric: true, help: "along the source's own atom" }, { title: "Edges there", numeric: true },
+        { title: "Direction" }, { title: "Edges of its own", numeric: true, help: "along the source's own atom" }, { title: "Edges there", numeric: true },
         { title: "More to fewer", numeric: true, help: "sources with more edges along their own atom, and with fewer" }, { title: "p", numeric: true, help: "two-sided sign test over sources" },
       ]}
     />
