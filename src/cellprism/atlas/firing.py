@@ -89,7 +89,7 @@ def _layer_hubs(layer: int, degree: np.ndarray, table: pd.DataFrame | None) -> l
     if table is not None:
         surest = table.assign(less=-table["residual"]).sort_values(["q", "less"], kind="stable").index[:HUBS]
         most = np.union1d(most, surest)
-        kept = table.loc[table.index.intersection(most), ["expected", "residual", "q"]]
+        kept = table.loc[table.index.isin(most), ["expected", "residual", "q"]]
         known = dict(zip(kept.index.tolist(), kept.to_numpy().tolist(), strict=True))
     return [
         [layer, feature, int(degree[feature]), *(number(v, 3) for v in known.get(feature, [np.nan] * 3))]

@@ -20,16 +20,21 @@ interface Props {
   records: object[];
   /** a question of the page, not of a section of it */
   top?: boolean;
+  traces: TraceEntry[];
+  /** the table of a trace that all numbers are from */
+  table?: string | undefined;
 }
 
-export function Question({ id, heading, says, heads, rows, records, top }: Props) {
+export function Question({ id, heading, says, heads, rows, records, top, traces, table }: Props) {
   const Heading = top ? "h2" : "h3";
+  const [first, second] = traces;
+  const of = table && first && !second ? { of: { table, within: ofTrace(first.name) } } : {};
   const [shown, more] = useFew(rows, FEW, id, Infinity);
   return (
     <section class="panel" aria-labelledby={id}>
       <div class="panel-head">
         <Heading id={id}>{heading}</Heading>
-        <CsvButton name={["circuits", id]} what={heading} header={Object.keys(records[0] ?? {})} rows={() => records.map((record) => Object.values(record) as Cell[])} />
+        <CsvButton name={["circuits", id]} what={heading} {...of} header={Object.keys(records[0] ?? {})} rows={() => records.map((record) => Object.values(record) as Cell[])} />
       </div>
       <p class="small muted says">{says}</p>
       <Sideways label={heading}><StackedTable heads={heads} rows={shown} /></Sideways>
@@ -52,10 +57,10 @@ const RATE_HEADS: Head[] = [
 
 /** A mean of a null and its range; where nothing came of it, that. */
 export const spread = (show: (x: number | null) => string, mean: number | null, low: number | null, high: number | null, n: number | null) =>
-  (mean === 0 && high === 0 ? `none in ${plural(n ?? 0, "permutation")}` : <>{show(mean)} <span class="muted">{show(low)} to {show(high)}</span></>);
+  mean === null ? MISSING : (mean === 0 && high === 0 ? `none in ${plural(n ?? 0, "permutation")}` : <>{show(mean)} <span class="muted">{show(low)} to {show(high)}</span></>);
 
 /** The rates of these names, beside their nulls; nothing where no trace has one. */
-export function RateTable({ traces, rates, ...about }: { traces: TraceEntry[]; rates: Rates } & Pick<Props, "id" | "heading" | "says">) {
+export function RateTable({ traces, rates, ...about }: { rates: Rates } & Pick<Props, "id" | "heading" | "says" | "table" | "traces">) {
   const own = (trace: TraceEntry) => Object.keys(rates).flatMap((name) => trace.rates.filter(({ rate }) => rate === name));
   const rows = traces.flatMap((trace) => own(trace).map((rate): StackedCell[] => {
     const [words, show] = rates[rate.rate]!;
@@ -67,5 +72,5 @@ export function RateTable({ traces, rates, ...about }: { traces: TraceEntry[]; r
       [none ? "no edge in the null" : spread(show, rate.null_mean, rate.null_q05, rate.null_q95, rate.n_permutations), about("null_mean")], [none ? MISSING : probability(rate.p), about("p")],
     ];
   }));
-  return rows.length ? <Question {...about} heads={RATE_HEADS} rows={rows} records={ofAll(traces, own)} /> : null;
+  return rows.length ? <Question {...{ ...about, traces, rows }} heads={RATE_HEADS} records={ofAll(traces, own)} /> : null;
 }

@@ -43,7 +43,7 @@ export function Counts({ graph: { traces } }: { graph: Graph }) {
     <>
       <p><From of="edges." how={`edges of ${plural(traces.length, "trace")} together, each in its own folder`}>{count(edges)}</From> edges <span class="muted">are effects with q &lt; 0.05, |g| above 0.5 and agreement above 0.7 in ten cells or more.</span></p>
       <Question
-        top id="traces" heading="How many edges, and how many would chance give?" rows={rows} records={ofAll(traces, ({ fdr }) => fdr)}
+        top id="traces" heading="How many edges, and how many would chance give?" table="fdr" {...{ traces, rows }} records={ofAll(traces, ({ fdr }) => fdr)}
         says={`Beside the edges those that come of flipping the signs of all effects of a cell at random. ${formats(traces)}`}
         heads={[
           { title: "Rule" }, { title: "Features", numeric: true }, { title: "Cells", numeric: true }, { title: "Edges", numeric: true },
@@ -73,7 +73,7 @@ export function Agreement({ graph }: { graph: Graph }) {
       <p class="flag">These edges are estimates by {method}: gradients guess what an edit would do, and nothing was edited. Good for choosing what to ablate, not for counting.{rows.length === 0 && " How far they agree with ablation was not measured."}</p>
       {rows.length > 0 && (
         <Question
-          top id="agreement" heading="How far do the estimates agree with ablation?" rows={rows} records={ofAll(traces, ({ agreement }) => agreement)}
+          top id="agreement" heading="How far do the estimates agree with ablation?" table="agreement" {...{ traces, rows }} records={ofAll(traces, ({ agreement }) => agreement)}
           says="Sources drawn at random were ablated as well, in the same cells, and both calibrated alike as traces of these sources alone."
           heads={[
             { title: "Effects" }, { title: "Sources", numeric: true }, { title: "Rank correlation", numeric: true, help: "of mean effects, over pairs of source and target" }, { title: "Exact edges", numeric: true }, { title: "Estimated edges", numeric: true },
@@ -100,7 +100,7 @@ function Directions({ traces }: { traces: TraceEntry[] }) {
   if (!rows.length) return <section class="panel" aria-labelledby="directions"><h3 id="directions">{heading}</h3><p class="empty">Not tried: <code>cellprism trace RUN --source {traces[0]!.source} --controls 1</code> makes the same edits along other directions.</p></section>;
   return (
     <Question
-      id="directions" heading={heading} rows={rows} records={ofAll(traces, ({ controls }) => controls)}
+      id="directions" table="direction_controls" {...{ heading, traces, rows }} records={ofAll(traces, ({ controls }) => controls)}
       says="The same edits with the same length at the same positions, along another direction. As many edges there mean that their number says how hard and how often a feature is pushed."
       heads={[
         { title: "Direction" }, { title: "Edges of its own", numeric: true, help: "along the source's own atom" }, { title: "Edges there", numeric: true },
@@ -124,7 +124,7 @@ export function Together({ graph: { traces } }: { graph: Graph }) {
     <section aria-labelledby="together">
       <h2 id="together">What the edges say together</h2>
       <div class="cards questions">
-        {QUESTIONS.map(([id, heading, says, rates]) => <RateTable key={id} {...{ id, heading, traces, rates }} says={id === "again" && held.length ? `${says} Edges with the same sign and |g| above 0.5 in each half: ${held.join(", ")}.` : says} />)}
+        {QUESTIONS.map(([id, heading, says, rates]) => <RateTable key={id} {...{ id, heading, traces, rates }} table={id === "signs" || id === "again" ? "trace_rates" : undefined} says={id === "again" && held.length ? `${says} Edges with the same sign and |g| above 0.5 in each half: ${held.join(", ")}.` : says} />)}
         <Directions traces={traces} />
       </div>
     </section>
