@@ -27,8 +27,8 @@ def expected_degrees(
 
     A feature that several traces read has the edges of all of them, so that what is expected is summed as well. Its q
     is the smallest of these traces times their number, which keeps the false discovery rate at most what it says
-    (Bonferroni over the traces). Where only some features of a layer were read, the others have no edges for that
-    reason, and nothing is said of what is expected of those that were.
+    (Bonferroni over the traces). Where a trace read only some features of a layer, the others have no edges for
+    that reason, and nothing is said of what is expected there.
 
     Parameters
     ----------
@@ -46,11 +46,11 @@ def expected_degrees(
     """
     import pandas as pd
 
-    whole_layers = [trace for trace in traces if side == "out" or trace.n_targets is None]
-    tables = [trace.read("degrees") for trace in whole_layers if (trace.folder / "degrees.parquet").exists()]
+    partly = {layer for trace in traces if side == "in" and trace.n_targets is not None for layer in trace.targets}
+    tables = [trace.read("degrees") for trace in traces if (trace.folder / "degrees.parquet").exists()]
     whole = pd.concat([table[table["side"] == side] for table in tables]) if tables else pd.DataFrame(columns=["layer"])
     found = {}
-    for layer in sorted(set(whole["layer"]) & set(degrees)):
+    for layer in sorted((set(whole["layer"]) & set(degrees)) - partly):
         own = whole[whole["layer"] == layer].groupby("feature").agg(
             expected=("expected", "sum"), q=("q", "min"), n=("q", "size"), frequency=("frequency", "first"),
         )

@@ -14,7 +14,14 @@ const FEW = 8;
 const Q = 0.05;
 const WAYS: Record<Way, [heading: string, words: string]> = { out: ["They change others", "edges out"], in: ["They are changed", "edges in"] };
 
-const within = ({ traces }: Graph, layer: number, way: Way) => (way === "out" ? ofTrace(traces.find(({ source }) => source === layer)?.name ?? "") : "");
+/** The traces that the edges of a side of a layer are from. */
+const tracesOf = ({ traces }: Graph, layer: number, way: Way) => traces.filter(({ source, targets }) => (way === "out" ? source === layer : targets.includes(layer)));
+
+/** Where a number of a feature's degree is from; several traces are added up. */
+function about(graph: Graph, layer: number, way: Way, column: string, n = "") {
+  const [first, second] = tracesOf(graph, layer, way);
+  return from(column, { n, ...(second ? { how: "summed over all traces that read the layer; q: the smallest times their number" } : { within: ofTrace(first?.name ?? "") }) });
+}
 
 function List({ graph, way, words, byEdges }: { graph: Graph; way: Way; words: Words; byEdges: boolean }) {
   const { id } = useRun();
@@ -33,11 +40,11 @@ function List({ graph, way, words, byEdges }: { graph: Graph; way: Way; words: W
         ]}
         faint={(i) => known && (hubs[i]![5] ?? 1) >= Q}
         rows={hubs.map(([layer, feature, n, expected, residual, q, term]) => {
-          const about = (column: string) => from(`degrees.${column}`, { within: within(graph, layer, way), n: plural(n, "edge"), how: graph.traces.length > 1 && way === "in" ? "over all traces that read the layer: edges and expectations are summed, the smallest q times their number" : "" });
+          const of = (column: string) => about(graph, layer, way, column, plural(n, "edge"));
           return [
             [<a href={`#${paths.circuits(id, { ...query, feature: `${layer}.${feature}`, to: "" })}`}><span class="num">{layer}·{feature}</span> {term === null ? <span class="muted">not annotated</span> : shortTerm(words.terms.term[term] ?? "")}</a>],
-            [count(n), from("edges.", { within: within(graph, layer, way) })],
-            ...(known ? [[expected !== null && expected < 10 ? fixed(expected, 1) : count(expected), about("expected")], [fixed(residual), about("residual")], [probability(q), { ...about("q"), class: (q ?? 1) < Q ? "num strong" : "num" }]] as [string, Record<string, string>][] : []),
+            [count(n), of("edges.")],
+            ...(known ? [[expected !== null && expected < 10 ? fixed(expected, 1) : count(expected), of("degrees.expected")], [fixed(residual), of("degrees.residual")], [probability(q), { ...of("degrees.q"), class: (q ?? 1) < Q ? "num strong" : "num" }]] as [string, Record<string, string>][] : []),
           ];
         })}
       />
@@ -56,7 +63,7 @@ function Degrees({ graph, number: g }: { graph: Graph; number: number }) {
   const [query, change] = useQuery();
   const choices = (["out", "in"] as Way[]).flatMap((way) => graph.expected[way].map((layer) => ({ way, layer, key: `${way}.${layer}` })));
   const { way, layer, key } = choices.find(({ key }) => key === query["degree"]) ?? choices[0]!;
-  const traces = graph.traces.flatMap((trace) => (way === "out" && trace.source !== layer ? [] : [{ ...trace, rates: trace.rates.filter(({ target_layer }) => target_layer === (way === "in" ? layer : -1)) }]));
+  const traces = tracesOf(graph, layer, way).map((trace) => ({ ...trace, rates: trace.rates.filter(({ target_layer }) => target_layer === (way === "in" ? layer : -1)) }));
   const data = useLoad(`degrees ${id} ${g} ${key}`, async () => {
     const { feature, degree, expected, residual, q, frequency } = await loadDegrees(id, g, way, layer);
     return Array.from(feature!, (f, i) => ({ feature: f, degree: degree![i]!, expected: expected![i]!, residual: residual![i]!, q: q![i]!, frequency: frequency![i]! }));
@@ -77,7 +84,7 @@ function Degrees({ graph, number: g }: { graph: Graph; number: number }) {
           {() => (
             <>
               <Scatter plain={points(false)} marked={marked} log label={caption} titles={["1 + edges expected from firing", "1 + edges"]} />
-              <p class="small muted chart-key"><span><i class="key-dot" /> a feature</span><span><i class="key-dot marked-key" /> more than expected, q &lt; 0.05: <b class="num" {...from("degrees.q", { within: within(graph, layer, way) })}>{count(marked.length)}</b> of {count(rows.length)}</span></p>
+              <p class="small muted chart-key"><span><i class="key-dot" /> a feature</span><span><i class="key-dot marked-key" /> more than expected, q &lt; 0.05: <b class="num" {...about(graph, layer, way, "degrees.q")}>{count(marked.length)}</b> of {count(rows.length)}</span></p>
             </>
           )}
         </Load>
