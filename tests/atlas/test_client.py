@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from cellprism.reader import RunReader
 
-NOT_TABLES = {"trace", "codes", "findings"}
+NOT_TABLES = {"trace", "codes", "findings", "paths", "intermediates", "neighbourhood"}
 
 
 @pytest.fixture(scope="module", params=["export", "static host", "our server"])
@@ -68,6 +68,18 @@ def test_the_same_calls_give_the_same_tables(opened: RunReader, run_path: Path) 
         opened.codes(0)
     with pytest.raises(UserError, match="has no layer 1: choose one of 0, 2"):
         opened.features(1)
+
+
+def test_paths_are_found_wherever_the_edges_are(opened: RunReader, run_path: Path) -> None:
+    own = cp.atlas.open(run_path)
+    edge = own.edges().iloc[0]
+    start, end = (edge["source_layer"], edge["source"]), (edge["target_layer"], edge["target"])
+    for name, ends in (("paths", (start, end)), ("intermediates", (start, end)), ("neighbourhood", (start,))):
+        pd.testing.assert_frame_equal(getattr(opened, name)(*ends), getattr(own, name)(*ends))
+    assert len(opened.neighbourhood(start)) > 0
+    assert opened.paths(start, end)["path"].tolist() == [[start, end]]
+    with pytest.raises(UserError, match="kept no effects"):
+        opened.trace(edge["trace"]).effects(edge["source"])
 
 
 def test_a_run_is_chosen_by_its_id(run_path: Path, tmp_path: Path) -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from cellprism.cells.expression import read_expression
 from cellprism.codes.stages import ENCODE
 from cellprism.features.stages import ANNOTATE, CATALOG
+from cellprism.knowledge.gene_sets import load_gene_sets
 from cellprism.models import load_model
 from cellprism.models.stages import TOKENIZE
 from cellprism.runs.config import parse_config
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from cellprism.cells.tokens import TokenizedCells
     from cellprism.models.base import CellModel
     from cellprism.runs.directory import Run
+
+LABELLED = 1
+"""The layer of `labelled` with terms."""
 
 
 @dataclass(frozen=True)
@@ -67,3 +72,19 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(small_run: Path, tmp_path: Path) -> Run:
     """A copy of the small run, to be traced."""
     return open_directory(Path(shutil.copytree(small_run, tmp_path / "run")))
+
+
+@pytest.fixture
+def labelled(run: Run) -> Run:
+    """The run with terms for six frequent features of layer 1: small dictionaries on few cells rarely earn one."""
+    features, sets = run.read("features", LABELLED), load_gene_sets(["immune"])["immune"]
+    frequent = features.sort_values("n_cells", ascending=False)["feature"].head(6).sort_values()
+    symbols = set(run.read("genes")["symbol"].str.upper())
+    terms = [term for term, genes in sets.items() if len(symbols.intersection(genes)) >= 8]
+    rows = pd.DataFrame({
+        "feature": frequent.to_numpy(), "source": "immune", "term": [terms[i // 2] for i in range(6)], "overlap": 3,
+        "n_genes": 20, "term_size": 10, "genes": "", "effect": 2.0, "p": 1e-4, "q": np.linspace(0.001, 0.006, 6),
+    })
+    run.write("annotations", rows, LABELLED)
+    run.write("labels", rows[["feature", "source", "term", "q"]].assign(n_terms=1), LABELLED)
+    return run

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from cellprism.benchmarks.precision import _wide
-from cellprism.causal import changes, engine, tracing
+from cellprism.causal import changes, cost, engine
 from cellprism.causal.changes import changed_effects, changing_blocks
 from cellprism.causal.cost import CHANGES_SPEED, trace_cost
 from cellprism.causal.effects import cell_effects, clean_state
@@ -23,6 +23,7 @@ from cellprism.cli.trace import found as lines_of
 from cellprism.models import differences, low_rank
 from cellprism.models.low_rank import FORMATS
 from cellprism.reader import open_run
+from cellprism.runs.progress import Silent
 from cellprism.runs.schemas import TABLES, read_table
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def test_batches_and_groups_do_not_matter(world: World, monkeypatch: pytest.Monk
     assert 10**6 // len(state.residual) > len(edits) > 2
     monkeypatch.setattr(changes, "CHANGES_BYTES", 1)
     monkeypatch.setattr(changes, "ENCODED", 5)
+    monkeypatch.setattr(changes, "EDITED", 30)
     pieces = changed_effects(blocks(world), world.saes, state, edits, token_budget=500)
     for layer in TARGETS:
         # edits that go together have as many directions as the one that needs most
@@ -130,13 +132,13 @@ def test_where_changes_are_not_of_low_rank_a_trace_takes_float32_and_says_so(
 ) -> None:
     fastest(monkeypatch, "float32")
     resolved = resolve(run, replace(ASKED, features="all"))
-    right = Engine(run, resolved).off_by()
+    right = Engine(run, resolved).off_by(resolved.cells, Silent())
     monkeypatch.setattr(low_rank, "RANK", 1)
     monkeypatch.setattr(differences, "CUT_OFF", 1.0)
     monkeypatch.setattr(differences, "LEFT_OUT", 1.0)
-    wrong = Engine(run, resolved).off_by()
+    wrong = Engine(run, resolved).off_by(resolved.cells, Silent())
     assert right < wrong
-    monkeypatch.setattr(tracing, "TOLERATED", wrong / 2)
+    monkeypatch.setattr(engine, "TOLERATED", wrong / 2)
     held = trace(run, replace(ASKED, features="all"), name="held")
     described = json.loads((held / "trace.json").read_text())
     assert (described["dtype"], described["off_by"]) == (PRECISION, wrong)
@@ -153,7 +155,7 @@ def test_what_is_no_number_counts_as_off_by_all_of_it(run: Run, monkeypatch: pyt
         return {layer: torch.full((len(edits), saes[layer].n_features), torch.nan) for layer in held.targets}
 
     monkeypatch.setattr(engine, "changed_effects", nothing)
-    assert held.off_by() == 1
+    assert held.off_by(held.trace.cells, Silent()) == 1
 
 
 def test_few_edits_of_a_cell_stay_in_float32(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +164,7 @@ def test_few_edits_of_a_cell_stay_in_float32(run: Run, monkeypatch: pytest.Monke
     fast, plain = Engine(run, asked), Engine(run, replace(asked, dtype=PRECISION))
     cell = int(asked.cells[0])
     firing = firing_features(fast.state(cell), asked.features)
-    few, more = firing[: changes.FEW], firing[: changes.FEW + 1]
+    few, more = firing[: cost.FEW], firing[: cost.FEW + 1]
     for features, equal in ((few, True), (more, False)):
         found, exact = (one.ablate(cell, features).effect for one in (fast, plain))
         assert all((found[layer] != exact[layer]).nnz == 0 for layer in asked.targets) is equal

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import io
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
 import cellprism
 from cellprism.cli import main
 from cellprism.cli.progress import Listener
+from cellprism.cli.trace import _labels
 
 if TYPE_CHECKING:
     from cellprism.runs.directory import Run
@@ -63,6 +66,19 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(
     assert call(monkeypatch, run.path, *words) == 2
     assert sentence in capsys.readouterr().err
     assert not run.file("causal").exists()
+
+
+def test_pairs_of_labels_that_stand_out_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = pd.DataFrame({
+        "source_term": ["B cell", "T cell"], "target_term": ["B cell", "B cell"], "n_edges": [35, 4],
+        "expected": [9.6, 3.9], "q": [0.01, 0.8],
+    })
+    said = list(_labels(SimpleNamespace(domain_edges=lambda: pairs)))  # type: ignore[arg-type]
+    assert said == [
+        "  1 of 2 pairs of labels have more edges than chance (q < 0.05); first B cell to B cell, 35 (10 with labels "
+        "shuffled)"
+    ]
+    assert list(_labels(SimpleNamespace(domain_edges=lambda: pairs.iloc[:0]))) == []  # type: ignore[arg-type]
 
 
 def test_few_cells_estimates_and_controls_are_said(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import cellprism
+from cellprism.causal import damage as damage_room
 from cellprism.causal import interact_run as interact_room
 from cellprism.causal import patch_run as patch_room
 from cellprism.causal.damage_run import DamageRequest, damage_run, hubs
@@ -21,6 +26,7 @@ from cellprism.causal.tracing import trace
 from cellprism.cli import app
 from cellprism.errors import UserError
 from cellprism.knowledge.gene_sets import load_gene_sets
+from cellprism.runs.files import sha256
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,22 +34,6 @@ if TYPE_CHECKING:
     from cellprism.runs.directory import Run
 
 LAYER = 1
-
-
-@pytest.fixture
-def labelled(run: Run) -> Run:
-    """The run with terms for six frequent features: small dictionaries on few cells rarely earn one."""
-    features, sets = run.read("features", LAYER), load_gene_sets(["immune"])["immune"]
-    frequent = features.sort_values("n_cells", ascending=False)["feature"].head(6).sort_values()
-    symbols = set(run.read("genes")["symbol"].str.upper())
-    terms = [term for term, genes in sets.items() if len(symbols.intersection(genes)) >= 8]
-    rows = pd.DataFrame({
-        "feature": frequent.to_numpy(), "source": "immune", "term": [terms[i // 2] for i in range(6)], "overlap": 3,
-        "n_genes": 20, "term_size": 10, "genes": "", "effect": 2.0, "p": 1e-4, "q": np.linspace(0.001, 0.006, 6),
-    })
-    run.write("annotations", rows, LAYER)
-    run.write("labels", rows[["feature", "source", "term", "q"]].assign(n_terms=1), LAYER)
-    return run
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, room: Any, name: str, after: int) -> None:
@@ -142,6 +132,42 @@ def test_damage_is_on_the_same_cells_for_all_arms(labelled: Run) -> None:
     chosen = set(damage.loc[damage["arm"] == "chosen", "feature"])
     assert set(damage.loc[damage["arm"] == "matched", "partner"]) == chosen
     assert not chosen & set(damage.loc[damage["arm"] != "chosen", "feature"])
+
+
+def test_damage_goes_on_where_it_was_interrupted(labelled: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = DamageRequest(LAYER, "top:4", cells=8)
+    whole = damage_run(labelled, request)
+    with monkeypatch.context() as context:
+        interrupt(context, damage_room, "_damage_in", after=5)
+        with pytest.raises(KeyboardInterrupt):
+            damage_run(labelled, request)
+    assert len(list((labelled.file("causal") / f"damage_{LAYER:02d}.work").glob("cell_*.npz"))) == 5
+    calls: list[int] = []
+    measure = damage_room._damage_in
+    monkeypatch.setattr(damage_room, "_damage_in", lambda *a: calls.append(1) or measure(*a))
+    pd.testing.assert_frame_equal(damage_run(labelled, request), whole)
+    assert len(calls) == 3
+    assert not list(labelled.file("causal").glob("*.work"))
+    damage_run(labelled, DamageRequest(LAYER, "top:4", cells=8, seed=1))
+    assert len(calls) == 11
+
+
+def test_a_kill_of_damage_at_a_random_moment_changes_nothing(labelled: Run) -> None:
+    words = ["damage", str(labelled.path), "--layer", str(LAYER), "--features", "random:6", "--cells", "24"]
+    folder = labelled.file("causal")
+    tables = [folder / f"{name}_{LAYER:02d}.parquet" for name in ("damage", "damage_arms")]
+    with subprocess.Popen([sys.executable, "-m", "cellprism", *words], stdout=subprocess.DEVNULL) as victim:
+        while not list(folder.rglob("cell_*.npz")) and victim.poll() is None:
+            time.sleep(0.002)
+        time.sleep(np.random.default_rng().uniform(0, 0.05))
+        victim.send_signal(signal.SIGKILL)
+    assert 0 < len(list(folder.rglob("cell_*.npz"))) < 24
+    assert not any(path.exists() for path in tables)
+    assert CliRunner().invoke(app, words, catch_exceptions=False).exit_code == 0
+    resumed = [sha256(path) for path in tables]
+    assert not list(folder.glob("*.work"))
+    assert CliRunner().invoke(app, words, catch_exceptions=False).exit_code == 0
+    assert [sha256(path) for path in tables] == resumed
 
 
 def test_hubs_are_the_sources_of_a_trace_with_more_edges_than_firing_explains(run: Run) -> None:

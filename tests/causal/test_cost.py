@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from cellprism.causal import cost
-from cellprism.causal.cost import firing_counts, source_blocks, trace_cost
+from cellprism.causal import blocks as module
+from cellprism.causal.blocks import ablated_bytes, firing_counts, source_blocks
+from cellprism.causal.cost import check_fit, trace_cost
+from cellprism.causal.engine import Engine
 from cellprism.causal.requests import TraceRequest, checked_sources, resolve
 from cellprism.causal.tracing import trace
 from cellprism.causal.workfiles import read_effects
 from cellprism.codes.store import CodeStore
+from cellprism.errors import UserError
 
 if TYPE_CHECKING:
     from cellprism.runs.directory import Run
@@ -79,9 +82,35 @@ def test_several_traces_take_several_times_the_time_and_no_more_room(run: Run) -
     assert "to be tested" in one.describe(1e12)
 
 
-def test_blocks_hold_every_source_once_and_fit(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    trace = resolve(run, ASKED)
-    monkeypatch.setattr(cost, "WORKING_BYTES", 5 * 9 * 128 * 8)
-    blocks = source_blocks(trace, {3: 128})
-    assert np.array_equal(np.concatenate(blocks), trace.features)
-    assert {len(block) for block in blocks[:-1]} == {5}
+def test_blocks_hold_every_source_once_and_what_they_change_fits(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = resolve(run, ASKED)
+    folder = trace(run, ASKED, keep_effects=True)
+    counts = firing_counts(run, 1, asked.cells)[:, asked.features]
+    size = ablated_bytes(counts, run.config.sae.k, [128])
+    stored = np.zeros(len(asked.features))
+    for path in (folder / "effects").rglob("*.npz"):
+        one = read_effects(path)
+        stored[np.searchsorted(asked.features, one.source)] += 8 * one.effect[3].getnnz(axis=1)
+    assert np.mean(stored <= size) > 0.97 and 0 < stored.sum() < size.sum()  # codes are kept as float16
+    assert np.all(size <= 8 * 128 * len(asked.cells))
+    monkeypatch.setattr(module, "BLOCK_BYTES", size.max() + size.mean())
+    blocks = source_blocks(asked.features, size)
+    assert np.array_equal(np.concatenate(blocks), asked.features) and len(blocks) > 3
+    of = dict(zip(asked.features.tolist(), size, strict=True))
+    sums = [sum(of[f] for f in block.tolist()) for block in blocks]
+    assert max(sums) <= module.BLOCK_BYTES
+    assert all(total + of[int(after[0])] > module.BLOCK_BYTES for total, after in zip(sums, blocks[1:], strict=False))
+    monkeypatch.setattr(module, "BLOCK_BYTES", 1)
+    assert {len(block) for block in source_blocks(asked.features, size)} == {1}
+
+
+def test_memory_that_is_given_goes_to_clean_states_and_must_do(run: Run) -> None:
+    asked = resolve(run, ASKED)
+    much, little = (trace_cost(run, asked, memory=memory) for memory in (1e12, 1.0))
+    assert 0 == little.states < much.states
+    assert much.memory - much.states == pytest.approx(little.memory)
+    assert len(much.blocks) == 1 or little.operations > much.operations
+    kept = sum(Engine(run, asked).state(int(cell)).nbytes() for cell in asked.cells)
+    assert kept <= much.states * 1.05
+    with pytest.raises(UserError, match="of memory and 1\\.0 B are given"):
+        check_fit(run, little, 1.0)

@@ -9,8 +9,11 @@ import torch
 from cellprism.causal.damage import Arms, Damage, choose_arms, compare_arms, measure_damage
 from cellprism.causal.masking import MASKED_SHARE
 from cellprism.causal.setting import Site
+from cellprism.causal.work import Work
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.causal.conftest import World
 
 FEATURES = np.array([2, 17, 40, 95])
@@ -21,11 +24,17 @@ def site(world: World) -> Site:
     return Site(world.model, world.tokens, 1, world.saes[1], 700)
 
 
-def test_damage_equals_a_slow_loop_on_the_same_hidden_genes(site: Site) -> None:
+@pytest.fixture
+def work(tmp_path: Path) -> Work:
+    return Work(tmp_path / "work", {})
+
+
+def test_damage_equals_a_slow_loop_on_the_same_hidden_genes(site: Site, work: Work) -> None:
     cells, done = np.array([3, 8]), list[int]()
-    found = measure_damage(site, FEATURES, cells, rng=np.random.default_rng(5), advance=done.append)
-    rng, model = np.random.default_rng(5), site.model
+    found = measure_damage(site, FEATURES, cells, seed=5, work=work, advance=done.append)
+    model = site.model
     for i, cell in enumerate(cells):
+        rng = np.random.default_rng([5, 1, 32, cell])
         batch = model.pad(site.tokens, np.array([cell]))
         genes = batch.gene[0].nonzero()[:, 0]
         n = round(MASKED_SHARE * len(genes))
@@ -55,11 +64,25 @@ def test_damage_equals_a_slow_loop_on_the_same_hidden_genes(site: Site) -> None:
     assert done == [1, 1]
 
 
-def test_a_feature_that_does_not_fire_does_no_damage_and_its_cell_counts(site: Site) -> None:
+def test_cells_that_are_done_are_not_run_again(site: Site, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured() -> Damage:
+        return measure_damage(site, FEATURES, np.array([3, 8, 5]), seed=5, work=work, advance=lambda _n: None)
+
+    alone = measure_damage(site, FEATURES, np.array([8]), seed=5, work=work, advance=lambda _n: None)
+    whole = measured()
+    np.testing.assert_array_equal(whole.change[:, 1], alone.change[:, 0])
+    assert whole.change.shape == (2, 3, 4) and whole.fires.shape == (3, 4) and whole.clean.shape == (2, 3)
+    monkeypatch.setattr("cellprism.causal.damage.hide", None)
+    again = measured()
+    for name, value in vars(whole).items():
+        np.testing.assert_array_equal(getattr(again, name), value)
+
+
+def test_a_feature_that_does_not_fire_does_no_damage_and_its_cell_counts(site: Site, work: Work) -> None:
     with torch.no_grad():
         kept = site.sae.b_enc[17].clone()
         site.sae.b_enc[17] = -1000
-    found = measure_damage(site, FEATURES, np.arange(3), rng=np.random.default_rng(0), advance=lambda _n: None)
+    found = measure_damage(site, FEATURES, np.arange(3), seed=0, work=work, advance=lambda _n: None)
     with torch.no_grad():
         site.sae.b_enc[17] = kept
     assert not found.fires[:, 1].any()

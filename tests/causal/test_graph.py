@@ -8,7 +8,7 @@ import pytest
 
 from cellprism.causal.depth import depth_rates
 from cellprism.causal.domains import domain_graph
-from cellprism.causal.paths import intermediates, neighbourhood, strongest_paths
+from cellprism.causal.paths import best_measured, intermediates, neighbourhood, strongest_paths
 from cellprism.causal.rates import rate_row, two_sided
 from cellprism.causal.sharing import blocks, sharing_rates
 from cellprism.errors import UserError
@@ -37,7 +37,8 @@ def test_random_edges_share_terms_as_often_as_the_null() -> None:
     p = []
     for seed in range(12):
         rng = np.random.default_rng(seed)
-        p += [row["p"] for row in sharing_rates(random_edges(rng), terms(rng), {3: terms(rng), 4: terms(rng)}, rng)]
+        later = {3: terms(rng), 4: terms(rng)}
+        p += [row["p"] for row in sharing_rates(random_edges(rng), terms(rng), later, rng, rate="x")]
     assert len(p) == 24
     assert (np.array(p) < 0.05).sum() <= 4
     assert np.mean(p) > 0.3
@@ -49,7 +50,7 @@ def test_edges_between_like_features_share_terms() -> None:
     pairs = first.merge(second, on="term", suffixes=("", "_target")).sample(300, random_state=0)
     like = pd.DataFrame({"source": pairs["feature"], "target_layer": 3, "target": pairs["feature_target"]})
     edges = pd.concat([random_edges(rng).query("target_layer == 3"), like.drop_duplicates()])
-    row = sharing_rates(edges, first, {3: second}, rng)[0]
+    row = sharing_rates(edges, first, {3: second}, rng, rate="x")[0]
     sets = [part.groupby("feature")["term"].agg(set) for part in (first, second)]
     by_hand = [bool(sets[0][s] & sets[1][t]) for s, t in zip(edges["source"], edges["target"], strict=True)]
     assert row["value"] == pytest.approx(np.mean(by_hand))
@@ -68,8 +69,8 @@ def test_blocks_are_alike_and_large_enough() -> None:
 def test_edges_without_annotated_ends_give_no_rate() -> None:
     rng = np.random.default_rng(2)
     nobody = pd.DataFrame({"feature": np.empty(0, int), "term": np.empty(0, int)})
-    assert sharing_rates(random_edges(rng), terms(rng), {3: nobody}, rng) == []
-    assert sharing_rates(random_edges(rng), nobody, {3: terms(rng)}, rng) == []
+    assert sharing_rates(random_edges(rng), terms(rng), {3: nobody}, rng, rate="x") == []
+    assert sharing_rates(random_edges(rng), nobody, {3: terms(rng)}, rng, rate="x") == []
 
 
 def labels(rng: np.random.Generator) -> pd.Series[str]:
@@ -101,6 +102,21 @@ def test_domain_edges_are_counted_and_planted_ones_stand_out() -> None:
     assert table["expected"].sum() == pytest.approx(table["n_edges"].sum(), rel=0.05)
     assert domains["pagerank"].sum() == pytest.approx(1)
     assert domains.iloc[0]["term"] == "b"
+
+
+def test_one_pair_among_hundreds_can_stand_out() -> None:
+    rng = np.random.default_rng(9)
+    feature = np.arange(FEATURES)
+    source, target = (pd.Series(rng.permutation(feature % 20).astype(str), feature) for _ in range(2))
+    heads, tails = source.index[source == "3"], target.index[target == "7"]
+    planted = pd.DataFrame([
+        {"source": s, "target_layer": 3, "target": t, "g": -2.0, "sign": 1} for s in heads for t in tails
+    ])
+    edges = pd.concat([random_edges(rng), planted]).drop_duplicates(["source", "target_layer", "target"], keep="last")
+    table, _ = domain_graph(edges, source, {3: target}, rng)
+    found = table[table["q"] < 0.05]
+    assert found[["source_term", "target_term"]].to_numpy().tolist() == [["3", "7"]]
+    assert table["p"].min() == pytest.approx(1 / (1 + 20 * 400))
 
 
 def test_random_domains_do_not_stand_out() -> None:
@@ -162,10 +178,37 @@ def test_a_feature_without_edges_has_no_path() -> None:
 
 
 def test_intermediates_beside_chance() -> None:
-    row = intermediates(small(), (0, 0), (2, 0), n_features={1: 10}).iloc[0]
+    row = intermediates(small(), (0, 0), (2, 0), able={1: set(range(10))}).iloc[0]
     assert (row["layer"], row["features"], row["n_common"]) == (1, [0, 1], 2)
+    assert row[["n_reached", "n_leading", "n_features"]].tolist() == [2, 2, 10]
     assert row["expected"] == pytest.approx(0.4)
     assert row["p"] == pytest.approx(1 / 45)
+    assert intermediates(small(), (0, 0), (2, 0), able={1: {1, 5}})["features"].tolist() == [[1]]
+    assert intermediates(small(), (0, 0), (2, 0), able={1: set()})[["expected", "p"]].to_numpy().tolist() == [[0, 1]]
+    assert intermediates(small(), (0, 0), (2, 0), able={}).empty
+
+
+def test_partners_at_random_have_common_features_as_often_as_chance() -> None:
+    rng, p = np.random.default_rng(8), []
+    for _ in range(200):
+        reached, leading = (rng.choice(60, 15, replace=False) for _ in range(2))
+        edges = pd.DataFrame({
+            "source_layer": np.repeat([0, 1], 15), "source": np.append(np.zeros(15, int), leading),
+            "target_layer": np.repeat([1, 2], 15), "target": np.append(reached, np.zeros(15, int)),
+        })
+        p.append(intermediates(edges, (0, 0), (2, 0), able={1: set(range(60))})["p"][0])
+    assert (np.array(p) < 0.05).mean() <= 0.08
+    assert np.mean(p) > 0.45
+
+
+def test_an_edge_of_several_traces_counts_once_as_best_measured() -> None:
+    twice = pd.concat([small().assign(n_cells=20), small().head(2).assign(n_cells=50, g=-9.0)], ignore_index=True)
+    once = best_measured(twice)
+    assert len(once) == len(small())
+    assert once["g"].tolist()[-2:] == [-9.0, -9.0]
+    paths = strongest_paths(once, (0, 0), (2, 0))
+    assert len(paths) == 3
+    assert paths["resistance"].iloc[0] == pytest.approx(1 / 9 + 1 / 1.5)
 
 
 def test_neighbourhood_is_the_edges_around() -> None:

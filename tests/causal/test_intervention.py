@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from cellprism.causal.intervention import Edits, add_directions, clean_cell, edited, gather, propagate, scale_features
+from cellprism.causal.intervention import Edits, clean_cell, edited, gather, propagate, scale_features
 from cellprism.sae.topk import TopKCodes
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ def test_a_direction_is_added_with_its_norm_at_the_chosen_places(world: World) -
     cell = clean_cell(world.model, world.tokens, 1, layers=[1])
     residual, places = cell.residual[1], cell.places[::3]
     directions = torch.nn.functional.normalize(torch.randn(2, world.model.d_model), dim=1)
-    moved = edited(residual, add_directions(places, directions, norm=2.5)) - residual
+    row = torch.arange(2).repeat_interleave(len(places))
+    moved = edited(residual, Edits(row, places.repeat(2), torch.full((len(row),), 2.5), directions)) - residual
     expected = torch.zeros_like(moved)
     for row in range(2):
         for place in places:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from cellprism.causal.setting import firing_cells, float32_model, run_site
+from cellprism.causal.setting import count_firing, firing_cells, float32_model, run_site
 from cellprism.codes.store import CodeStore
 from cellprism.models.stages import run_model
 from cellprism.runs.directory import Run as Directory
@@ -38,3 +38,10 @@ def test_firing_cells_are_those_of_the_codes(run: Run) -> None:
             expected[cell] = (dense[shard.cell == cell][:, features] > 0).any(axis=0)
     assert np.array_equal(found, expected)
     assert found.any()
+
+
+def test_counted_cells_are_those_in_which_a_feature_fires(run: Run) -> None:
+    cells = np.array([2, 19, 7, 23])
+    found = count_firing(run, 2, cells)
+    assert np.array_equal(found, firing_cells(run, 2, np.arange(len(found)), 24)[cells].sum(axis=0))
+    assert set(found) > {0, 4}

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from tests.atlas.fabricated import N_FEATURES, write_run
+from tests.atlas.fabricated import DEAD, N_FEATURES, write_run
 from tests.causal.traced import NAME, SOURCE, TARGET, write_trace
 
 from cellprism.causal import requests, tails
 from cellprism.causal.calibration import SourceEffects, calibrate
 from cellprism.causal.finish import finish, write_tables
 from cellprism.causal.summary import describe, tail_rows
+from cellprism.codes.store import CodeStore
 from cellprism.errors import UserError
 from cellprism.reader import open_run
 from cellprism.runs.directory import open_directory
+from cellprism.runs.schemas import read_notes
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -50,14 +51,57 @@ def test_degrees_count_the_edges(run: Path) -> None:
     assert degrees["degree"].max() > 5
 
 
-def test_sources_that_cannot_have_an_edge_are_left_out(run: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "few"
-    x = np.random.default_rng(0).normal(0, 1, (9, N_FEATURES)).astype(np.float32)
-    write_tables(folder, finish([calibrate(SourceEffects(4, np.arange(9), {TARGET: x}), flips=100)]))
+def described(run: Path, folder: Path, n_cells: int, source: int = 4) -> pd.DataFrame:
+    """Degrees of a trace of one source in the first cells of the run, made anew in ``folder``."""
+    folder.mkdir()
+    said = json.loads((run / "causal" / NAME / "trace.json").read_text())
+    (folder / "trace.json").write_text(json.dumps({**said, "cells": list(range(n_cells))}))
+    x = np.random.default_rng(0).normal(-2, 1, (n_cells, N_FEATURES)).astype(np.float32)
+    write_tables(folder, finish([calibrate(SourceEffects(source, np.arange(n_cells), {TARGET: x}), flips=100)]))
     describe(open_directory(run), folder, source_layer=SOURCE)
-    degrees = pd.read_parquet(folder / "degrees.parquet")
-    assert set(degrees["side"]) == {"in"}
-    assert (degrees["degree"] == 0).all()
+    return pd.read_parquet(folder / "degrees.parquet")
+
+
+def test_sources_that_cannot_have_an_edge_are_left_out(run: Path, tmp_path: Path) -> None:
+    assert described(run, tmp_path / "few", 9).empty
+    assert set(described(run, tmp_path / "enough", 12)["side"]) == {"out", "in"}
+
+
+def test_targets_that_fire_in_few_of_the_traced_cells_are_left_out(run: Path, tmp_path: Path) -> None:
+    degrees = described(run, tmp_path / "trace", 12).query("side == 'in'").set_index("feature")
+    fires = np.zeros((12, N_FEATURES), bool)
+    for shard in CodeStore(open_directory(run), TARGET).shards():
+        for cell, feature, value in zip(shard.cell, shard.codes.index, shard.codes.value, strict=True):
+            if cell < 12:
+                fires[cell, feature[value > 0]] = True
+    able = np.setdiff1d(np.flatnonzero(fires.sum(axis=0) >= 10), DEAD)
+    assert 0 < len(able) < (open_directory(run).read("features", TARGET)["n_cells"] > 0).sum()
+    assert degrees.index.tolist() == able.tolist()
+    assert degrees["n_cells"].tolist() == fires.sum(axis=0)[able].tolist()
+    edges = pd.read_parquet(tmp_path / "trace" / "edges.parquet")
+    left_out = read_notes(tmp_path / "trace" / "degrees.parquet")["edges_to_left_out"]
+    assert left_out == len(edges) - degrees["degree"].sum() > 0
+
+
+def test_targets_of_factors_count_apart_from_other_gene_sets(run: Path, tmp_path: Path) -> None:
+    """Every source shares a factor with the target of its number, and no other gene set with any."""
+    path = Path(shutil.copytree(run, tmp_path / "run"))
+    directory = open_directory(path)
+    for layer in (SOURCE, TARGET):
+        rows = directory.read("annotations", layer).head(1)
+        own = [
+            rows.assign(feature=feature, term=term, q=0.01) for feature in range(N_FEATURES)
+            for term in (f"F{feature // 4} targets", f"set {feature} of layer {layer}")
+        ]
+        directory.write("annotations", pd.concat(own), layer)
+    describe(directory, path / "causal" / NAME, source_layer=SOURCE)
+    rates = open_run(path).trace(NAME).rates().set_index("rate")
+    edges = open_run(path).trace(NAME).edges()
+    assert rates.loc["edges_sharing_a_term", "value"] == 0
+    apart = rates.loc["edges_sharing_a_factor"]
+    assert apart["value"] == pytest.approx((edges["source"] // 4 == edges["target"] // 4).mean())
+    assert apart["value"] > apart["null_q95"]
+    assert apart["p"] < 0.02
 
 
 def test_every_rate_has_a_null(run: Path) -> None:

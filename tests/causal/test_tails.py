@@ -49,8 +49,8 @@ def test_fit_equals_the_package() -> None:
 def test_grid_leaves_a_tail() -> None:
     degree = np.random.default_rng(3).integers(1, 5000, 3000)
     grid = x_min_grid(degree)
-    assert len(grid) == tails.GRID
-    assert (degree >= grid.max()).sum() >= tails.LEAST_TAIL
+    by_hand = [value for value in np.unique(degree) if (degree >= value).sum() >= tails.LEAST_TAIL]
+    assert grid.tolist() == by_hand
     assert len(x_min_grid(degree[: tails.LEAST_TAIL - 1])) == 0
 
 
@@ -99,3 +99,16 @@ def test_a_cut_off_is_found() -> None:
     assert (row["distribution"], row["nested"]) == ("truncated_power_law", True)
     assert row["p"] < 1e-4
     assert row["ratio"] < 0
+
+
+def test_power_laws_are_refused_no_more_often_than_p_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The start of the tail is searched in the bootstraps as in the data: among the same values."""
+    monkeypatch.setattr(tails, "BOOTSTRAPS", 39)
+    p = []
+    for seed in range(50):
+        rng = np.random.default_rng([11, seed])
+        degree = np.concatenate([power_law(2.5, 4, 120, rng), rng.integers(1, 4, 60)])
+        grid = x_min_grid(degree)
+        p.append(goodness(degree, fit_tail(degree, grid), grid, rng))
+    assert (np.array(p) < 0.051).mean() <= 0.1
+    assert 0.4 < np.mean(p) < 0.7

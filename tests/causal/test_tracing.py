@@ -1,19 +1,15 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from cellprism.causal import cost
+import cellprism
+from cellprism.causal import blocks, cost
 from cellprism.causal.calibration import SourceEffects, calibrate
 from cellprism.causal.controls import trace_controls
 from cellprism.causal.cost import trace_cost
@@ -24,20 +20,11 @@ from cellprism.causal.tracing import is_stale, trace
 from cellprism.causal.workfiles import read_effects
 from cellprism.errors import UserError
 from cellprism.models.stages import run_model
-from cellprism.runs.directory import Run, open_directory
-from cellprism.runs.files import sha256
+from cellprism.runs.directory import Run
 from cellprism.runs.lock import exclusive
-from cellprism.runs.schemas import TABLES, read_table
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
+from cellprism.runs.schemas import TABLES, read_notes, read_table
 
 ASKED = TraceRequest(source=1, features="random:9", cells=14)
-
-
-def tables(folder: Path) -> dict[str, str]:
-    return {path.name: sha256(path) for path in folder.glob("*.parquet")}
 
 
 def test_its_edges_are_those_of_the_effects_of_every_source(run: Run) -> None:
@@ -63,12 +50,19 @@ def test_its_edges_are_those_of_the_effects_of_every_source(run: Run) -> None:
         for layer in asked.targets:
             rows = np.isin(exact.source, kept.source)
             assert np.allclose(kept.effect[layer].toarray(), exact.effect[layer].toarray()[rows], rtol=2e-3, atol=1e-4)
+    reader = cellprism.open_run(run.path).trace(folder.name)
+    for one in results:
+        effects = reader.effects(one.source)
+        assert effects.index.tolist() == [cell for cell in whole if one.source in whole[cell].source]
+        assert [*effects.columns.unique(0)] == [2, 3]
+        own = edges[edges["source"] == one.source].set_index(["target_layer", "target"])["effect"]
+        assert np.allclose(effects.mean()[own.index], own, rtol=2e-3, atol=1e-4)
 
 
 def test_blocks_and_batches_do_not_matter(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = trace(run, ASKED, name="whole")
-    monkeypatch.setattr(cost, "MOST_SOURCES", 2)
-    monkeypatch.setattr("cellprism.causal.engine.WORKING_BYTES", 0)
+    monkeypatch.setattr(blocks, "MOST_SOURCES", 2)
+    monkeypatch.setattr(cost, "STATES_BYTES", 0)
     pieces = trace(run, ASKED, name="pieces")
     first, second = (read_table(folder / "edges.parquet", TABLES["edges"]) for folder in (whole, pieces))
     pd.testing.assert_frame_equal(first, second, rtol=1e-4)
@@ -84,6 +78,30 @@ def test_it_says_what_it_did(run: Run) -> None:
     assert facts["passes"] == read_table(folder / "sources.parquet", TABLES["sources"])["n_cells"].sum() / 2
     assert not (folder / "blocks").exists()
     assert abs(trace_cost(run, resolve(run, ASKED)).passes - facts["passes"]) <= 1  # codes are kept as float16
+
+
+def test_the_notes_of_its_tables_say_how_they_were_made(run: Run) -> None:
+    asked = replace(ASKED, features="random:3", targets=(2,), seed=3)
+    folder = trace(run, asked)
+    trace_controls(run, asked, folder, replicates=1)
+    notes = {path.stem: read_notes(path) for path in folder.glob("*.parquet")}
+    assert set(notes) == {
+        "edges", "published_edges", "sources", "fdr", "trace_rates", "degrees", "tails", "domains", "domain_edges",
+        "trace_rates_graph", "direction_controls",
+    }
+    for own in notes.values():
+        assert (own["method"], own["alpha"], own["dtype"], own["layer"]) == ("ablation", 0, "float32", 1)
+        assert (own["n_cells"], own["n_sources"], own["flips"]) == (14, 3, 500)
+        assert own["unit"] and own["protocol"]
+    family = int(read_table(folder / "sources.parquet", TABLES["sources"])["live"].sum())
+    assert notes["edges"]["family"] == notes["fdr"]["family"] == notes["trace_rates"]["family"] == family
+    assert notes["edges"]["seed"] == 3
+    assert notes["degrees"]["seed"] == notes["trace_rates_graph"]["seed"] == run.config.seed
+    assert notes["published_edges"]["protocol"] == "published"
+    assert "family" not in notes["published_edges"]
+    assert notes["trace_rates"]["protocol"] == "calibrated and published: see the column protocol"
+    assert notes["trace_rates_graph"]["protocol"] == "calibrated"
+    assert "(in, layer 2)" in str(notes["degrees"]["family"])
 
 
 def test_a_second_call_has_nothing_to_do(run: Run) -> None:
@@ -172,26 +190,6 @@ def test_estimates_are_compared_with_exact_effects(run: Run, method: str) -> Non
     assert table["sources"][0] == 9
     assert 0 < table["edges"][0] <= 9 * 4
     assert table["same_sign"][0] > 0.5
-
-
-@pytest.mark.slow
-def test_kills_at_random_moments_change_nothing(run: Run, tmp_path: Path) -> None:
-    quiet = tables(trace(run, ASKED, name="quiet"))
-    command = [sys.executable, "-m", "cellprism", "trace", str(run.path), "--source", "1", "--features", "random:9",
-               "--cells", "14", "--name", "hard"]
-    folder = run.path / "causal" / "hard"
-    rng = np.random.default_rng()
-    for _ in range(2):
-        there = len(list(folder.rglob("*.npz")))
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as victim:
-            while len(list(folder.rglob("*.npz"))) <= there and victim.poll() is None:
-                time.sleep(0.002)
-            time.sleep(rng.uniform(0, 0.05))
-            victim.send_signal(signal.SIGKILL)
-    subprocess.run(command, check=True, capture_output=True)
-    assert tables(folder) == quiet
-    assert not list(folder.rglob("*.tmp"))
-    assert open_directory(run.path).path == run.path
 
 
 def test_a_control_is_traced_on_the_control(run: Run) -> None:

@@ -28,13 +28,15 @@ def write_trace(path: Path, *, name: str = NAME, done: bool = True, **asked: obj
         x[:, source : source + 1 + source // 8] -= 2
         results.append(calibrate(SourceEffects(source, np.arange(16), {TARGET: x}), flips=100))
     folder = path / "causal" / name
-    write_tables(folder, finish(results))
     request = {
         "format": FORMAT, "source": SOURCE, "targets": [TARGET], "features": list(range(N_FEATURES)),
         "cells": list(range(16)), "method": "ablation", "alpha": 0.0, "control": "none", "replicate": 0,
-        "key": "k", **asked,
+        "key": "k",
     }
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "trace.json").write_text(json.dumps(request))
+    write_tables(folder, finish(results))
+    (folder / "trace.json").write_text(json.dumps({**request, **asked}))
     if done:
         (folder / "facts.json").write_text("{}")
     return folder

@@ -9,13 +9,16 @@ from cellprism.causal.calibration import SourceEffects
 
 def effects(
     rng: np.random.Generator, *, n: int = 20, m: int = 300, planted: int = 0, size: float = 1.2, silent: float = 0.2,
-    signs: tuple[int, ...] = (-1, 1),
+    signs: tuple[int, ...] = (-1, 1), shared: float = 0.0,
 ) -> np.ndarray:
     """Per-cell effects, shape ``(n, m)``: symmetric noise of standard deviation 1 with a share of exact zeros.
 
-    The first ``planted`` targets have a mean of ``size`` with a random sign of ``signs`` in cells where they are not 0.
+    A share ``shared`` of the noise's variance is common to all targets of a cell, up to the sign. ``planted``
+    targets have a mean of ``size`` with a random sign of ``signs`` in cells where they are not 0.
     """
-    x = rng.standard_normal((n, m))
+    x = np.sqrt(1 - shared) * rng.standard_normal((n, m))
+    if shared:
+        x += np.sqrt(shared) * rng.standard_normal((n, 1)) * rng.choice([-1, 1], m)
     x[:, :planted] += size * rng.choice(signs, size=planted)
     return (x * (rng.random((n, m)) >= silent)).astype(np.float32)
 

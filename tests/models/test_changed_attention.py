@@ -27,10 +27,10 @@ def changed(size: float, *, edit: float = 1.0) -> tuple[torch.Tensor, list[Edite
     coefficients = torch.randn(2, T, RANK, generator=generator)
     coefficients[:, PLACE] = 0
     moved = LowRank(coefficients, size * torch.randn(2, RANK, 3 * D, generator=generator))
-    edited = [Edited(mixed[PLACE] + edit * torch.randn(3, 3 * D, generator=generator), PLACE) for _ in range(2)]
+    edited = [Edited(edit * torch.randn(3, 3 * D, generator=generator), PLACE) for _ in range(2)]
     new = mixed + moved.dense(slice(None))
     for i, one in enumerate(edited):
-        new[i, PLACE] = one.mixed
+        new[i, PLACE] = mixed[PLACE] + one.change
     return mixed, edited, moved, torch.stack([attention(one) - attention(mixed) for one in new])
 
 
@@ -45,6 +45,7 @@ def test_it_is_the_difference_of_two_attentions(
     assert torch.allclose(block.out, attention(mixed).float(), atol=1e-6)
     for found, right in zip(block.changes_elsewhere(edited, moved), exact, strict=True):
         assert (found - right)[OTHERS].norm() < rounding * right[OTHERS].norm()
+        assert not found[PLACE].any()
     for one, shift, right in zip(edited, moved.split(1), exact, strict=True):
         assert torch.allclose(block.change_at(one, shift), right[PLACE].float(), atol=2e-6 * max(1, size))
 
@@ -60,11 +61,21 @@ def test_before_anything_else_has_changed_it_is_exact() -> None:
 
 def test_a_key_that_takes_all_weight_overflows_nothing() -> None:
     mixed, edited, moved, _ = changed(1e-3)
-    edited[0].mixed[0, D : 2 * D] = 1e4
+    edited[0].change[0, D : 2 * D] = 1e4
     large = LowRank(moved.coefficients, 1e5 * moved.directions)
     for shift in (moved, large):
         found = next(CellAttention(mixed, HEADS, torch.float32).changes_elsewhere(edited, shift))
         assert found.isfinite().all()
+
+
+def test_a_key_that_loses_all_weight_leaves_no_noise() -> None:
+    """A position that attended to it alone has no more to go by than float32 can say."""
+    mixed, edited, moved, _ = changed(1e-3, edit=1e-3)
+    mixed[PLACE[0], D : 2 * D] = 1e3 * mixed[OTHERS[0], :D]
+    edited[0].change[0, D : 2 * D] = -1e3 * mixed[OTHERS[0], :D]
+    found = next(CellAttention(mixed, HEADS, torch.float32).changes_elsewhere(edited, moved))
+    assert found.isfinite().all()
+    assert found[OTHERS].abs().max() < 20 * mixed.abs().max(dim=0).values[2 * D :].max()
 
 
 def test_rounding_is_a_part_of_the_change(monkeypatch: pytest.MonkeyPatch) -> None:

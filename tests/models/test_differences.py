@@ -157,6 +157,47 @@ def test_right_after_the_edit_what_is_read_is_exact(model: Any, number_format: s
 
 
 @torch.no_grad()
+def test_what_an_edit_touches_takes_no_directions_from_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where positions attend to themselves, a clean one that attends to its own edit would outweigh all others."""
+    torch.manual_seed(3)
+    model: Any = geneformer()
+    attention = model.bert.bert.encoder.layer[0].attention.self
+    for one in (attention.query, attention.key):
+        one.weight.copy_(0.8 * torch.eye(D))
+        one.bias.zero_()
+    h, place = torch.nn.functional.layer_norm(torch.randn(T, D), (D,)), torch.arange(6)
+    change = torch.zeros(1, T, D)
+    change[0, place] = 0.5 * torch.randn(6, D)
+    monkeypatch.setattr(low_rank, "RANK", 8)
+    monkeypatch.setattr(low_rank, "WIDEST", 1)
+    found, row = change.clone(), torch.zeros(6, dtype=torch.int64)
+    block_around(model, h, "float32", layer=0).change(found, row, place, at_once=1, first=True)
+    double(model)
+    clean = model.block(0, h.double()[None], one_cell())
+    exact = model.block(0, h.double() + change.double(), one_cell()) - clean
+    assert exact[0, :6].norm() > 20 * exact[0, 6:].norm() > 0
+    assert off(found[0, 6:], exact[0, 6:]) < 0.6
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("t", "place"), [(1, [0]), (2, [1]), (5, [0, 1, 2, 3, 4]), (5, [3])])
+def test_short_cells_and_edits_of_all_of_one_are_as_any_other(model: Any, t: int, place: list[int]) -> None:
+    h, row = torch.randn(t, D), torch.zeros(len(place), dtype=torch.int64)
+    change = torch.zeros(1, t, D)
+    change[0, place] = torch.randn(len(place), D)
+    found, everything = change.clone(), torch.ones((1, t), dtype=torch.bool)
+    cell = Batch(torch.ones((1, t), dtype=torch.int64), everything, everything, np.array([0]), padded=False)
+    first = block_around(model, h, "float32", layer=0)
+    first.change(found, row, torch.tensor(place), at_once=1, first=True)
+    block_around(model, first.out, "float32").change(found, row, torch.tensor(place), at_once=1)
+    double(model)
+    clean, other = h.double()[None], h.double() + change.double()
+    for layer in (0, 1):
+        clean, other = (model.block(layer, x, cell) for x in (clean, other))
+    assert off(found[0, place], (other - clean)[0, place]) < 0.02
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("number_format", FORMATS)
 def test_no_change_changes_nothing(model: Any, number_format: str) -> None:
     change = torch.zeros(2, T, D)
@@ -172,7 +213,7 @@ def test_the_kinds_that_offer_their_parts_are_named(model: Any) -> None:
 def test_it_pays_for_wide_models_on_processors_and_cuda(monkeypatch: pytest.MonkeyPatch, fast: bool) -> None:
     number_format = "bfloat16" if fast else "float32"
     monkeypatch.setattr(differences, "multiplies_bfloat16", lambda: fast)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: fast)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: fast)
     for device in ("cpu", "cuda"):
         for kind in KINDS:
             assert changes_format(kind, 512, torch.device(device)) == number_format

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.functional import linear
 
-from cellprism.causal.cost import CHANGES_BYTES, ENCODED
+from cellprism.causal.cost import CHANGES_BYTES, EDITED, ENCODED
 from cellprism.causal.effects import gene_positions, mean_change
 from cellprism.causal.intervention import Edits
 from cellprism.models.base import BUSY, BUSY_ELSEWHERE
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from cellprism.causal.effects import CleanState
     from cellprism.models.base import CellModel
     from cellprism.sae.topk import SparseAutoencoder
-
-FEW = 4
-"""So many edits of a cell share too little of its clean pass: they are no slower in float32."""
 
 
 def changing_blocks(model: CellModel, source: int, last: int, number_format: str) -> dict[int, ChangingBlock]:
@@ -47,12 +44,23 @@ def changed_effects(
         layer: torch.empty((len(edits), saes[layer].n_features), device=state.residual.device)
         for layer in state.targets
     }
-    for rows in torch.arange(len(edits), device=edits.row.device).split(max(1, CHANGES_BYTES // (4 * n * d))):
+    for rows in _together(edits, max(1, CHANGES_BYTES // (4 * n * d))):
         part = _by_row(edits.take(rows))
         count = torch.bincount(part.row, minlength=len(part))
         for layer, codes, clean in _layers(blocks, saes, state, part, at_once):
             effects[layer][rows] = mean_change(codes, clean, part.row, count, saes[layer].n_features)
     return effects
+
+
+def _together(edits: Edits, most: int) -> Iterator[torch.Tensor]:
+    """Rows that go through the layers together: at most so many, and `EDITED` positions."""
+    start, room = 0, EDITED
+    for row, count in enumerate(torch.bincount(edits.row, minlength=len(edits)).tolist()):
+        if row > start and (count > room or row - start == most):
+            yield torch.arange(start, row, device=edits.row.device)
+            start, room = row, EDITED
+        room -= count
+    yield torch.arange(start, len(edits), device=edits.row.device)
 
 
 def _by_row(edits: Edits) -> Edits:
@@ -74,6 +82,7 @@ def _layers(
             change, edits.row, edits.place, at_once=at_once, first=layer == state.layer + 1, last=layer == last,
         )
         h = block.out
+        del block  # before the next, which takes as much memory
         if layer in state.targets:
             sae = saes[layer]
             clean = linear(sae.normalise(h[state.places]), sae.W_enc, sae.b_enc)

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from cellprism.causal.notes import write_trace_table
 from cellprism.causal.tracing import trace
 from cellprism.runs.causal_schemas import DIRECTION_CONTROLS
-from cellprism.runs.schemas import TABLES, read_table, write_table
+from cellprism.runs.schemas import TABLES, read_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,8 @@ KINDS: tuple[Literal["random", "feature"], ...] = ("random", "feature")
 
 
 def trace_controls(
-    run: Run, request: TraceRequest, folder: Path, *, replicates: int, progress: Progress | None = None,
+    run: Run, request: TraceRequest, folder: Path, *, replicates: int, memory: float | None = None,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Trace the sources of a trace along other directions and write the table ``direction_controls`` beside its edges.
 
@@ -34,6 +36,8 @@ def trace_controls(
         The run, what was traced, and where.
     replicates
         Traces of each kind: along random directions, and along the atoms of other features.
+    memory
+        Bytes that a trace may take; default: what is free.
     progress
         Listener.
     """
@@ -41,10 +45,11 @@ def trace_controls(
     for replicate in range(replicates):
         for kind in KINDS:
             asked = replace(request, control=kind, replicate=replicate)
-            control = trace(run, asked, name=f"{folder.name}-{kind}{replicate}", progress=progress)
+            name = f"{folder.name}-{kind}{replicate}"
+            control = trace(run, asked, name=name, memory=memory, like=folder, progress=progress)
             rows += _rows(folder, control, kind, replicate)
     table = pd.DataFrame(rows, columns=list(DIRECTION_CONTROLS.columns))
-    write_table(folder / "direction_controls.parquet", DIRECTION_CONTROLS, table, notes={"protocol": "calibrated"})
+    write_trace_table(folder, "direction_controls", table)
     return table
 
 

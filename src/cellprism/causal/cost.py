@@ -7,14 +7,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
+from cellprism.causal.blocks import ablated_bytes, estimated_bytes, firing_counts, source_blocks
 from cellprism.causal.requests import CHANGES, checked_sources, steps
 from cellprism.codes.store import CodeStore
 from cellprism.errors import UserError
+from cellprism.models.changed_attention import COLUMNS
 from cellprism.runs.machine import free_memory, in_bytes, in_time, multiplication_rate
 
 if TYPE_CHECKING:
+    from scipy import sparse
+
     from cellprism.causal.requests import Trace
     from cellprism.runs.directory import Run
 
@@ -34,16 +37,20 @@ HEAD = 64
 """Width of a head of attention, whose weights are kept while a cell goes through a layer."""
 ENCODED = 2048
 """Edited positions that are encoded together: each takes memory for every feature of a target layer."""
+EDITED = 4096
+"""Edited positions that go through a layer together, unless one edit has more."""
+FEW = 4
+"""So many edits of a cell share too little of its clean pass: they are no slower in float32."""
 CHANGES_BYTES = 2**29
 """Such changes that go through a layer together; all of them use its clean state, which is computed once."""
 BACKWARD = 2.5
 """A pass and its way back to the source cost so many passes."""
-WORKING_BYTES = 2**30
-"""Effects of one block of sources that are held at a time, and clean states that are kept, each."""
+STATES_BYTES = 2**32
+"""Clean states of cells that are kept for the next block of sources, at most."""
+SPARE = 0.9
+"""Share of the memory given that is planned with."""
 KEPT = 0.5
 """Effects that are kept, in float16, take such a share of the room of work files."""
-MOST_SOURCES = 64
-"""Sources of a block, at most."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,14 @@ class Cost:
         Floating-point operations.
     disk, memory
         Bytes at the peak.
+    states
+        Bytes of the memory for clean states of cells, which are else computed anew for every block.
+    blocks
+        The sources that go together.
+    fires
+        In how many of the cells each source fires.
+    shared
+        Cells with enough edits to share a clean pass.
     speed
         How many times as fast as float32 the operations are.
     checked
@@ -71,6 +86,10 @@ class Cost:
     operations: float
     disk: float
     memory: float
+    states: float
+    blocks: tuple[np.ndarray, ...]
+    fires: np.ndarray
+    shared: np.ndarray
     speed: float = 1.0
     checked: int = 0
 
@@ -95,44 +114,26 @@ class Cost:
         ])
 
 
-def firing_counts(run: Run, layer: int, cells: np.ndarray) -> sparse.csr_matrix:
-    """Positions at which each feature of a layer fires in each of ``cells``: int64 ``(len(cells), features)``."""
-    store = CodeStore(run, layer)
-    counts = sparse.csr_matrix((len(cells), store.n_features), dtype=np.int64)
-    for shard in store.shards():
-        inside = np.flatnonzero(np.isin(shard.cell, cells))
-        fires = shard.codes.csr()[inside] > 0
-        row = np.searchsorted(cells, shard.cell[inside])
-        member = sparse.csr_matrix((np.ones(len(row), np.int64), (row, np.arange(len(row)))), (len(cells), len(row)))
-        counts = counts + member @ fires.astype(np.int64)
-    return counts.tocsr()
+def trace_cost(run: Run, trace: Trace, *, keep_effects: bool = False, memory: float | None = None) -> Cost:
+    """Count the work of a trace of ``run``, with the disk of effects that are kept.
 
-
-def source_blocks(trace: Trace, widths: dict[int, int]) -> list[np.ndarray]:
-    """The source features in blocks whose effects fit into memory, dense, whatever they turn out to be."""
-    per_source = len(trace.cells) * sum(widths.values()) * 8
-    size = int(np.clip(WORKING_BYTES // max(per_source, 1), 1, MOST_SOURCES))
-    return np.split(trace.features, range(size, len(trace.features), size))
-
-
-def trace_cost(run: Run, trace: Trace, *, keep_effects: bool = False) -> Cost:
-    """Count the work of a trace of ``run``, with the disk of effects that are kept."""
+    ``memory`` in bytes is what the trace may take, by default what is free: it decides how many clean states are kept.
+    """
     source, last = trace.request.source, trace.targets[-1]
     model, k = run.model, run.config.sae.k
     d, lengths = model["d_model"], run.read("cells")["n_tokens"].to_numpy()[trace.cells]
     widths = {layer: CodeStore(run, layer).n_features for layer in trace.targets}
     exact = trace.request.method == "ablation"
-    counts = firing_counts(run, source, trace.cells)[:, trace.features].tocoo()
+    firing = firing_counts(run, source, trace.cells)[:, trace.features]
+    counts = firing.tocoo()
     edited = np.ones(counts.nnz, bool) if exact else np.isin(trace.features[counts.col], checked_sources(trace))
     places, tokens = counts.data[edited], lengths[counts.row[edited]]
-    blocks = source_blocks(trace, widths)
     encoding = 2.0 * d * sum(widths.values())
     whole = tokens * (last - source - 1) * _block(d, tokens)
     at_last = 4.0 * d * d * tokens + places * (20.0 * d * d + 4.0 * d * tokens)
     work = float((whole + at_last + places * encoding).sum())
     if exact:
-        passes, checked = counts.nnz, 0
-        stored = np.minimum(2.0 * k * places[:, None], np.array(list(widths.values()))).sum() * 8
+        passes, checked, sizes = counts.nnz, 0, ablated_bytes(firing, k, widths.values())
     else:
         read = [_read(run, trace, layer) for layer in trace.targets]
         points = max(1, steps(trace.request))
@@ -141,25 +142,35 @@ def trace_cost(run: Run, trace: Trace, *, keep_effects: bool = False) -> Cost:
             float((lengths[matrix.tocoo().row] * (layer - source) * _block(d, lengths[matrix.tocoo().row])).sum())
             for layer, matrix in zip(trace.targets, read, strict=True)
         )
-        per_cell = sum(matrix.getnnz(axis=1) for matrix in read)
-        stored = float((per_cell * counts.tocsr().getnnz(axis=1)).sum() * 8)
+        sizes = estimated_bytes(firing, read)
+    blocks = source_blocks(trace.features, sizes)
+    largest = max(float(sizes[np.isin(trace.features, block)].sum()) for block in blocks)
     clean = float((lengths * ((last + 1) * _block(d, lengths) + encoding)).sum())
-    state = float((lengths * (4.0 * d + 16 * k * len(widths))).sum())
-    again = 1 if state < WORKING_BYTES or not exact else len(blocks)
-    block, batch = float(stored) / len(blocks), run.config.model.token_budget * 60.0 * d
-    products = CHANGES.get(trace.dtype)
+    weights = 48.0 * model["n_layers"] * d * d + 8.0 * d * sum(widths.values())
+    rest = BASE_MEMORY + largest + weights + run.config.model.token_budget * 60.0 * d
+    shared = trace.cells[np.diff(firing.indptr) > FEW]
+    products = CHANGES.get(trace.dtype) if len(shared) else None
     if products:
         work += len(blocks) * float((lengths * (last - source) * _block(d, lengths)).sum())
-        longest, number = float(lengths.max()), NUMBER_BYTES[products]
-        batch += longest * (64.0 * d + 4.0 * max(widths.values()) + number * longest * d / HEAD) + 1.2 * CHANGES_BYTES
-        batch += 12.0 * number * d * d * (last - source) + 12.0 * ENCODED * max(widths.values())
-    weights = 48.0 * model["n_layers"] * d * d + 8.0 * d * sum(widths.values())
+        rest += _of_changes(d, float(lengths.max()), max(widths.values()), last - source, NUMBER_BYTES[products])
+    wanted = float((lengths * (4.0 * d + 12.0 * k * (1 + len(widths)))).sum())
+    states = float(np.clip(SPARE * (free_memory() if memory is None else memory) - rest, 0, min(wanted, STATES_BYTES)))
+    again = (len(blocks) - 1) * (1 - states / wanted) if exact else 0.0
     return Cost(
-        passes=passes, edges=len(trace.features) * read_targets(trace, widths), operations=work + again * clean,
-        disk=(block if exact else float(stored)) + (KEPT * float(stored) if keep_effects else 0.0),
-        memory=BASE_MEMORY + min(state, WORKING_BYTES) + block + batch + weights,
+        passes=passes, edges=len(trace.features) * read_targets(trace, widths), operations=work + (1 + again) * clean,
+        disk=(largest if exact else float(sizes.sum())) + (KEPT * float(sizes.sum()) if keep_effects else 0.0),
+        memory=rest + states, states=states, blocks=tuple(blocks),
+        fires=firing.getnnz(axis=0), shared=shared,
         speed=CHANGES_SPEED[products] if products else 1.0, checked=checked,
     )
+
+
+def _of_changes(d: int, longest: float, width: int, layers: int, number: float) -> float:
+    """Bytes that changes of low rank take for the longest cell, with numbers of so many bytes at unedited positions."""
+    clean = longest * (88.0 * d + 8.0 * width + number * longest * d / HEAD)
+    moved = longest * d * number * (COLUMNS / HEAD + 12.0)
+    edited = 72.0 * d * EDITED + 12.0 * width * ENCODED
+    return clean + moved + edited + 1.2 * CHANGES_BYTES + 12.0 * number * d * d * layers
 
 
 def read_targets(trace: Trace, widths: dict[int, int]) -> int:
@@ -168,8 +179,8 @@ def read_targets(trace: Trace, widths: dict[int, int]) -> int:
     return sum(widths.values() if chosen is None else map(len, chosen.values()))
 
 
-def check_fit(run: Run, cost: Cost) -> None:
-    """Refuse a trace that cannot fit.
+def check_fit(run: Run, cost: Cost, memory: float | None = None) -> None:
+    """Refuse a trace that cannot fit, into ``memory`` bytes or what is free.
 
     Raises
     ------
@@ -183,9 +194,10 @@ def check_fit(run: Run, cost: Cost) -> None:
             "or ask for fewer cells or features."
         )
         raise UserError(msg)
-    if cost.memory > free_memory():
+    room, are = (free_memory(), "free") if memory is None else (memory, "given")
+    if cost.memory > room:
         msg = (
-            f"the trace needs {in_bytes(cost.memory)} of memory and {in_bytes(free_memory())} are free: ask for fewer "
+            f"the trace needs {in_bytes(cost.memory)} of memory and {in_bytes(room)} are {are}: ask for fewer "
             "target layers, or lower `model.token_budget` in the run's configuration."
         )
         raise UserError(msg)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cellprism.causal.setting import Site
+    from cellprism.causal.work import Work
     from cellprism.models.base import Batch, CellModel
 
 METRICS = ("loss", "hit")
@@ -82,38 +83,36 @@ def choose_arms(
 
 
 def measure_damage(
-    site: Site, features: np.ndarray, cells: np.ndarray, *, rng: np.random.Generator, advance: Callable[[int], None],
+    site: Site, features: np.ndarray, cells: np.ndarray, *, seed: int, work: Work, advance: Callable[[int], None],
 ) -> Damage:
     """Hide 15 % of the genes of each cell, once, and ablate each of the distinct ``features`` in turn.
 
-    ``advance`` is told the cells done.
+    Parameters
+    ----------
+    site
+        The layer, its autoencoder, the model and its cells.
+    features, cells
+        What is ablated, and where.
+    seed
+        Which genes of a cell are hidden depends on it, the layer and the cell alone.
+    work
+        Keeps every cell that is done, and gives those of an earlier call.
+    advance
+        Is told the cells done.
     """
-    model, sae = site.model, site.sae
-    change = np.zeros((2, len(cells), len(features)))
-    fires = np.zeros((len(cells), len(features)), bool)
-    clean = np.zeros((2, len(cells)))
-    n_hidden = np.zeros(len(cells), np.int64)
-    wanted = torch.from_numpy(features).to(model.device)
-    for i, cell in enumerate(cells):
-        truth = model.pad(site.tokens, np.array([cell]))
-        genes = truth.gene[0].nonzero()[:, 0]
-        n_hidden[i] = max(1, round(MASKED_SHARE * len(genes)))
-        at = genes[torch.from_numpy(np.sort(rng.choice(len(genes), n_hidden[i], replace=False))).to(genes.device)]
-        places = torch.zeros_like(truth.gene)
-        places[0, at] = True
-        seen = hide(model, truth, places)
-        with torch.inference_mode():
-            h = next(h for number, h in model.residuals(seen) if number == site.layer)[0]
-            codes = sae.encode(h[genes])
-            fires[i] = torch.isin(wanted, codes.index[codes.value > 0]).cpu().numpy()
-            clean[:, i] = _read(model, h[None], seen, truth, at, site.layer)[:, 0]
-            own, step = np.flatnonzero(fires[i]), max(1, site.token_budget // len(h))
-            for start in range(0, len(own), step):
-                part = own[start : start + step]
-                rows = edited(h, scale_features(sae, codes, genes, wanted[part]))
-                change[:, i, part] = _read(model, rows, seen, truth, at, site.layer) - clean[:, i, None]
+    parts = []
+    for cell in cells.tolist():
+        kept = work.get(f"cell_{cell}")
+        if kept is None:
+            rng = np.random.default_rng([seed, site.layer, 32, cell])
+            kept = dict(zip(Damage.__dataclass_fields__, _damage_in(site, features, cell, rng), strict=True))
+            work.put(f"cell_{cell}", **kept)
+        parts.append(kept)
         advance(1)
-    return Damage(change, fires, clean, n_hidden)
+    return Damage(
+        np.stack([one["change"] for one in parts], axis=1), np.stack([one["fires"] for one in parts]),
+        np.stack([one["clean"] for one in parts], axis=1), np.array([one["n_hidden"] for one in parts]),
+    )
 
 
 def compare_arms(damage: Damage, features: np.ndarray, arms: Arms, cells: np.ndarray, *, seed: int) -> pd.DataFrame:
@@ -148,6 +147,33 @@ def compare_arms(damage: Damage, features: np.ndarray, arms: Arms, cells: np.nda
                 "p_features": _paired_p(*by_feature, seed) if arm == "matched" else _label_p(*by_feature, rng),
             })
     return pd.DataFrame(rows)
+
+
+def _damage_in(
+    site: Site, features: np.ndarray, cell: int, rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """What `Damage` holds, for one cell: shapes ``(2, features)``, ``(features,)``, ``(2,)`` and ``()``."""
+    model, sae = site.model, site.sae
+    wanted = torch.from_numpy(features).to(model.device)
+    change = np.zeros((2, len(features)))
+    truth = model.pad(site.tokens, np.array([cell]))
+    genes = truth.gene[0].nonzero()[:, 0]
+    n_hidden = max(1, round(MASKED_SHARE * len(genes)))
+    at = genes[torch.from_numpy(np.sort(rng.choice(len(genes), n_hidden, replace=False))).to(genes.device)]
+    places = torch.zeros_like(truth.gene)
+    places[0, at] = True
+    seen = hide(model, truth, places)
+    with torch.inference_mode():
+        h = next(h for number, h in model.residuals(seen) if number == site.layer)[0]
+        codes = sae.encode(h[genes])
+        fires = torch.isin(wanted, codes.index[codes.value > 0]).cpu().numpy()
+        clean = _read(model, h[None], seen, truth, at, site.layer)[:, 0]
+        own, step = np.flatnonzero(fires), max(1, site.token_budget // len(h))
+        for start in range(0, len(own), step):
+            part = own[start : start + step]
+            rows = edited(h, scale_features(sae, codes, genes, wanted[part]))
+            change[:, part] = _read(model, rows, seen, truth, at, site.layer) - clean[:, None]
+    return change, fires, clean, np.array(n_hidden)
 
 
 def _read(

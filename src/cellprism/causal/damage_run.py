@@ -11,12 +11,14 @@ import pandas as pd
 from cellprism.causal.damage import METRICS, choose_arms, compare_arms, measure_damage
 from cellprism.causal.masking import MASKED_SHARE
 from cellprism.causal.reading import TraceReader, trace_table
-from cellprism.causal.requests import choose_features
+from cellprism.causal.requests import PRECISION, choose_features, run_key
 from cellprism.causal.setting import needs_layer, run_site
 from cellprism.causal.tables import write_causal
+from cellprism.causal.work import Work
 from cellprism.errors import UserError
 from cellprism.runs.lock import exclusive
 from cellprism.runs.progress import Silent
+from cellprism.stats.signflip import FLIPS
 
 if TYPE_CHECKING:
     from cellprism.runs.directory import Run
@@ -49,6 +51,8 @@ class DamageRequest:
 
 def damage_run(run: Run, request: DamageRequest, progress: Progress | None = None) -> pd.DataFrame:
     """Ablate the features, as many of their frequency and as many at random; write the tables in ``causal/``.
+
+    Interrupted, it goes on with the cells that are not measured yet.
 
     Returns
     -------
@@ -88,8 +92,11 @@ def _damage(run: Run, request: DamageRequest, progress: Progress) -> pd.DataFram
     features = np.unique(np.concatenate([arms.chosen, arms.matched, arms.random]))
     site = run_site(run, layer)
     cells = np.sort(rng.permutation(len(site.tokens))[: request.cells])
+    work = Work(run.file("causal") / f"damage_{layer:02d}.work", {
+        "key": run_key(run, [layer]), "asked": asdict(request), "features": features.tolist(), "cells": cells.tolist(),
+    })
     with progress.bar(f"ablating {len(features)} features", len(cells), "cell") as advance:
-        damage = measure_damage(site, features, cells, rng=rng, advance=advance)
+        damage = measure_damage(site, features, cells, seed=request.seed, work=work, advance=advance)
     means = pd.DataFrame({
         "feature": features, "frequency": table["frequency"].to_numpy()[features],
         "n_cells": damage.fires.sum(axis=0), **dict(zip(METRICS, damage.change.mean(axis=1), strict=True)),
@@ -100,12 +107,13 @@ def _damage(run: Run, request: DamageRequest, progress: Progress) -> pd.DataFram
     ]).astype({"partner": "Int32"})
     compared = compare_arms(damage, features, arms, cells, seed=request.seed)
     notes = {
-        "unit": "cell; p_features: feature", "masked": MASKED_SHARE, "n_hidden": int(damage.n_hidden.sum()),
-        **asdict(request),
+        "protocol": "calibrated", "method": "ablation", "dtype": PRECISION, "unit": "cell; p_features: feature",
+        "masked": MASKED_SHARE, "n_hidden": int(damage.n_hidden.sum()), "flips": FLIPS, **asdict(request),
     }
     which = f"{layer:02d}"
     write_causal(run, "damage", which, rows.merge(means, on="feature"), layers=[layer], notes=notes)
     write_causal(run, "damage_arms", which, compared, layers=[layer], notes=notes)
+    work.remove()
     return compared
 
 

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-PERMUTATIONS, RANKED, WORK = 5000, 200, 200_000_000
-"""Permutations of the labels at most; those of which quantiles and PageRank are computed; edges permuted in all."""
+PERMUTATIONS, RANKED, WORK = 20, 200, 200_000_000
+"""Permutations for each pair of labels, so that one pair alone can reach q < 0.05; those of which quantiles and
+PageRank are computed, the fewest; edges permuted in all."""
 DAMPING = 0.85
 
 
@@ -62,23 +63,23 @@ def domain_graph(
 
     keys, place, counts = np.unique(pairs(np.asarray), return_inverse=True, return_counts=True)
     rank = _pagerank(keys, counts, n)
-    permutations = int(np.clip(WORK // max(len(order), 1), RANKED, PERMUTATIONS)) if len(keys) else 0
+    family = possible_pairs(source_labels, target_labels)
+    permutations = max(min(WORK // len(order), PERMUTATIONS * family), RANKED) if len(keys) else 0
     reached, total = np.zeros(len(keys), np.int64), np.zeros(len(keys))
     null, null_rank = np.zeros((RANKED, len(keys)), np.int32), np.empty((RANKED, n))
     for b in range(permutations):
-        other, many = np.unique(pairs(rng.permutation), return_counts=True)
+        other = pairs(rng.permutation)
         at = np.searchsorted(keys, other).clip(max=len(keys) - 1)
-        known = keys[at] == other
-        found = np.bincount(at[known], many[known], len(keys))
+        found = np.bincount(at[keys[at] == other], minlength=len(keys))
         reached += found >= counts
         total += found
         if b < RANKED:
-            null[b], null_rank[b] = found, _pagerank(other, many, n)
+            null[b], null_rank[b] = found, _pagerank(*np.unique(other, return_counts=True), n)
     p = (1 + reached) / (1 + permutations)
     table = pd.DataFrame({
         "source_term": every[keys // max(n, 1)], "target_term": every[keys % max(n, 1)], "n_edges": counts,
         "expected": total / max(permutations, 1), "null_q95": np.quantile(null, 0.95, axis=0), "p": p,
-        "q": bh(p, _possible(source_labels, target_labels)),
+        "q": bh(p, family),
         "mean_g": np.bincount(place, order["g"], len(keys)) / counts,
         "supports": np.bincount(place, order["sign"] > 0, len(keys)) / counts,
     })
@@ -86,7 +87,8 @@ def domain_graph(
     return table, _domains(every, table, rank, null_rank)
 
 
-def _possible(source_labels: pd.Series, target_labels: dict[int, pd.Series]) -> int:
+def possible_pairs(source_labels: pd.Series, target_labels: dict[int, pd.Series]) -> int:
+    """Pairs of a label of a source and one of a target: the family of the tests."""
     targets = {label for labels in target_labels.values() for label in labels}
     return source_labels.nunique() * len(targets)
 

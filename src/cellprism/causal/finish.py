@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cellprism.causal import published
 from cellprism.causal.calibration import DEFAULT
 from cellprism.causal.edge_rule import AGREEMENT, AGREEMENT_GRID, G_GRID, G, Q
+from cellprism.causal.notes import write_trace_table
 from cellprism.causal.rates import rate_row, share
 from cellprism.runs.causal_schemas import EDGES, FDR, PUBLISHED_EDGES, SOURCES, TRACE_RATES
-from cellprism.runs.schemas import TABLES, write_table
 from cellprism.stats.fdr import bh
 
 if TYPE_CHECKING:
@@ -65,9 +65,10 @@ def finish(results: Iterable[SourceResult], *, amplified: bool = False) -> dict[
 
 
 def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Write the tables of a trace into its folder, each atomically."""
+    """Write what `finish` made beside the ``trace.json`` that it is of, each table atomically."""
+    tests: dict[str, Any] = {"family": int(tables["sources"]["live"].sum())}
     for name, table in tables.items():
-        write_table(folder / f"{name}.parquet", TABLES[name], table, notes={"protocol": "calibrated"})
+        write_trace_table(folder, name, table, **({} if name == "published_edges" else tests))
 
 
 class _Seen:

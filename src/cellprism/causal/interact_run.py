@@ -19,7 +19,7 @@ from cellprism.causal.interactions import (
     null_shares,
     published_ratio,
 )
-from cellprism.causal.requests import run_key
+from cellprism.causal.requests import PRECISION, run_key
 from cellprism.causal.sampling import Candidates, sample_combinations, together
 from cellprism.causal.setting import firing_cells, float32_model, needs_layer
 from cellprism.causal.tables import write_causal
@@ -116,8 +116,8 @@ def _interact(run: Run, request: InteractRequest, progress: Progress) -> tuple[s
     ]).astype({f"{what}_c": "Int32" for what in ("layer", "feature")})
     rates = _rates(tests, measured, [one.scheme for one in drawn], request.seed)
     notes = {
-        "protocol": "calibrated; columns published_*: published", "unit": "cell", "family": len(tests), "flips": FLIPS,
-        **asdict(request),
+        "protocol": "calibrated; columns published_*: published", "method": "ablation", "dtype": PRECISION,
+        "unit": "cell", "family": len(tests), "flips": FLIPS, **asdict(request),
     }
     for kind, which, frame in (
         ("combinations", name, table), ("interactions", name, tests), ("rates", f"interactions_{name}", rates),

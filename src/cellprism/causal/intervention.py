@@ -41,8 +41,9 @@ class CleanCell:
 class Edits:
     """Rank-one edits of one cell, one in each of B rows.
 
-    At ``place[j]`` of row ``row[j]`` the edit adds ``strength[j] * direction[row[j]]`` to the residual. Whatever the
-    autoencoder does not explain of the residual stays as it is.
+    At ``place[j]`` of row ``row[j]`` the edit adds ``strength[j] * direction[row[j]]`` to the residual: the atom of a
+    feature by what it fires (`scale_features`), or any unit direction by a given norm. Whatever the autoencoder does
+    not explain of the residual stays as it is.
 
     Attributes
     ----------
@@ -112,13 +113,6 @@ def scale_features(
         row_of[codes.index[chosen]], places[position], (alpha - 1) * codes.value[chosen] * sae.scale,
         sae.W_dec.detach()[features],
     )
-
-
-def add_directions(places: torch.Tensor, directions: torch.Tensor, *, norm: float) -> Edits:
-    """Add ``norm`` times each of the unit ``directions (B, d_model)`` at all of ``places (n,)``: one edit each."""
-    n, b = len(places), len(directions)
-    row = torch.arange(b, device=places.device).repeat_interleave(n)
-    return Edits(row, places.repeat(b), torch.full((b * n,), norm, device=places.device), directions)
 
 
 def edited(residual: torch.Tensor, edits: Edits) -> torch.Tensor:

@@ -27,7 +27,7 @@ from cellprism.causal.patching import (
     plan_rows,
     usable_cells,
 )
-from cellprism.causal.requests import choose_features, run_key
+from cellprism.causal.requests import PRECISION, choose_features, run_key
 from cellprism.causal.setting import Site, firing_cells, needs_layer, run_site
 from cellprism.causal.subjects import MIN_GENES, Subject, find_subjects
 from cellprism.causal.tables import write_causal
@@ -110,8 +110,9 @@ def _patch(run: Run, request: PatchRequest, progress: Progress) -> pd.DataFrame:
     table = pd.DataFrame(rows).assign(q=lambda frame: bh(frame["p"].to_numpy()))
     table = table.sort_values(["p", "effect"], ignore_index=True)[list(TABLES["patching"].columns)]
     notes = {
-        "protocol": "calibrated; columns published_*: published", "unit": "cell (interval), gene set (p)",
-        "family": len(table), "permutations": PERMUTATIONS, "left_out": len(subjects) - len(table), **asdict(request),
+        "protocol": "calibrated; columns published_*: published", "method": "ablation", "dtype": PRECISION,
+        "unit": "cell (interval), gene set (p)", "family": len(table), "permutations": PERMUTATIONS,
+        "left_out": len(subjects) - len(table), **asdict(request),
     }
     which = f"{layer:02d}"
     write_causal(run, "patching", which, table, layers=[layer], notes=notes)

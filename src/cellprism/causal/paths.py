@@ -11,10 +11,20 @@ from scipy.stats import hypergeom
 from cellprism.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     import pandas as pd
 
 Node = tuple[int, int]
 """A layer and a feature of it."""
+EDGE = ["source_layer", "source", "target_layer", "target"]
+BETWEEN = ["layer", "features", "n_common", "n_reached", "n_leading", "n_features", "expected", "p"]
+
+
+def best_measured(edges: pd.DataFrame) -> pd.DataFrame:
+    """Each edge once: of several traces that found it, as the one with most cells measured it (column n_cells)."""
+    ordered = edges.sort_values("n_cells", ascending=False, kind="stable")
+    return ordered.drop_duplicates(EDGE).sort_index()
 
 
 def strongest_paths(edges: pd.DataFrame, start: Node, end: Node, *, k: int = 10) -> pd.DataFrame:
@@ -26,7 +36,8 @@ def strongest_paths(edges: pd.DataFrame, start: Node, end: Node, *, k: int = 10)
     Parameters
     ----------
     edges
-        Columns source_layer, source, target_layer, target, g, sign, of one or more traces.
+        Columns source_layer, source, target_layer, target, g, sign, of one or more traces; no edge twice (see
+        `best_measured`).
     start, end
         Layer and feature.
     k
@@ -73,11 +84,13 @@ def strongest_paths(edges: pd.DataFrame, start: Node, end: Node, *, k: int = 10)
     return pd.DataFrame(rows, columns=["path", "resistance", "sign", "weakest"])
 
 
-def intermediates(edges: pd.DataFrame, start: Node, end: Node, *, n_features: dict[int, int]) -> pd.DataFrame:
+def intermediates(
+    edges: pd.DataFrame, start: Node, end: Node, *, able: Mapping[int, Collection[int]],
+) -> pd.DataFrame:
     """Features through which one feature could act on another, by layer, beside how many chance would give.
 
     ``n_common`` counts features that ``start`` has an edge to and ``end`` has one from; p is the upper hypergeometric
-    tail of that overlap if both chose their partners among the features of the layer at random.
+    tail of that overlap if both chose their partners among the ``able`` features of the layer at random.
 
     Parameters
     ----------
@@ -85,30 +98,31 @@ def intermediates(edges: pd.DataFrame, start: Node, end: Node, *, n_features: di
         As for `strongest_paths`.
     start, end
         Layer and feature.
-    n_features
-        Features of each layer that could have had an edge.
+    able
+        Features of each layer between that could have had an edge from ``start`` and one to ``end``.
 
     Returns
     -------
     pandas.DataFrame
-        Columns layer, features (list), n_common, expected, p.
+        Columns layer, features (list), n_common, n_reached and n_leading (features that ``start`` reaches, and those
+        that lead to ``end``), n_features (that could have done both), expected, p.
     """
     import pandas as pd
 
     after = edges[(edges["source_layer"] == start[0]) & (edges["source"] == start[1])]
     before = edges[(edges["target_layer"] == end[0]) & (edges["target"] == end[1])]
     rows = []
-    for layer in sorted({*after["target_layer"]} & {*before["source_layer"]}):
-        reached = {*after.loc[after["target_layer"] == layer, "target"]}
-        leading = {*before.loc[before["source_layer"] == layer, "source"]}
+    for layer, features in sorted(able.items()):
+        reached = {*after.loc[after["target_layer"] == layer, "target"]} & {*features}
+        leading = {*before.loc[before["source_layer"] == layer, "source"]} & {*features}
         common = sorted(reached & leading)
-        n = n_features[int(layer)]
+        sizes = {"n_reached": len(reached), "n_leading": len(leading), "n_features": len(features)}
         rows.append({
-            "layer": int(layer), "features": common, "n_common": len(common),
-            "expected": len(reached) * len(leading) / n,
-            "p": float(hypergeom.sf(len(common) - 1, n, len(reached), len(leading))),
+            "layer": layer, "features": common, "n_common": len(common), **sizes,
+            "expected": len(reached) * len(leading) / len(features) if features else 0.0,
+            "p": float(hypergeom.sf(len(common) - 1, len(features), len(reached), len(leading))) if features else 1.0,
         })
-    return pd.DataFrame(rows, columns=["layer", "features", "n_common", "expected", "p"])
+    return pd.DataFrame(rows, columns=BETWEEN)
 
 
 def neighbourhood(edges: pd.DataFrame, centre: Node, *, steps: int = 1) -> pd.DataFrame:

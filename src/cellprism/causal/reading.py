@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cellprism.causal.requests import is_current, read_described
+from cellprism.causal.workfiles import kept_of
 from cellprism.errors import UserError
 from cellprism.runs.schemas import TABLES, read_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
+    from cellprism.causal.paths import Node
     from cellprism.runs.directory import Run
 
 
@@ -102,6 +106,41 @@ class TraceReader:
         """How well the effects of a trace by attribution or ig agree with exact ones."""
         return self._read("agreement")
 
+    def effects(self, source: int) -> pd.DataFrame:
+        """The effect of one source on every target in every cell where it fires, if ``--keep-effects`` kept them.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per cell (index ``cell``), one column per target (``target_layer``, ``target``), float32; they were
+            kept as float16, to three digits. Their mean over cells is ``effect`` in the tables.
+
+        Raises
+        ------
+        UserError
+            The trace kept no effects, or has no such source.
+        """
+        import pandas as pd
+
+        folder, features = self.path / "effects", self.request["features"]
+        if not folder.is_dir():
+            msg = f"{self.path} kept no effects: trace again with `--keep-effects` and another `--name`."
+            raise UserError(msg)
+        if source not in features:
+            msg = f"feature {source} is no source of {self.path}: choose one of the table `sources`."
+            raise UserError(msg)
+        try:
+            cells, found = kept_of(folder, source, near=features.index(source) / len(features))
+        except KeyError:
+            msg = f"feature {source} fires in none of the cells of {self.path}: choose one of the table `sources`."
+            raise UserError(msg) from None
+        chosen = self.request.get("target_features") or {}
+        parts = {}
+        for layer, matrix in found.items():
+            targets = chosen.get(str(layer), range(matrix.shape[1]))
+            parts[layer] = pd.DataFrame(matrix.toarray()[:, targets], pd.Index(cells, name="cell"), list(targets))
+        return pd.concat(parts, axis=1, names=["target_layer", "target"])
+
     def rates(self) -> pd.DataFrame:
         """Every rate of the trace beside its null."""
         import pandas as pd
@@ -136,22 +175,56 @@ def trace_table(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def all_edges(run: Run) -> pd.DataFrame:
-    """The edges of all finished traces by ablation that are no controls, with columns ``trace`` and ``source_layer``.
+def exact_traces(run: Run) -> list[str]:
+    """Names of the finished traces by ablation that are no controls.
 
     Raises
     ------
     UserError
         There is none.
     """
-    import pandas as pd
-
     table = trace_table(run)
     chosen = table[table["done"] & (table["method"] == "ablation") & (table["control"] == "none")]
     if chosen.empty:
         msg = f"{run.path} has no finished trace by ablation: make one with `cellprism trace {run.path}`."
         raise UserError(msg)
-    return pd.concat([named_edges(run, name) for name in chosen["trace"]], ignore_index=True)
+    return [str(name) for name in chosen["trace"]]
+
+
+def all_edges(run: Run) -> pd.DataFrame:
+    """The edges of `exact_traces`, with columns ``trace`` and ``source_layer``."""
+    import pandas as pd
+
+    return pd.concat([named_edges(run, name) for name in exact_traces(run)], ignore_index=True)
+
+
+def graph_edges(run: Run, traces: Sequence[str] | None) -> pd.DataFrame:
+    """The edges of some traces, or of all as in `all_edges`, each edge once: as measured in most cells."""
+    import pandas as pd
+
+    from cellprism.causal.paths import best_measured
+
+    names = exact_traces(run) if traces is None else traces
+    return best_measured(pd.concat([named_edges(run, name) for name in names], ignore_index=True))
+
+
+def able_between(run: Run, traces: Sequence[str] | None, start: Node, end: Node) -> dict[int, set[int]]:
+    """The features of each layer between two that fire in enough cells to have an edge from one and to the other.
+
+    They are targets in the degrees of a trace from the layer of ``start``, and sources in those of a trace to that of
+    ``end``.
+    """
+    reached: dict[int, set[int]] = {}
+    leading: dict[int, set[int]] = {}
+    for name in exact_traces(run) if traces is None else traces:
+        reader = TraceReader(run, name)
+        fits = {"in": reader.source_layer == start[0], "out": end[0] in reader.target_layers}
+        table = reader.degrees()
+        for side, found in (("in", reached), ("out", leading)):
+            own = table[(table["side"] == side) & fits[side]]
+            for layer, feature in zip(own["layer"].tolist(), own["feature"].tolist(), strict=True):
+                found.setdefault(layer, set()).add(feature)
+    return {layer: reached[layer] & leading[layer] for layer in sorted(reached.keys() & leading.keys())}
 
 
 def named_edges(run: Run, name: str) -> pd.DataFrame:

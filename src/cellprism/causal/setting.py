@@ -81,3 +81,19 @@ def firing_cells(run: Run, layer: int, features: np.ndarray, n_cells: int) -> np
         position, at = np.nonzero((place >= 0) & (np.asarray(shard.codes.value) > 0))
         fires[shard.cell[position], place[position, at]] = True
     return fires
+
+
+def count_firing(run: Run, layer: int, cells: np.ndarray) -> np.ndarray:
+    """In how many of the distinct ``cells`` each feature of a layer fires, shape ``(features,)``.
+
+    Of the codes only those of these cells are read.
+    """
+    store = CodeStore(run, layer)
+    count = np.zeros(store.n_features, np.int64)
+    for shard in store.shards():
+        rows = np.flatnonzero(np.isin(shard.cell, cells))
+        codes = shard.codes[rows].csr().tocoo()
+        place = np.unique(np.asarray(shard.cell)[rows], return_inverse=True)[1]
+        pairs = np.unique(place[codes.row] * store.n_features + codes.col)
+        count += np.bincount(pairs % store.n_features, minlength=store.n_features)
+    return count

@@ -22,6 +22,7 @@ NULL = (
 
 def sharing_rates(
     edges: pd.DataFrame, source_terms: pd.DataFrame, target_terms: dict[int, pd.DataFrame], rng: np.random.Generator,
+    *, rate: str,
 ) -> list[dict[str, object]]:
     """Share of the edges between annotated features whose ends have a gene set in common, by target layer.
 
@@ -37,6 +38,8 @@ def sharing_rates(
         integer that means the same gene set in all of them); no row occurs twice.
     rng
         Source of the permutations.
+    rate
+        Name of the rate.
 
     Returns
     -------
@@ -55,7 +58,7 @@ def sharing_rates(
         target = np.searchsorted(b.feature, part.loc[known, "target"])
         null = np.array([shared[a.permuted(rng)[source], b.permuted(rng)[target]].mean() for _ in range(PERMUTATIONS)])
         value = float(shared[source, target].mean())
-        rows.append(rate_row("edges_sharing_a_term", value, len(source), "edge", null, NULL, target_layer=layer))
+        rows.append(rate_row(rate, value, len(source), "edge", null, NULL, target_layer=layer))
     return rows
 
 

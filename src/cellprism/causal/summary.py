@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cellprism.causal.depth import depth_rates
-from cellprism.causal.domains import domain_graph
+from cellprism.causal.domains import RANKED, domain_graph, possible_pairs
 from cellprism.causal.edge_rule import NONZERO
-from cellprism.causal.finish import write_tables
 from cellprism.causal.hubs import annotated_rate, degree_rates, degree_residuals
+from cellprism.causal.notes import write_trace_table
+from cellprism.causal.requests import read_described
+from cellprism.causal.setting import count_firing
 from cellprism.causal.sharing import sharing_rates
-from cellprism.causal.tails import LEAST_TAIL, compare, fit_tail, goodness, x_min_grid
+from cellprism.causal.tails import BOOTSTRAPS, LEAST_TAIL, compare, fit_tail, goodness, x_min_grid
+from cellprism.knowledge.regulons import is_target_set
 from cellprism.runs.causal_schemas import DEGREES, TAILS, TRACE_RATES
-from cellprism.runs.schemas import TABLES, read_table, write_table
+from cellprism.runs.schemas import TABLES, read_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 _STREAM = 0x6EA9
 """Tells the generator of this module from others of the same seed."""
+SHARED = {"edges_sharing_a_term": False, "edges_sharing_a_factor": True}
+"""Rate -> whether it is of the targets of transcription factors; these count apart from all other gene sets."""
 
 
 def describe(run: Run, folder: Path, *, source_layer: int) -> None:
@@ -35,8 +40,8 @@ def describe(run: Run, folder: Path, *, source_layer: int) -> None:
     run
         The run; its tables of features, annotations and labels are used.
     folder
-        The trace: holds ``edges`` and ``sources``; gets ``degrees``, ``tails``, ``domain_edges``, ``domains`` and
-        ``trace_rates_graph``.
+        The trace: holds ``trace.json``, ``edges`` and ``sources``; gets ``degrees``, ``tails``, ``domain_edges``,
+        ``domains`` and ``trace_rates_graph``.
     source_layer
         Layer of the sources.
     """
@@ -45,7 +50,9 @@ def describe(run: Run, folder: Path, *, source_layer: int) -> None:
     rng = np.random.default_rng([run.config.seed, _STREAM, source_layer])
     edges, sources = (read_table(folder / f"{name}.parquet", TABLES[name]) for name in ("edges", "sources"))
     layers = [int(layer) for layer in sorted(sources["target_layer"].unique())]
-    degrees = [_out_degrees(run, sources, source_layer), *(_in_degrees(run, edges, layer) for layer in layers)]
+    cells = np.array(read_described(folder)["cells"])
+    in_degrees = (_in_degrees(run, edges, layer, count_firing(run, layer, cells)) for layer in layers)
+    degrees = [_out_degrees(run, sources, source_layer), *in_degrees]
     labels = {layer: _labels(run, layer) for layer in [source_layer, *layers]}
     later = {layer: labels[layer] for layer in layers}
     domain_edges, domains = domain_graph(edges, labels[source_layer], later, rng)
@@ -56,13 +63,26 @@ def describe(run: Run, folder: Path, *, source_layer: int) -> None:
     ]
     tails = [row for table in degrees for row in tail_rows(table, rng)]
     rates += [row for table in degrees for row in _annotated_rows(table, labels, rng)]
-    write_tables(folder, {
-        "degrees": pd.concat(degrees, ignore_index=True)[list(DEGREES.columns)],
-        "tails": pd.DataFrame(tails, columns=list(TAILS.columns)),
-        "domain_edges": domain_edges, "domains": domains,
-    })
+    every = pd.concat(degrees, ignore_index=True)[list(DEGREES.columns)]
+    counted, seed = int(every.loc[every["side"] == "in", "degree"].sum()), run.config.seed
+    write_trace_table(
+        folder, "degrees", every, seed=seed, left_out="features that fire in fewer than ten of the traced cells",
+        edges_to_left_out=len(edges) - counted, family=", ".join(_size(table) for table in degrees if len(table)),
+    )
+    write_trace_table(
+        folder, "tails", pd.DataFrame(tails, columns=list(TAILS.columns)), seed=seed, bootstraps=BOOTSTRAPS,
+        grid="all distinct degrees that leave 50 in the tail",
+    )
+    write_trace_table(
+        folder, "domain_edges", domain_edges, seed=seed, family=possible_pairs(labels[source_layer], later),
+    )
+    write_trace_table(folder, "domains", domains, seed=seed, permutations=RANKED)
     graph = pd.DataFrame(rates, columns=list(TRACE_RATES.columns))
-    write_table(folder / "trace_rates_graph.parquet", TRACE_RATES, graph)
+    write_trace_table(folder, "trace_rates", graph, stem="trace_rates_graph", protocol="calibrated", seed=seed)
+
+
+def _size(table: pd.DataFrame) -> str:
+    return f"{len(table)} ({table['side'].iloc[0]}, layer {table['layer'].iloc[0]})"
 
 
 def tail_rows(degrees: pd.DataFrame, rng: np.random.Generator) -> list[dict[str, object]]:
@@ -100,9 +120,12 @@ def _out_degrees(run: Run, sources: pd.DataFrame, layer: int) -> pd.DataFrame:
     return _with_expectation(table, "out", layer)
 
 
-def _in_degrees(run: Run, edges: pd.DataFrame, layer: int) -> pd.DataFrame:
+def _in_degrees(run: Run, edges: pd.DataFrame, layer: int, n_cells: np.ndarray) -> pd.DataFrame:
+    """The targets that fire in ten of the traced cells; ``n_cells`` has the number of these for every feature."""
     features = run.read("features", layer)
-    table = features.loc[features["n_cells"] > 0, ["feature", "frequency", "n_cells"]]
+    table = features.loc[~features["dead"], ["feature", "frequency"]]
+    table = table.assign(n_cells=n_cells[table["feature"]])
+    table = table[table["n_cells"] >= NONZERO]
     found = edges[edges["target_layer"] == layer].groupby("target")["sign"].agg(
         degree="size", supports=lambda sign: (sign > 0).sum(),
     )
@@ -146,6 +169,12 @@ def _sharing(
         run.read("annotations", layer).query(f"q < {run.config.annotation.q}")[["feature", "source", "term"]]
         .assign(layer=layer) for layer in [source_layer, *layers]
     ])
+    targets = found["term"].map(is_target_set).to_numpy(bool)
     found["term"] = found.groupby(["source", "term"]).ngroup()
-    by_layer = {layer: found.loc[found["layer"] == layer, ["feature", "term"]] for layer in [source_layer, *layers]}
-    return sharing_rates(edges, by_layer[source_layer], {layer: by_layer[layer] for layer in layers}, rng)
+    rows = []
+    for rate, wanted in SHARED.items():
+        own = found[targets == wanted]
+        by_layer = {layer: own.loc[own["layer"] == layer, ["feature", "term"]] for layer in [source_layer, *layers]}
+        later = {layer: by_layer[layer] for layer in layers}
+        rows += sharing_rates(edges, by_layer[source_layer], later, rng, rate=rate)
+    return rows

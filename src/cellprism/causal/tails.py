@@ -13,8 +13,8 @@ from scipy.stats import chi2
 from cellprism.stats.permutation import permutation_p
 
 ALPHA = (1.05, 10.0)
-GRID, LEAST_TAIL = 60, 50
-"""Values tried for ``x_min``, and degrees that a tail must have."""
+LEAST_TAIL = 50
+"""Degrees that a tail must have."""
 BOOTSTRAPS = 200
 ALTERNATIVES = ("lognormal", "exponential", "stretched_exponential")
 _STEPS, _TERMS = 40, 1000
@@ -43,10 +43,8 @@ class Tail:
 
 
 def x_min_grid(degree: np.ndarray) -> np.ndarray:
-    """Values to try for ``x_min``: distinct degrees, at most 60, that leave 50 degrees or more in the tail."""
-    ordered = np.sort(degree)
-    values = np.unique(ordered[: max(len(ordered) - LEAST_TAIL + 1, 0)])
-    return values if len(values) <= GRID else np.unique(values[np.linspace(0, len(values) - 1, GRID).astype(int)])
+    """Values to try for ``x_min``: all distinct degrees that leave 50 degrees or more in the tail."""
+    return np.unique(np.sort(degree)[: max(len(degree) - LEAST_TAIL + 1, 0)])
 
 
 def fit_tail(degree: np.ndarray, grid: np.ndarray) -> Tail:

@@ -12,9 +12,10 @@ import numpy as np
 
 from cellprism.causal.agreement import agreement
 from cellprism.causal.calibration import SourceEffects, calibrate
-from cellprism.causal.cost import check_fit, read_targets, source_blocks, trace_cost
-from cellprism.causal.engine import TOLERATED, Engine
+from cellprism.causal.cost import check_fit, read_targets, trace_cost
+from cellprism.causal.engine import Engine
 from cellprism.causal.finish import finish, write_tables
+from cellprism.causal.notes import write_trace_table
 from cellprism.causal.requests import CHANGES, PRECISION, checked_sources, read_described, resolve, run_key
 from cellprism.causal.results import load_results, save_results
 from cellprism.causal.summary import describe
@@ -24,7 +25,6 @@ from cellprism.runs.files import remove_leftovers, write_json
 from cellprism.runs.lock import exclusive
 from cellprism.runs.manifest import environment
 from cellprism.runs.progress import Silent
-from cellprism.runs.schemas import TABLES, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 def trace(
     run: Run, request: TraceRequest, *, name: str | None = None, keep_effects: bool = False,
-    progress: Progress | None = None,
+    memory: float | None = None, like: Path | None = None, progress: Progress | None = None,
 ) -> Path:
     """Trace what ``request`` asks for into ``RUN/causal/NAME``, from where an earlier call left off.
 
@@ -56,6 +56,10 @@ def trace(
         Directory of the trace in ``RUN/causal``; default: what the request says.
     keep_effects
         Keep the effect on every target in every cell, as float16 in ``effects/``.
+    memory
+        Bytes that the trace may take; default: what is free.
+    like
+        Directory of a trace whose number format this one takes: a control's.
     progress
         Listener.
 
@@ -68,21 +72,39 @@ def trace(
     UserError
         The request does not fit the run, another trace is in the directory, or disk or memory will not do.
     """
-    asked = resolve(run, request)
-    folder = run.file("causal") / (request.name() if name is None else _plain(name))
+    asked, folder = planned(run, request, name=name, like=like)
+    said = progress or Silent()
     with exclusive(run.path):
-        asked = _as_begun(folder, asked)
-        done = (folder / "facts.json").exists()
-        if not done:
-            cost = trace_cost(run, asked, keep_effects=keep_effects)
-            check_fit(run, cost)
-            if asked.dtype in CHANGES and asked.off_by is None:
-                asked = _held_to_float32(run, asked)
-        _begin(folder, asked, keep_effects=keep_effects)
-        if not done:
-            _work(run, asked, folder, progress or Silent(), cost=cost, keep_effects=keep_effects)
+        if not (folder / "facts.json").exists():
+            cost = trace_cost(run, asked, keep_effects=keep_effects, memory=memory)
+            check_fit(run, cost, memory)
+            if not len(cost.shared):
+                asked = replace(asked, dtype=PRECISION)
+            begun = (folder / "trace.json").exists()
+            if begun:
+                _begin(folder, asked, keep_effects=keep_effects)
+            engine = Engine(run, asked, states=cost.states)
+            if not begun and asked.dtype in CHANGES and asked.off_by is None:
+                engine.hold_to_float32(cost.shared, said)
+            _begin(folder, engine.trace, keep_effects=keep_effects)
+            _work(run, engine, folder, said, cost=cost, keep_effects=keep_effects)
+        else:
+            _begin(folder, asked, keep_effects=keep_effects)
         shutil.rmtree(folder / "blocks", ignore_errors=True)
     return folder
+
+
+def planned(
+    run: Run, request: TraceRequest, *, name: str | None = None, like: Path | None = None,
+) -> tuple[Trace, Path]:
+    """A request as it will be traced, in the number format in which it was begun, and its directory.
+
+    Parameters are those of `trace`.
+    """
+    asked = resolve(run, request)
+    folder = run.file("causal") / (request.name() if name is None else _plain(name))
+    begun = folder if (folder / "trace.json").exists() else like
+    return (asked if begun is None else _as_begun(begun, asked)), folder
 
 
 def is_stale(run: Run, folder: Path) -> bool:
@@ -105,18 +127,13 @@ def _plain(name: str) -> str:
 
 
 def _as_begun(folder: Path, asked: Trace) -> Trace:
-    """The trace in the number format in which it may have been begun, on another machine too."""
-    if not (folder / "trace.json").exists():
-        return asked
+    """The trace in the number format of another, or in which it was begun, on another machine too."""
     there = read_described(folder)
-    begun, off_by = there.get("dtype"), there.get("off_by")
-    return replace(asked, dtype=begun, off_by=off_by) if begun in (PRECISION, *CHANGES) else asked
-
-
-def _held_to_float32(run: Run, asked: Trace) -> Trace:
-    """The trace in float32, where the effects of a few edits say that changes are not of low rank."""
-    off_by = Engine(run, asked).off_by()
-    return replace(asked, off_by=off_by, dtype=asked.dtype if off_by <= TOLERATED else PRECISION)
+    dtype = there.get("dtype", PRECISION)
+    if dtype not in (PRECISION, *CHANGES) and not (folder / "facts.json").exists():
+        msg = f"{folder} was begun in a number format that this version does not have: delete it and trace again."
+        raise UserError(msg)
+    return replace(asked, dtype=dtype, off_by=there.get("off_by")) if asked.request.method == "ablation" else asked
 
 
 def _begin(folder: Path, asked: Trace, *, keep_effects: bool) -> None:
@@ -141,27 +158,28 @@ def _differing(a: dict[str, Any], b: dict[str, Any]) -> set[str]:
     return {name for name in a.keys() | b.keys() if a.get(name) != b.get(name)}
 
 
-def _work(run: Run, asked: Trace, folder: Path, progress: Progress, *, cost: Cost, keep_effects: bool) -> None:
-    started, engine = time.monotonic(), Engine(run, asked)
-    blocks, work = source_blocks(asked, engine.widths), folder / "blocks"
-    width = read_targets(asked, engine.widths)
+def _work(run: Run, engine: Engine, folder: Path, progress: Progress, *, cost: Cost, keep_effects: bool) -> None:
+    started, asked, work = time.monotonic(), engine.trace, folder / "blocks"
+    files = {work / f"{number:05d}.npz": block for number, block in enumerate(cost.blocks)}
+    todo = {path: block for path, block in files.items() if not path.exists()}
+    width, left = read_targets(asked, engine.widths), np.concatenate([*todo.values(), asked.features[:0]])
     exact = asked.request.method == "ablation"
     label = f"running the layers after layer {engine.source}"
+    passes = int(cost.fires[np.isin(asked.features, left)].sum()) if exact else cost.passes
     with (
-        progress.bar(label, cost.passes, "pass") as passed, progress.bar("testing", cost.edges, "edge") as tested,
+        progress.bar(label, passes, "pass") as passed, progress.bar("testing", len(left) * width, "edge") as tested,
     ):
         if not exact:
-            _estimate(engine, blocks, asked.cells, work, passed)
-        for number, features in enumerate(blocks):
-            result, here = work / f"{number:05d}.npz", work / f"{number:05d}"
-            if not result.exists():
-                if exact:
-                    _edit(engine, features, asked.cells, here, passed)
-                kept = folder / "effects" / f"{number:05d}" if keep_effects else None
-                save_results(result, _reduce(here, features, asked, kept))
+            _estimate(engine, todo, asked.cells, work, passed)
+        for path, features in todo.items():
+            here = path.with_suffix("")
+            if exact:
+                _edit(engine, features, asked.cells, here, passed)
+            kept = folder / "effects" / path.stem if keep_effects else None
+            save_results(path, _reduce(here, features, asked, kept))
             shutil.rmtree(here, ignore_errors=True)
             tested(len(features) * width)
-    results = [one for number in range(len(blocks)) for one in load_results(work / f"{number:05d}.npz")]
+    results = [one for path in files for one in load_results(path)]
     _write(run, folder, results, asked)
     if not exact:
         _check(engine, folder, progress)
@@ -183,10 +201,10 @@ def _edit(
 
 
 def _estimate(
-    engine: Engine, blocks: list[np.ndarray], cells: np.ndarray, work: Path, passed: Callable[[int], None],
+    engine: Engine, todo: dict[Path, np.ndarray], cells: np.ndarray, work: Path, passed: Callable[[int], None],
 ) -> None:
     """Write the estimates of every block in every cell, one cell after another; a target serves all sources."""
-    parts = {work / f"{n:05d}": block for n, block in enumerate(blocks) if not (work / f"{n:05d}.npz").exists()}
+    parts = {path.with_suffix(""): block for path, block in todo.items()}
     parts[work / "estimated"] = checked_sources(engine.trace)
     for cell in map(int, cells):
         missing = {folder: block for folder, block in parts.items() if not (folder / f"{cell}.npz").exists()}
@@ -206,7 +224,7 @@ def _check(engine: Engine, folder: Path, progress: Progress) -> None:
     files = [{int(c): read_effects(work / part / f"{c}.npz") for c in asked.cells} for part in ("estimated", "exact")]
     estimated, exact = ([SourceEffects(*one) for one in by_source(part, checked) if len(one[1]) >= 2] for part in files)
     table = agreement(estimated, exact, asked.target_features, seed=asked.request.seed)
-    write_table(folder / "agreement.parquet", TABLES["agreement"], table, notes={"protocol": "calibrated"})
+    write_trace_table(folder, "agreement", table)
 
 
 def _reduce(folder: Path, features: np.ndarray, asked: Trace, kept: Path | None) -> list[SourceResult]:

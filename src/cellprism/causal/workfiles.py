@@ -61,6 +61,45 @@ def read_effects(path: Path) -> CellEffects:
     return CellEffects(source, effect)
 
 
+def kept_of(folder: Path, source: int, *, near: float) -> tuple[np.ndarray, dict[int, sparse.csr_matrix]]:
+    """The effects of one source in ``folder/BLOCK/CELL.npz``, where a trace keeps them as float16.
+
+    Parameters
+    ----------
+    folder
+        Folder of the blocks, each of sources that follow each other.
+    source
+        A source that fires in one of the cells.
+    near
+        Where to look first: the share of the trace's sources that come before it.
+
+    Returns
+    -------
+    Its cells (int32, ascending), and per target layer its effects, float32 of shape ``(cells, features)``.
+
+    Raises
+    ------
+    KeyError
+        No file has it.
+    """
+    blocks = sorted(folder.iterdir())
+    for number in sorted(range(len(blocks)), key=lambda place: abs(place - near * len(blocks))):
+        paths = {int(path.stem): path for path in blocks[number].glob("*.npz")}
+        own = sorted(cell for cell, path in paths.items() if source in _sources(path))
+        if own:
+            files = [read_effects(paths[cell]) for cell in own]
+            parts = [one.take(np.flatnonzero(one.source == source)).effect for one in files]
+            return np.array(own, np.int32), {
+                layer: sparse.vstack([part[layer] for part in parts], format="csr") for layer in parts[0]
+            }
+    raise KeyError(source)
+
+
+def _sources(path: Path) -> np.ndarray:
+    with np.load(path) as stored:
+        return np.asarray(stored["source"])
+
+
 def by_source(
     files: Mapping[int, CellEffects], features: Sequence[int] | np.ndarray,
 ) -> Iterator[tuple[int, np.ndarray, dict[int, np.ndarray]]]:

@@ -18,6 +18,7 @@ SAID = {
     "supports": "of the edges support, the others oppose",
     "found_again": "of the effects that pass the thresholds in one half of the cells come again in the other",
 }
+LABELS_Q = 0.05
 RunFolder = Annotated[Path, typer.Argument(help="run directory", metavar="RUN")]
 
 
@@ -41,6 +42,7 @@ def trace(  # noqa: PLR0913
     seed: Annotated[int, typer.Option(min=0, help="seed of everything that is drawn")] = 0,
     name: Annotated[str | None, typer.Option(help="directory in RUN/causal; default: from layer and method")] = None,
     keep_effects: Annotated[bool, typer.Option(help="keep the effects in every cell, as float16")] = False,
+    memory: Annotated[float | None, typer.Option(min=0, help="GB that it may take; default: what is free")] = None,
     plan: Annotated[bool, typer.Option("--plan", help="say what it will take, and end")] = False,
 ) -> None:
     """Find out what features cause: edit them, one at a time, and test what changes in later layers.
@@ -53,6 +55,7 @@ def trace(  # noqa: PLR0913
     from cellprism.causal.controls import KINDS, trace_controls
     from cellprism.causal.cost import trace_cost
     from cellprism.causal.requests import TraceRequest, resolve
+    from cellprism.causal.tracing import planned
     from cellprism.causal.tracing import trace as trace_circuits
     from cellprism.cli.progress import Listener
     from cellprism.reader import open_run
@@ -63,17 +66,18 @@ def trace(  # noqa: PLR0913
         source=source, targets=_layers(targets), features=features, cells=cells, method=method,  # type: ignore[arg-type]
         target_features=target_features, alpha=alpha, seed=seed,
     )
-    resolved = resolve(run, request)
+    resolved, _ = planned(run, request, name=name)
+    room = None if memory is None else 1e9 * memory
     if controls:
         resolve(run, replace(request, control="random"))
-    cost = trace_cost(run, resolved, keep_effects=keep_effects).times(1 + len(KINDS) * controls)
+    cost = trace_cost(run, resolved, keep_effects=keep_effects, memory=room).times(1 + len(KINDS) * controls)
     typer.echo(cost.describe(shutil.disk_usage(path).free))
     typer.echo(f"precision   {resolved.dtype:>14}   {_reason(resolved.dtype)}")
     if plan:
         return
-    folder = trace_circuits(run, request, name=name, keep_effects=keep_effects, progress=Listener())
+    folder = trace_circuits(run, request, name=name, keep_effects=keep_effects, memory=room, progress=Listener())
     if controls:
-        trace_controls(run, request, folder, replicates=controls, progress=Listener())
+        trace_controls(run, request, folder, replicates=controls, memory=room, progress=Listener())
     for line in found(open_run(path).trace(folder.name)):
         typer.echo(line)
     call = f"cellprism.open_run({str(path)!r}).trace({folder.name!r})"
@@ -101,6 +105,7 @@ def found(trace: TraceReader) -> Iterator[str]:
     rates = trace.rates().query("rate in @SAID and protocol == 'calibrated' and n * n_permutations > 0")
     for row in rates.itertuples():
         yield f"  {row.value:.0%} {SAID[str(row.rate)]} (n = {row.n:,}; flipped {row.null_mean:.0%})"
+    yield from _labels(trace)
     if trace.request.get("off_by") is not None:
         yield _off(trace.request["off_by"], trace.request["dtype"])
     few = int((n_cells < NONZERO).sum())
@@ -112,6 +117,18 @@ def found(trace: TraceReader) -> Iterator[str]:
         for row in trace.direction_controls().query("control != 'none'").itertuples():
             along = "a random direction" if row.control == "random" else "the atom of another feature"
             yield f"  edges to layer {row.target_layer} of the same edits along {along}: {row.edges:,}"
+
+
+def _labels(trace: TraceReader) -> Iterator[str]:
+    """The pairs of labels with more edges than shuffled labels give."""
+    pairs = trace.domain_edges()
+    found = pairs[pairs["q"] < LABELS_Q]
+    first = "".join(
+        f"; first {row.source_term} to {row.target_term}, {row.n_edges} ({row.expected:.0f} with labels shuffled)"
+        for row in found.head(1).itertuples()
+    )
+    if len(pairs):
+        yield f"  {len(found)} of {len(pairs):,} pairs of labels have more edges than chance (q < {LABELS_Q}){first}"
 
 
 def _agreement(trace: TraceReader) -> Iterator[str]:
@@ -137,7 +154,8 @@ def _off(share: float, number_format: str) -> str:
     from cellprism.causal.engine import TOLERATED
     from cellprism.causal.requests import PRECISION
 
-    way = "float32 passes were taken instead" if number_format == PRECISION else f"{TOLERATED:.0%} would be too much"
+    held = number_format == PRECISION
+    way = "float32 passes were taken instead" if held else f"more than {TOLERATED:.1%} would be too much"
     return f"  changes of low rank put some effects, computed both ways, off by {share:.2%} (median); {way}"
 
 

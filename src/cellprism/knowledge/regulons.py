@@ -72,3 +72,8 @@ def target_sets(edges: pd.DataFrame) -> dict[str, tuple[str, ...]]:
     pairs = edges.drop_duplicates(["source", "target"])
     grouped = pairs.groupby("source", sort=False)["target"]
     return {f"{source} targets": tuple(targets) for source, targets in grouped}
+
+
+def is_target_set(term: str) -> bool:
+    """Whether a term is the targets of a factor: ``STAT1 targets``, or ``TF targets: IRF7`` as the shipped library."""
+    return term.endswith(" targets") or term.startswith("TF targets: ")

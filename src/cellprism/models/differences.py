@@ -121,7 +121,7 @@ class ChangedBlock:
         here = change[row, place]
         change[row, place] = 0
         *mixing, _, _, _ = self._block.parts.maps
-        mixed = self._attention.mixed[place] + torch.cat([linear(here, one.weight) for one in mixing], dim=-1)
+        mixed = torch.cat([linear(here, one.weight) for one in mixing], dim=-1)
         of_edit = torch.bincount(row, minlength=len(change)).tolist()
         edited = list(map(Edited, mixed.split(of_edit), place.split(of_edit)))
         moved = None if first else self._block.mixing.of(self._low_rank(change.split(at_once), LEFT_OUT))
@@ -170,7 +170,7 @@ def changes_format(kind: str, d_model: int, device: torch.device) -> str | None:
     if kind not in KINDS or d_model < WIDTH:
         return None
     if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     if device.type != "cpu":
         return None
     return "bfloat16" if multiplies_bfloat16() else "float32"

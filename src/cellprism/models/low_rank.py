@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import ceil
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 RANK = 16
 """Directions that stand for the changes of all positions of a cell, at first."""
+WIDEST = 4
+"""At most one direction for so many dimensions: with more, products are no longer small."""
 FORMATS: dict[str, torch.dtype] = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 """Number formats of the products."""
 SHRINK = 1e-12
@@ -67,21 +70,26 @@ class LowRankMap:
 
 
 def low_rank(x: torch.Tensor, left_out: float) -> LowRank:
-    """Matrices of low rank near ``x (B, T, D)``, in its format, with orthonormal directions.
+    """Matrices of low rank near ``x (B, T, D)``, in its format, with directions that are orthonormal, or short.
 
     A randomised singular value decomposition with one power iteration (Halko, Martinsson and Tropp 2011, algorithm
     4.4), of rank `RANK` or, by doubling, of the first that leaves out at most the share ``left_out`` of each squared
-    size. The random numbers are the same for every ``x`` of T rows.
+    size, but of no more than D / `WIDEST`. The random numbers are the same for every ``x`` of T rows.
     """
-    rank, size = RANK, torch.linalg.vector_norm(x, dim=(1, 2), dtype=torch.float32)
+    rank, size, most = RANK, _size(x), min(*x.shape[1:], max(RANK, x.shape[2] // WIDEST))
     while True:
         directions = _orthonormal(_mixing(rank, x.shape[1]).to(x) @ x)
         directions = _orthonormal((x @ directions.mT).mT @ x)
         coefficients = x @ directions.mT
-        kept = torch.linalg.vector_norm(coefficients, dim=(1, 2), dtype=torch.float32)
-        if rank >= min(x.shape[1:]) or bool((kept.square() >= (1 - left_out) * size.square()).all()):
+        if rank >= most or bool((_size(coefficients) >= (1 - left_out) * size).all()):
             return LowRank(coefficients, directions)
-        rank *= 2
+        rank = min(2 * rank, most)
+
+
+def _size(x: torch.Tensor) -> torch.Tensor:
+    """Squared size of each matrix; row by row, which takes no copy in a wider format."""
+    rows: torch.Tensor = torch.linalg.vector_norm(x, dim=2)
+    return rows.float().square().sum(dim=1)
 
 
 def _orthonormal(rows: torch.Tensor) -> torch.Tensor:
@@ -90,7 +98,8 @@ def _orthonormal(rows: torch.Tensor) -> torch.Tensor:
     gram = wide @ wide.mT
     diagonal = gram.diagonal(dim1=1, dim2=2)
     diagonal += SHRINK * diagonal.sum(dim=1, keepdim=True) + TINY
-    directions: torch.Tensor = torch.linalg.solve_triangular(torch.linalg.cholesky(gram), wide, upper=False)
+    lower = torch.linalg.cholesky_ex(gram).L  # what is no number stays none, and raises nothing
+    directions: torch.Tensor = torch.linalg.solve_triangular(lower, wide, upper=False)
     return directions.to(rows)
 
 
@@ -101,5 +110,6 @@ def _mixing(rank: int, n: int) -> torch.Tensor:
 
 def pieces(n: int, size: int, device: torch.device) -> Iterator[slice]:
     """``n`` rows of ``size`` numbers each, as many at a time as the cache of a device holds."""
-    step = max(1, CACHED.get(device.type, CACHED_ELSEWHERE) // size)
+    n_pieces = max(1, ceil(n * size / CACHED.get(device.type, CACHED_ELSEWHERE)))
+    step = max(1, ceil(n / n_pieces))
     return (slice(start, min(n, start + step)) for start in range(0, n, step))

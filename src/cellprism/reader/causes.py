@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from cellprism.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pandas as pd
 
+    from cellprism.causal.paths import Node
     from cellprism.causal.reading import TraceReader
     from cellprism.runs.directory import Run
 
@@ -53,12 +55,50 @@ class CauseReader:
     def edges(self, trace: str | None = None) -> pd.DataFrame:
         """What features cause in later layers: the edges of one trace, or of all by ablation that are no controls.
 
-        Beside the columns of the table ``edges``: ``trace`` and ``source_layer``. `cellprism.causal.paths` finds paths
-        and neighbourhoods in them.
+        Beside the columns of the table ``edges``: ``trace`` and ``source_layer``. `paths`, `intermediates` and
+        `neighbourhood` look around in them.
         """
         from cellprism.causal.reading import all_edges, named_edges
 
         return all_edges(self.run) if trace is None else named_edges(self.run, trace)
+
+    def paths(self, start: Node, end: Node, *, k: int = 10, traces: Sequence[str] | None = None) -> pd.DataFrame:
+        """The ``k`` strongest ways through traced edges from one ``(layer, feature)`` to another.
+
+        Where several traces found an edge, the one with most cells counts. See `causal.paths.strongest_paths`.
+
+        Parameters
+        ----------
+        start, end
+            Layer and feature.
+        k
+            Paths at most.
+        traces
+            Names of traces; default: all by ablation that are no controls.
+        """
+        from cellprism.causal.paths import strongest_paths
+        from cellprism.causal.reading import graph_edges
+
+        return strongest_paths(graph_edges(self.run, traces), start, end, k=k)
+
+    def intermediates(self, start: Node, end: Node, *, traces: Sequence[str] | None = None) -> pd.DataFrame:
+        """Features through which ``start`` could act on ``end``, by layer, beside as many as chance would give.
+
+        It takes traces from the layer of ``start`` and from layers between. See `paths` for the parameters and
+        `causal.paths.intermediates` for the columns.
+        """
+        from cellprism.causal.paths import intermediates
+        from cellprism.causal.reading import able_between, graph_edges
+
+        able = able_between(self.run, traces, start, end)
+        return intermediates(graph_edges(self.run, traces), start, end, able=able)
+
+    def neighbourhood(self, centre: Node, *, steps: int = 1, traces: Sequence[str] | None = None) -> pd.DataFrame:
+        """The edges on paths of at most ``steps`` edges from or to a ``(layer, feature)``; columns as of `edges`."""
+        from cellprism.causal.paths import neighbourhood
+        from cellprism.causal.reading import graph_edges
+
+        return neighbourhood(graph_edges(self.run, traces), centre, steps=steps)
 
     def patching(self, layer: int) -> pd.DataFrame:
         """Whether features of a layer carry hidden genes of their terms, smallest p first."""

@@ -1,4 +1,4 @@
-"""A trace in one figure: edges by layer, false discoveries, signs, and degree against firing."""
+"""A trace in one figure: edges by layer, false discoveries, signs, degree against firing, and the graph of labels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST = 180
 
 
 def draw_trace(trace: TraceReader, path: Path) -> None:
-    """Draw the four panels of a finished trace as SVG; the same trace gives the same bytes.
+    """Draw the six panels of a finished trace as SVG; the same trace gives the same bytes.
 
     Parameters
     ----------
@@ -31,11 +31,13 @@ def draw_trace(trace: TraceReader, path: Path) -> None:
         The SVG file.
     """
     rates, fdr = trace.rates(), trace.fdr()
-    with svg(path, 2, 2, size=(7.2, 5.2)) as axes:
+    with svg(path, 3, 2, size=(7.2, 7.8)) as axes:
         draw_edge_rates(axes[0, 0], rates)
         draw_fdr(axes[0, 1], fdr)
         draw_signs(axes[1, 0], rates)
         draw_degrees(axes[1, 1], trace.degrees())
+        draw_label_pairs(axes[2, 0], trace.domain_edges())
+        draw_pagerank(axes[2, 1], trace.domains())
 
 
 def draw_edge_rates(axes: Axes, rates: pd.DataFrame) -> None:
@@ -93,4 +95,37 @@ def draw_degrees(axes: Axes, degrees: pd.DataFrame) -> None:
     names = {"xlabel": "% of positions at which the source fires", "ylabel": "1 + edges", "title": "Degree"}
     axes.set(xscale="log", yscale="log", **names)
     axes.set_ylim(top=20 * (1 + float(shown["degree"].max())))
+    axes.legend(fontsize=7, loc="upper left")
+
+
+def draw_label_pairs(axes: Axes, pairs: pd.DataFrame) -> None:
+    """Edges between features of two labels against those of shuffled labels, and which pairs have more."""
+    rows = pairs.sort_values("expected")
+    spread = np.linspace(0, len(rows) - 1, min(MOST, len(rows))).astype(int)
+    shown = rows.iloc[np.union1d(spread, np.flatnonzero(rows["q"] < 0.05))]
+    same, more = shown["source_term"] == shown["target_term"], shown["q"] < 0.05
+    for part, colour, mark, name in (
+        (shown[~more], FAINT, ".", "pair of labels"), (shown[more & ~same], THEIRS, "o", "q < 0.05"),
+        (shown[more & same], OURS, "o", "q < 0.05, a label with itself"),
+    ):
+        axes.plot(part["expected"], part["n_edges"], mark, ms=3, color=colour, label=name)
+    _diagonal(axes, [*shown["expected"], *shown["n_edges"]])
+    axes.set(xlabel="edges with labels shuffled, mean", ylabel="edges", title="Pairs of labels")
+
+
+def draw_pagerank(axes: Axes, labels: pd.DataFrame) -> None:
+    """PageRank of the labels against that of shuffled labels."""
+    high = labels["p"] < 0.05
+    for part, colour, name in ((labels[~high], FAINT, "label"), (labels[high], THEIRS, "p < 0.05, not corrected")):
+        axes.plot(part["expected"], part["pagerank"], ".", ms=4, color=colour, label=name)
+    _diagonal(axes, [*labels["expected"], *labels["pagerank"]])
+    axes.set(xlabel="PageRank with labels shuffled, mean", ylabel="PageRank", title="Labels by PageRank")
+
+
+def _diagonal(axes: Axes, values: list[float]) -> None:
+    """Logarithmic axes of the same ends, with the line on which both are equal."""
+    ends = [min(values, default=1.0), max(values, default=1.0)]
+    axes.plot(ends, ends, color=INK, lw=0.8, ls=":")
+    axes.set(xscale="log", yscale="log")
+    axes.set_ylim(top=8 * ends[1])
     axes.legend(fontsize=7, loc="upper left")

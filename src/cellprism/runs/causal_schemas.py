@@ -57,14 +57,14 @@ FDR = Table("fdr", 1, {
     "fdr_high": (F64, "null_high over edges"),
     "n_permutations": (I32, "flips, each a whole null graph"),
 })
-DEGREES = Table("degrees", 1, {
+DEGREES = Table("degrees", 2, {
     "side": (STR, "out: edges from a source; in: edges to a target"),
     "layer": (I32, "layer of the feature"),
     "feature": (I32, "index of the feature in its layer's dictionary"),
     "degree": (I64, "its edges"),
     "supports": (I64, "those of sign 1"),
     "frequency": (F64, "share of all positions of the run at which the feature fires"),
-    "n_cells": (I32, "cells in which it fires: of the trace for a source (10 or more), of the run for a target"),
+    "n_cells": (I32, "traced cells in which it fires, 10 or more"),
     "expected": (F64, "degree expected from frequency and n_cells"),
     "residual": (F64, "log(1 + degree) minus its expectation"),
     "z": (F64, "the residual over its standard deviation, estimated without the feature"),
