@@ -245,7 +245,8 @@ def _traces(run: Run, rng: np.random.Generator, n: int) -> None:
         about = {"format": FORMAT, "source": first, "targets": [later], "method": method, "alpha": 0.0,
                  "asked": {"source": first, "method": method, "cells": N_CELLS, "control": control, "seed": 7},
                  "control": control, "replicate": 0, "key": run_key(run, LAYERS),
-                 "features": list(sources), "cells": list(range(N_CELLS))}
+                 "features": list(sources), "cells": list(range(N_CELLS)), "target_features": None,
+                 "dtype": "float32, low rank in bfloat16 elsewhere", "off_by": 0.002}
         (folder / "trace.json").write_text(json.dumps(about))
         if done:
             (folder / "facts.json").write_text("{}")
@@ -257,31 +258,61 @@ def _traces(run: Run, rng: np.random.Generator, n: int) -> None:
             "q": 10 ** rng.uniform(-6, -1.4, len(pairs)), "sign": np.where(g < 0, 1, -1), "published": False,
             "replicated": rng.random(len(pairs)) < 0.5,
         }))
-        _summaries(folder, [s for s, _ in pairs])
+        _summaries(folder, [s for s, _ in pairs], [t for _, t in pairs])
+        if control == "none":
+            _controls(folder)
+        if method == "ig":
+            _table(folder, "agreement", {
+                "target_layer": later, "sources": [9], "pairs": 300, "spearman": 0.75, "edges": 40,
+                "estimated_edges": 50, "same_sign": 1.0, "recall": 0.8, "precision": 0.6,
+            })
 
 
-def _summaries(folder: Path, sources: list[int]) -> None:
+def _summaries(folder: Path, sources: list[int], targets: list[int]) -> None:
     """The tables that say how sure the edges of a trace are."""
     first, later = LAYERS
-    own = pd.Series(sources, dtype=int).value_counts().sort_index()
+    own, theirs = (pd.Series(ends, dtype=int).value_counts().sort_index() for ends in (sources, targets))
     _table(folder, "sources", {
         "source": own.index, "target_layer": later, "n_cells": 30, "live": 60, "edges": own.to_numpy(), "supports": 1,
         "passing": own.to_numpy(), "null_passing": 0.1, "published": 1, "published_negative": 1,
     })
     _table(folder, "fdr", {
-        "rule": ["calibrated", "thresholds"], "g": [0.5, 1.0], "agreement": [0.7, 0.8], "edges": [len(sources), 9],
-        "null_mean": [1.5, 0.5], "null_low": 0.0, "null_high": 3.0, "fdr": [0.01, 0.05], "fdr_low": 0.0,
-        "fdr_high": 0.1, "n_permutations": 100,
-    })
-    _table(folder, "trace_rates", {
-        "rate": ["supports", "found_again"], "target_layer": -1, "value": 0.6, "n": len(sources),
-        "unit": ["edge", "effect"], "null_mean": 0.5, "null_q05": 0.4, "null_q95": 0.6, "p": 0.01,
+        "rule": ["calibrated", "thresholds", "calibrated:half", "published"], "g": [0.5, 1.0, 0.5, 0.5],
+        "agreement": [0.7, 0.8, 0.7, 0.7], "edges": [len(sources), 9, 80, 70], "null_mean": [1.5, 0.5, 8.0, 30.0],
+        "null_low": 0.0, "null_high": 3.0, "fdr": [0.01, 0.05, 0.1, 0.43], "fdr_low": 0.0, "fdr_high": 0.1,
         "n_permutations": 100,
-        "null": "signs of cells flipped", "protocol": "calibrated",
     })
+    null = {"p": 0.01, "n_permutations": 100, "null": "signs of cells flipped"}
+    _table(folder, "trace_rates", {
+        "rate": ["supports", "found_again", "supports", "size_kept", "edge_rate"],
+        "target_layer": [-1, -1, -1, -1, later], "value": [0.6, 0.6, 0.8, 0.9, 0.1], "n": len(sources),
+        "unit": ["edge", "effect", "edge", "effect", "live test"], "null_mean": [0.5, 0.5, 0.85, 0.0, 0.001],
+        "null_q05": 0.4, "null_q95": 0.6, **null,
+        "protocol": ["calibrated", "calibrated", "published", "calibrated", "calibrated"],
+    })
+    write_table(folder / "trace_rates_graph.parquet", TABLES["trace_rates"], pd.DataFrame({
+        "rate": ["out_degree_by_frequency", "in_degree_by_frequency", "edges_sharing_a_term"],
+        "target_layer": [-1, later, later], "value": [0.8, 0.7, 0.3], "n": 60, "unit": ["feature", "feature", "edge"],
+        "null_mean": [0.0, 0.0, 0.15], "null_q05": -0.1, "null_q95": 0.2, **null, "protocol": "calibrated",
+    }))
+    degrees = [
+        pd.DataFrame({"side": side, "layer": layer, "feature": counts.index, "degree": counts.to_numpy()})
+        for side, layer, counts in (("out", first, own), ("in", later, theirs))
+    ]
+    whole = pd.concat(degrees, ignore_index=True).assign(supports=1, frequency=0.01, n_cells=30, expected=2.5)
+    hub = whole["degree"] == 3
     _table(folder, "degrees", {
-        "side": "out", "layer": first, "feature": own.index, "degree": own.to_numpy(), "supports": 1,
-        "frequency": 0.01, "n_cells": 30, "expected": 2.5, "residual": 0.1, "z": 0.2, "p": 0.4, "q": 0.9,
+        **whole, "residual": np.log1p(whole["degree"]) - np.log1p(2.5), "z": 0.2, "p": 0.4,
+        "q": np.where(hub, 0.001, 0.9),
+    })
+
+
+def _controls(folder: Path) -> None:
+    """The same edits along other directions."""
+    _table(folder, "direction_controls", {
+        "control": ["none", "random", "feature"], "replicate": 0, "target_layer": LAYERS[1], "sources": 60,
+        "edges": [200, 220, 190], "supports": 90, "passing": 200, "null_passing": 2.0, "published": 100,
+        "more": [0, 20, 30], "fewer": [0, 35, 25], "p": [np.nan, 0.03, 0.6],
     })
 
 

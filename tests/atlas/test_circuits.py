@@ -78,6 +78,39 @@ def test_the_longest_trace_of_a_kind_counts_and_no_control(reader: RunReader) ->
     hubs = index[0]["hubs"]["in"]
     assert hubs[0][2] == table["target"].value_counts().max()
     assert [hub[2] for hub in hubs] == sorted((hub[2] for hub in hubs), reverse=True)
+    assert all(len(hub) == 7 and hub[3] == 2.5 and hub[5] == (0.001 if hub[2] == 3 else 0.9) for hub in hubs)
+    assert any(hub[2] == 3 for hub in hubs)
+
+
+def test_the_index_says_what_a_trace_is_and_what_it_stands_for(reader: RunReader) -> None:
+    exact, estimated = unpack_json(dict(circuit_files(reader, dictionaries(reader)))["circuit/index.jz"])
+    (trace,) = exact["traces"]
+    assert trace["dtype"] == "float32, low rank in bfloat16 elsewhere"
+    assert trace["off_by"] == 0.002
+    assert trace["n_targets"] is None
+    assert trace["others"] == ["00-ablation-top5"]
+    assert estimated["traces"][0]["others"] == []
+    table = pd.read_parquet(reader.path / "causal/00-ablation/edges.parquet")
+    assert trace["n_replicated"] == table["replicated"].sum()
+    assert {(row["rate"], row["protocol"]) for row in trace["rates"]} >= {
+        ("supports", "calibrated"), ("supports", "published"), ("edges_sharing_a_term", "calibrated"),
+    }
+    assert [row["control"] for row in trace["controls"]] == ["none", "random", "feature"]
+    assert trace["agreement"] == []
+    assert [row["recall"] for row in estimated["traces"][0]["agreement"]] == [0.8]
+
+
+def test_degrees_stand_beside_what_is_expected(reader: RunReader) -> None:
+    files = dict(circuit_files(reader, dictionaries(reader)))
+    index = unpack_json(files["circuit/index.jz"])[0]
+    assert index["expected"] == {"out": [FIRST], "in": [LATER]}
+    table = pd.read_parquet(reader.path / "causal/00-ablation/edges.parquet")
+    for side, layer, end in (("out", FIRST, "source"), ("in", LATER, "target")):
+        columns = unpack_columns(files[f"circuit/0/degrees/{side}/L{layer:02d}.bin"])
+        counts = table[end].value_counts()
+        assert columns["degree"].tolist() == counts.loc[columns["feature"]].tolist()
+        np.testing.assert_allclose(columns["residual"], np.log((1 + columns["degree"]) / 3.5), rtol=1e-3)
+        assert (columns["expected"] == 2.5).all()
 
 
 def test_counts_are_those_of_the_table(reader: RunReader) -> None:

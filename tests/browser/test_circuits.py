@@ -142,12 +142,79 @@ def test_where_no_flip_gave_an_edge_the_number_of_flips_is_said(page: Page, circ
                 rate.update(null_mean=None)
         route.fulfill(body=pack_json(index))
 
-    cells = page.locator("[aria-labelledby=traces] tbody tr").first.locator("td")
+    counts, signs, again = (
+        page.locator(f"[aria-labelledby={name}] tbody tr").first.locator("td") for name in ("traces", "signs", "again")
+    )
     open_page(page, circuits.at("run", "/circuits"))
-    expect(cells.nth(4)).to_contain_text("to 10.0")
-    expect(cells.nth(5)).to_contain_text("null 50.0")
+    expect(counts.nth(4)).to_contain_text("to 10.0")
+    expect(signs.nth(1)).to_contain_text("50.0")
     page.route("**/circuit/index.jz", without_edges)
     open_page(page, circuits.at("run", "/circuits"))
-    expect(cells.nth(4)).to_have_text("none in 70 flips")
-    expect(cells.nth(5)).to_contain_text("no edge in the null")
-    expect(cells.nth(6)).to_contain_text("null 50.0")
+    expect(counts.nth(4)).to_have_text("none in 70 permutations")
+    expect(signs.nth(1)).to_contain_text("no edge in the null")
+    expect(again.nth(1)).to_contain_text("50.0")
+
+
+def test_every_question_is_answered_beside_its_null(page: Page, circuits: Site, edges: pd.DataFrame) -> None:
+    open_page(page, circuits.at("run", "/circuits"))
+
+    def rows(name: str) -> list[str]:
+        return page.locator(f"[aria-labelledby={name}] tbody tr").all_inner_texts()
+
+    calibrated, half, published = rows("traces")
+    assert "calibrated" in calibrated and f"{len(edges)}" in calibrated and "1.50" in calibrated
+    assert "half of the cells" in half and "80" in half
+    assert "published" in published and "30.0" in published and "43.0" in published
+    ours, theirs = rows("signs")
+    assert "60.0" in ours and "50.0" in ours and "published" not in ours
+    assert "published rule" in theirs and "80.0" in theirs and "85.0" in theirs
+    assert len(rows("again")) == 2
+    held = f"{100 * edges['replicated'].mean():.1f}"
+    expect(page.locator("[aria-labelledby=again]")).to_contain_text(held)
+    assert ["10.0" in row and "0.10" in row for row in rows("depth")] == [True]
+    assert ["30.0" in row and "15.0" in row for row in rows("alike")] == [True]
+    random, other = rows("directions")
+    assert "200" in random and "220" in random and "20 to 35" in random and "0.030" in random
+    assert "190" in other and "another feature" in other
+    main = page.locator("main")
+    expect(main).to_contain_text("float32, low rank in bfloat16 elsewhere, which puts effects off by 0.20")
+    expect(main).to_contain_text("not shown: 00-ablation-top5")
+    expect(page.locator(".limits-note")).to_contain_text("of |g| and agreement alone")
+    page.locator("[aria-labelledby=signs] tbody td").first.click()
+    expect(page.get_by_test_id("source")).to_contain_text("causal/00-ablation/trace_rates.parquet")
+    page.keyboard.press("Escape")
+    page.locator("[aria-labelledby=alike] tbody td").first.click()
+    expect(page.get_by_test_id("source")).to_contain_text("causal/00-ablation/trace_rates_graph.parquet")
+
+
+def test_hubs_are_those_that_firing_does_not_explain(page: Page, circuits: Site, edges: pd.DataFrame) -> None:
+    open_page(page, circuits.at("run", "/circuits"))
+    first = page.locator("[aria-labelledby=hubs] table").first.locator("tbody tr").first
+    expect(first.locator("td")).to_contain_text(["3", "2.5", "0.13", "0.0010"])
+    page.get_by_label("Order by").select_option("edges")
+    expect(page).to_have_url(re.compile("hubs=edges"))
+    expect(first.locator("td").first).to_have_text(str(edges["source"].value_counts().max()))
+    degrees = page.locator("[aria-labelledby=degrees]")
+    own = edges["source"].value_counts()
+    expect(degrees.locator(".chart-key b")).to_have_text(str((own == 3).sum()))
+    degrees.locator("select").select_option(f"in.{LATER}")
+    theirs = edges["target"].value_counts()
+    expect(degrees.locator(".chart-key")).to_contain_text(f"of {len(theirs)}")
+    assert degrees.locator("svg.scatter .dots").first.get_attribute("d").count("M") == (theirs != 3).sum()  # type: ignore[union-attr]
+    with page.expect_download() as waiting:
+        degrees.get_by_role("button", name="Download the degrees as CSV").click()
+    found = pd.read_csv(waiting.value.path()).set_index("feature")
+    assert found["degree"].to_dict() == theirs.to_dict()
+    expect(page.locator("[aria-labelledby=firing] tbody tr")).to_contain_text(["0.70"])
+
+
+def test_estimates_say_that_they_are(page: Page, circuits: Site) -> None:
+    open_page(page, circuits.at("run", "/circuits"))
+    expect(page.locator(".lede")).to_contain_text("taken away")
+    page.get_by_label("Method").select_option(label="Ig (estimates)")
+    expect(page.locator(".lede")).to_contain_text("gradients estimate")
+    expect(page.locator("main")).not_to_contain_text("taken away")
+    expect(page.locator(".flag").first).to_contain_text("estimates by ig")
+    row = page.locator("[aria-labelledby=agreement] tbody tr")
+    expect(row).to_have_count(1)
+    expect(row).to_contain_text(re.compile(r"9.*0\.75.*40.*50.*100.*80.*60", re.DOTALL))

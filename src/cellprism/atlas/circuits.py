@@ -8,8 +8,9 @@ import numpy as np
 
 from cellprism.atlas.columns import pack_columns
 from cellprism.atlas.featuremap import rounded
+from cellprism.atlas.firing import expected_degrees, firing_columns, hubs
 from cellprism.atlas.geneindex import label_terms
-from cellprism.atlas.packing import number, pack_json
+from cellprism.atlas.packing import pack_json
 from cellprism.atlas.traces import Trace, graphs
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ ROWS = 4096
 """Edges of a file."""
 FEATURES = 8192
 """Features of a file that says where their edges lie."""
-HUBS = 20
 NO_TERM = np.iinfo("u4").max
 G_ZERO, G_STEP = 32768, 1000
 Q_STEP = 1000
@@ -62,7 +62,11 @@ def circuit_files(reader: RunReader, dictionary: Dictionaries) -> Iterator[tuple
             owner, n = columns.pop("owner"), len(terms[to])
             degrees["in"][to] = np.bincount(owner, minlength=n)
             yield from _files(f"circuit/{i}/in/L{to:02d}", columns, owner, n)
-        index.append(_about(traces, degrees, terms))
+        expected = {side: expected_degrees(traces, side, degrees[side]) for side in SIDES}
+        for side, layers in expected.items():
+            for to, table in layers.items():
+                yield f"circuit/{i}/degrees/{side}/L{to:02d}.bin", pack_columns(firing_columns(table))
+        index.append(_about(traces, degrees, expected, terms))
     yield "circuit/index.jz", pack_json(index)
 
 
@@ -123,7 +127,10 @@ def _term_of(terms: Mapping[int, np.ndarray], layer: np.ndarray, feature: np.nda
     return found
 
 
-def _about(traces: Sequence[Trace], degrees: Degrees, terms: Mapping[int, np.ndarray]) -> dict[str, Any]:
+def _about(
+    traces: Sequence[Trace], degrees: Degrees, expected: Mapping[str, Mapping[int, pd.DataFrame]],
+    terms: Mapping[int, np.ndarray],
+) -> dict[str, Any]:
     """Entry of a graph in ``circuit/index.jz``."""
     return {
         "method": traces[0].method, "alpha": traces[0].alpha,
@@ -131,35 +138,22 @@ def _about(traces: Sequence[Trace], degrees: Degrees, terms: Mapping[int, np.nda
             {
                 "name": trace.folder.name, "source": trace.source, "targets": list(trace.targets),
                 "n_sources": trace.n_features, "n_cells": trace.n_cells,
-                "n_edges": int(degrees["out"][trace.source].sum()),
-                "fdr": [{k: number(v) if isinstance(v, float) else v for k, v in row.items()}
-                        for row in trace.rows("fdr")],
-                "rates": [{k: number(v) if isinstance(v, float) else v for k, v in row.items()}
-                          for row in [*trace.rows("trace_rates"), *trace.rows("trace_rates", suffix="_graph")]],
-                "controls": trace.rows("direction_controls"),
+                "n_targets": trace.n_targets, "dtype": trace.dtype, "off_by": trace.off_by,
+                "others": list(trace.others), "n_edges": int(degrees["out"][trace.source].sum()),
+                "n_replicated": int(trace.read("edges")["replicated"].sum()), "fdr": trace.rows("fdr"),
+                "rates": [*trace.rows("trace_rates"), *trace.rows("trace_rates", suffix="_graph")],
+                "controls": trace.rows("direction_controls"), "agreement": trace.rows("agreement"),
             }
             for trace in traces
         ],
         "sides": {side: sorted(layers) for side, layers in degrees.items()},
-        "hubs": {side: _hubs(traces, side, degrees[side], terms) for side in SIDES},
+        "expected": {side: sorted(layers) for side, layers in expected.items()},
+        "hubs": {
+            side: [[*row, _or_none(terms[row[0]][row[1]])] for row in hubs(degrees[side], expected[side])]
+            for side in SIDES
+        },
     }
 
 
-def _hubs(
-    traces: Sequence[Trace], side: str, degrees: Mapping[int, np.ndarray], terms: Mapping[int, np.ndarray],
-) -> list[list[Any]]:
-    """``[layer, feature, edges, edges expected from how often it fires, term]`` of the features with most edges."""
-    expected: dict[tuple[int, int], float] = {}
-    for trace in traces:
-        for row in trace.rows("degrees"):
-            if row["side"] == side:
-                expected[row["layer"], row["feature"]] = row["expected"]
-    rows = [
-        (-int(degree[feature]), layer, int(feature))
-        for layer, degree in degrees.items() for feature in np.argsort(-degree, kind="stable")[:HUBS] if degree[feature]
-    ]
-    return [
-        [layer, feature, -n, number(expected.get((layer, feature)), 3),
-         None if terms[layer][feature] == NO_TERM else int(terms[layer][feature])]
-        for n, layer, feature in sorted(rows)[:HUBS]
-    ]
+def _or_none(term: int) -> int | None:
+    return None if term == NO_TERM else int(term)

@@ -1,6 +1,6 @@
 // The frame around every page: name, navigation, run, theme; and which page is shown.
+import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { Redirect, Route, Router, Switch } from "wouter-preact";
 import { Icon, Prism } from "./components/icon";
 import { Sources } from "./components/source";
 import { loadAtlas, loadGroups, loadSummary, loadTerms } from "./data/store";
@@ -24,24 +24,28 @@ function begin(run: string, page: string): void {
   if (Object.hasOwn(code, page)) code[page as keyof typeof code]().catch(() => undefined);
 }
 
-const Overview = lazy("overview", code[""]);
-const Layers = lazy("layers", () => import("./pages/layers"));
 const Layer = lazy("layer", code.layer);
 const Feature = lazy("feature", code.feature);
-const Genes = lazy("genes", code.genes);
-const GeneList = lazy("gene list", () => import("./pages/gene-list"));
-const Modules = lazy("modules", () => import("./pages/modules"));
-const Flow = lazy("flow", () => import("./pages/flow"));
-const Circuits = lazy("circuits", async () => ({ default: (await import("./pages/results")).Circuits }));
-const Ablation = lazy("ablation", async () => ({ default: (await import("./pages/results")).Ablation }));
-const Steering = lazy("steering", async () => ({ default: (await import("./pages/results")).Steering }));
-const Regulation = lazy("regulation", async () => ({ default: (await import("./pages/results")).Regulation }));
-const Compare = lazy("compare", () => import("./pages/compare"));
-const Ontology = lazy("ontology", async () => ({ default: (await import("./pages/groups")).Ontology }));
-const Cells = lazy("cells", async () => ({ default: (await import("./pages/groups")).Cells }));
-const Data = lazy("data", async () => ({ default: (await import("./pages/about")).Data }));
-const Help = lazy("help", async () => ({ default: (await import("./pages/about")).Help }));
-const Methods = lazy("methods", async () => ({ default: (await import("./pages/about")).Methods }));
+
+/** The pages whose address has nothing after their name. */
+const plain: Record<string, ComponentType> = {
+  "": lazy("overview", code[""]),
+  layers: lazy("layers", () => import("./pages/layers")),
+  genes: lazy("genes", code.genes),
+  list: lazy("gene list", () => import("./pages/gene-list")),
+  modules: lazy("modules", () => import("./pages/modules")),
+  flow: lazy("flow", () => import("./pages/flow")),
+  circuits: lazy("circuits", async () => ({ default: (await import("./pages/results")).Circuits })),
+  ablation: lazy("ablation", async () => ({ default: (await import("./pages/results")).Ablation })),
+  steering: lazy("steering", async () => ({ default: (await import("./pages/results")).Steering })),
+  regulation: lazy("regulation", async () => ({ default: (await import("./pages/results")).Regulation })),
+  compare: lazy("compare", () => import("./pages/compare")),
+  ontology: lazy("ontology", async () => ({ default: (await import("./pages/groups")).Ontology })),
+  cells: lazy("cells", async () => ({ default: (await import("./pages/groups")).Cells })),
+  data: lazy("data", async () => ({ default: (await import("./pages/about")).Data })),
+  help: lazy("help", async () => ({ default: (await import("./pages/about")).Help })),
+  methods: lazy("methods", async () => ({ default: (await import("./pages/about")).Methods })),
+};
 
 const pagesOf = (run: string): [heading: string, links: [name: string, path: string, pages: string[]][]][] => [
   ["", [
@@ -108,7 +112,17 @@ const NotFound = () => <Nothing title="No such page">The address does not name a
 
 const whole = (text: string) => (/^\d+$/.test(text) ? Number(text) : -1);
 
-function Pages({ atlas, entry, page }: { atlas: AtlasIndex; entry: RunEntry; page: string }) {
+/** The page of an address; what is after its name are numbers. */
+function Page({ path }: { path: string }) {
+  const [page = "", ...rest] = path.replace(/\/$/, "").split("/").slice(2);
+  const [layer = -1, feature = -1] = rest.map(whole);
+  if (page === "layer" && rest.length === 1) return <Layer layer={layer} />;
+  if (page === "feature" && rest.length === 2) return <Feature layer={layer} feature={feature} />;
+  const Plain = (!rest.length && Object.hasOwn(plain, page) && plain[page]) || NotFound;
+  return <Plain />;
+}
+
+function Pages({ atlas, entry, page, path }: { atlas: AtlasIndex; entry: RunEntry; page: string; path: string }) {
   const summary = useLoad(`summary ${entry.id}`, () => {
     begin(entry.id, page);
     return loadSummary(entry.id);
@@ -117,29 +131,7 @@ function Pages({ atlas, entry, page }: { atlas: AtlasIndex; entry: RunEntry; pag
     <Load of={summary}>
       {(summary) => (
         <RunContext.Provider value={{ id: entry.id, atlas, summary }}>
-          <Sources>
-          <Switch>
-            <Route path="/:run"><Overview /></Route>
-            <Route path="/:run/layers"><Layers /></Route>
-            <Route path="/:run/layer/:layer">{({ layer }) => <Layer layer={whole(layer)} />}</Route>
-            <Route path="/:run/feature/:layer/:feature">{({ layer, feature }) => <Feature layer={whole(layer)} feature={whole(feature)} />}</Route>
-            <Route path="/:run/genes"><Genes /></Route>
-            <Route path="/:run/list"><GeneList /></Route>
-            <Route path="/:run/modules"><Modules /></Route>
-            <Route path="/:run/flow"><Flow /></Route>
-            <Route path="/:run/circuits"><Circuits /></Route>
-            <Route path="/:run/ablation"><Ablation /></Route>
-            <Route path="/:run/steering"><Steering /></Route>
-            <Route path="/:run/regulation"><Regulation /></Route>
-            <Route path="/:run/compare"><Compare /></Route>
-            <Route path="/:run/ontology"><Ontology /></Route>
-            <Route path="/:run/cells"><Cells /></Route>
-            <Route path="/:run/data"><Data /></Route>
-            <Route path="/:run/help"><Help /></Route>
-            <Route path="/:run/methods"><Methods /></Route>
-            <Route><NotFound /></Route>
-          </Switch>
-          </Sources>
+          <Sources><Page path={path} /></Sources>
         </RunContext.Provider>
       )}
     </Load>
@@ -162,20 +154,23 @@ function useKeys(run: string): void {
 }
 
 function Frame({ atlas }: { atlas: AtlasIndex }) {
-  const [path] = useHashPath();
+  const path = useHashPath();
   useEffect(() => scrollTo(0, 0), [path]);
   const [, run = "", page = ""] = path.split("/");
   const first = atlas.runs[0];
+  useEffect(() => {
+    if (!run && first) open(paths.overview(first.id), true);
+  }, [run]);
   useKeys(run ? decodeURIComponent(run) : first?.id ?? "");
   if (!first) return <main class="page"><div class="note"><h1>An empty atlas</h1><p>atlas.json lists no runs.</p></div></main>;
-  if (!run) return <Redirect to={paths.overview(first.id)} replace />;
+  if (!run) return null;
   const entry = atlas.runs.find((other) => other.id === decodeURIComponent(run));
   return (
     <div class="frame">
       <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); document.getElementById("main")?.focus(); }}>Skip to the page</a>
       <Header atlas={atlas} entry={entry ?? first} page={page} />
       <div class="body">
-        <main class="page" id="main" tabIndex={-1}>{entry ? <Pages atlas={atlas} entry={entry} page={page} /> : <NotFound />}</main>
+        <main class="page" id="main" tabIndex={-1}>{entry ? <Pages {...{ atlas, entry, page, path }} /> : <NotFound />}</main>
         <footer class="foot small muted">{atlas.generator} · atlas format {atlas.format} · this page asks no other server for anything</footer>
       </div>
     </div>
@@ -187,5 +182,5 @@ if (named && !named.includes("%")) begin(named, opened);
 
 export function App() {
   const atlas = useLoad("atlas", loadAtlas);
-  return <Router hook={useHashPath}><Load of={atlas}>{(atlas) => <Frame atlas={atlas} />}</Load></Router>;
+  return <Load of={atlas}>{(atlas) => <Frame atlas={atlas} />}</Load>;
 }

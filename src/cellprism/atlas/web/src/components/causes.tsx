@@ -1,5 +1,5 @@
 // On a feature's page: what it changes and what changes it, in the run's traces.
-import { loadEdges, loadGraphs, noCircuits } from "../lib/circuits";
+import { isExact, loadEdges, loadGraphs, noCircuits } from "../lib/circuits";
 import { Load, useLoad } from "../lib/load";
 import { useNear } from "../lib/near";
 import { paths } from "../lib/route";
@@ -20,6 +20,7 @@ export function Causes({ layer, feature, words }: { layer: number; feature: numb
     <section class="panel" aria-labelledby="causes" ref={target}>
       <div class="panel-head">
         <h2 id="causes">What it causes</h2>
+        {found.value?.graph && !isExact(found.value.graph) && <p class="flag">estimates by {found.value.graph.method}: nothing was edited</p>}
         {found.value?.graph && <a class="button" href={`#${paths.circuits(id, { feature: `${layer}.${feature}` })}`}>Open its circuits</a>}
       </div>
       <Load of={found}>

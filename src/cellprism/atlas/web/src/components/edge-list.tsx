@@ -37,7 +37,7 @@ export function EdgeList({ edges, way, words, href, layer, traces }: Props) {
     { key: "feature", title: "Feature", width: "4.5rem", phone: "minmax(3rem, 1fr)", cell: (i) => <a class="num" href={href(at(i))}>{at(i).layer}·{at(i).feature}</a> },
     { key: "label", title: "Label", width: "minmax(5rem, 1fr)", phone: UNDER, cell: (i) => nameOf(words, at(i).term) ?? <span class="muted">not annotated</span> },
     { key: "bar", title: "", width: "minmax(3rem, 0.5fr)", cell: (i) => <Strength edge={at(i)} top={top} /> },
-    { key: "g", title: "g", width: "3.25rem", phone: "3.25rem", numeric: true, help: "Hedges' g of the effect over cells; negative: the ablation lowers the target, so the source supports it", cell: (i) => <span {...source("g", at(i))}>{fixed(at(i).g)}</span> },
+    { key: "g", title: "g", width: "3.25rem", phone: "3.25rem", numeric: true, help: "Hedges' g of the effect over cells", cell: (i) => <span {...source("g", at(i))}>{fixed(at(i).g)}</span> },
     { key: "sign", title: "Sign", width: "4.75rem", phone: "4.25rem", extra: true, cell: (i) => (at(i).supports ? "supports" : "opposes") },
     { key: "agreement", title: "Agree", width: "4rem", numeric: true, extra: true, help: "share of cells with an effect that have the sign of the mean", cell: (i) => <span {...source("agreement", at(i))}>{percent(at(i).agreement, 0)}</span> },
     { key: "cells", title: "Cells", width: "3.5rem", numeric: true, extra: true, help: "cells in which the source fires", cell: (i) => <span {...source("n_cells", at(i))}>{count(at(i).n_cells)}</span> },

@@ -1,5 +1,5 @@
 // Estimates with their intervals, one below the other, against a line of no effect.
-import { clip } from "../lib/format";
+import { clip, minus } from "../lib/format";
 import { ticks } from "../lib/ticks";
 import { useWidth } from "../lib/width";
 
@@ -63,7 +63,7 @@ export function Forest({ rows, none, label, axis, ends }: Props) {
   });
   const bottom = down + 4;
   const digits = Math.max(0, -Math.floor(Math.log10(marks[1]! - marks[0]!) + 1e-9)) + (/[25]5$/.test(String(marks[1]! - marks[0]!)) ? 1 : 0);
-  const written = (mark: number) => mark.toFixed(Math.min(6, digits)).replace("-", "−").replace(/^−(0\.?0*)$/, "$1");
+  const written = (mark: number) => minus(mark.toFixed(Math.min(6, digits)));
   return (
     <svg class="chart forest" ref={frame} height={bottom + 38} role="group" aria-label={label}>
       {ends && x(none) > 6 * ends[0].length + 24 && <text class="axis" x={x(none) - 8} y={12} text-anchor="end">← {ends[0]}</text>}

@@ -26,9 +26,9 @@ export function Scatter({ plain, marked, label, titles, log = false }: Props) {
   const height = side + BOTTOM + PAD;
   const on = log ? Math.log10 : (v: number) => v;
   const values = [...plain, ...marked].flat().map(on).filter(Number.isFinite);
-  const marks = log
-    ? Array.from({ length: Math.ceil(Math.max(...values, 1e-9)) - Math.floor(Math.min(...values, -1e-9)) + 1 }, (_, i) => Math.floor(Math.min(...values, -1e-9)) + i)
-    : ticks(Math.min(...values, 0), Math.max(...values, 1e-9), 4);
+  const [low, high] = [Math.min(...values, 0), Math.max(...values, 1e-9)];
+  const first = Math.floor(low);
+  const marks = log ? Array.from({ length: Math.ceil(high) - first + 1 }, (_, i) => first + i) : ticks(low, high, 4);
   const [least, most] = [marks[0]!, marks.at(-1)!];
   const place = (v: number) => ((on(v) - least) / (most - least)) * side;
   const x = (v: number) => LEFT + place(v);

@@ -17,11 +17,13 @@ interface Props {
   chosen?: number;
   /** whether a row is not significant */
   faint?: (row: number) => boolean;
+  /** in place of cards on a phone */
+  kind?: string;
 }
 
-export function StackedTable({ heads, rows, chosen, faint }: Props) {
+export function StackedTable({ heads, rows, chosen, faint, kind = "stacked" }: Props) {
   return (
-    <table class="stacked" role="table">
+    <table class={kind} role="table">
       <thead role="rowgroup"><tr role="row">{heads.map(({ title, numeric, help }) => <th scope="col" role="columnheader" class={numeric ? "num" : ""} title={help}>{title}</th>)}</tr></thead>
       <tbody role="rowgroup">
         {rows.map((cells, i) => (

@@ -11,11 +11,16 @@ export interface FdrRow {
   agreement: number;
   edges: number;
   null_mean: number;
+  null_low: number;
+  null_high: number;
   fdr: number | null;
   fdr_low: number | null;
   fdr_high: number | null;
   n_permutations: number;
 }
+
+type Maybe = number | null;
+export type TraceRate = Rate & { target_layer: number; null_q05: Maybe; p: Maybe };
 
 export interface TraceEntry {
   name: string;
@@ -23,13 +28,23 @@ export interface TraceEntry {
   targets: number[];
   n_sources: number;
   n_cells: number;
+  /** features that were read, where it is not all of the target layers */
+  n_targets: Maybe;
   n_edges: number;
+  n_replicated: number;
+  /** number format, and by what share changes of low rank put effects off */
+  dtype: string | null;
+  off_by: Maybe;
+  /** other traces of the same layer and kind */
+  others: string[];
   fdr: FdrRow[];
-  rates: (Rate & { target_layer: number; null_q05: number | null })[];
-  controls: { control: string; replicate: number; target_layer: number; sources: number; edges: number; p: number | null }[];
+  rates: TraceRate[];
+  controls: { control: string; replicate: number; target_layer: number; sources: number; edges: number; more: number; fewer: number; p: Maybe }[];
+  agreement: { target_layer: number; sources: number; pairs: number; spearman: Maybe; edges: number; estimated_edges: number; same_sign: Maybe; recall: Maybe; precision: Maybe }[];
 }
 
-export type Hub = [layer: number, feature: number, edges: number, expected: number | null, term: number | null];
+/** Expected from how often the feature fires; the residual is the logarithm of one more edge than there are over one more than expected. */
+export type Hub = [layer: number, feature: number, edges: number, expected: Maybe, residual: Maybe, q: Maybe, term: Maybe];
 
 /** Traces of one method, each of the features of one layer. */
 export interface Graph {
@@ -38,6 +53,8 @@ export interface Graph {
   traces: TraceEntry[];
   /** layers whose features have edges of that side */
   sides: Record<Way, number[]>;
+  /** layers of which it is known how many edges firing explains */
+  expected: Record<Way, number[]>;
   hubs: Record<Way, Hub[]>;
 }
 
@@ -68,8 +85,16 @@ const COLUMNS = ["layer", "feature", "term", "g", "q", "agreement", "effect", "n
 
 export const loadGraphs = (run: string) => json<Graph[]>(`runs/${run}/circuit/index.jz`);
 
+/** Whether the effects of a graph are measured, not estimated by gradients. */
+export const isExact = ({ method }: Graph) => method === "ablation";
+
 async function load(path: string, columns: string[]) {
   return once(path, () => readColumns(path, columns));
+}
+
+/** Edges of the features of a layer beside those that their firing explains. */
+export async function loadDegrees(run: string, number: number, way: Way, layer: number) {
+  return (await load(`runs/${run}/circuit/${number}/degrees/${way}/L${two(layer)}.bin`, ["feature", "degree", "expected", "residual", "q", "frequency"])).columns;
 }
 
 /** The edges of a feature, strongest first; none where the traces do not reach its layer. */

@@ -5,8 +5,8 @@ type Maybe = number | null | undefined;
 const absent = (x: Maybe): x is null | undefined => x === null || x === undefined || Number.isNaN(x);
 const superscripts = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
-/** As wide as a plus and a digit, unlike a hyphen. */
-const minus = (digits: string) => digits.replace("-", "−");
+/** A minus as wide as a plus and a digit, unlike a hyphen; none before a zero. */
+export const minus = (digits: string) => digits.replace(/^-(?=0\.?0*$)/, "").replace("-", "−");
 
 function power(exponent: number): string {
   const digits = [...String(Math.abs(exponent))].map((d) => superscripts[Number(d)]).join("");

@@ -31,9 +31,10 @@ addEventListener("hashchange", () => {
   tell();
 });
 
-function go(path: string, options?: { replace?: boolean }): void {
+/** Opens an address; `replace` puts it in the place of the one before it. */
+export function open(path: string, replace = false): void {
   forget();
-  if (options?.replace) {
+  if (replace) {
     coming = path;
     forget = afterFrame(settle);
     tell();
@@ -60,16 +61,15 @@ function useHash(part: () => string, late = false): string {
   return late ? seen : part();
 }
 
-/** For wouter: where the page is without the query, which `useQuery` reads. */
-export const useHashPath = (): [string, typeof go] => [useHash(hashPath), go];
-useHashPath.hrefs = (href: string) => `#${href}`;
+/** Where the page is, without the query, which `useQuery` reads. */
+export const useHashPath = () => useHash(hashPath);
 
 const parsed = (text: string) => Object.fromEntries(new URLSearchParams(text)) as Query;
 
 /** Changes parts of the query in place; an empty value leaves a part out. */
 function change(part: Query): void {
   // Read at the moment of the change, so that two changes in one event do not undo each other.
-  go(hashPath() + encode({ ...queryNow(), ...part }), { replace: true });
+  open(hashPath() + encode({ ...queryNow(), ...part }), true);
 }
 
 /** What the query says at this moment, for what is asked outside of drawing. */
@@ -111,5 +111,3 @@ export const paths = {
   ablation: (run: string, query?: Query) => address(run, "/ablation", query),
   methods: (run: string) => address(run, "/methods"),
 };
-
-export const open = (path: string) => go(path);

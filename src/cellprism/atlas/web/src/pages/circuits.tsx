@@ -2,15 +2,15 @@
 import { useMemo, useState } from "preact/hooks";
 import { EdgeList } from "../components/edge-list";
 import { Ego, type EgoNode } from "../components/ego";
+import { Hubs } from "../components/hubs";
 import { LimitControls } from "../components/limits";
-import { From } from "../components/source";
-import { CsvButton, PythonCell, SvgButton } from "../components/take";
 import { Sideways } from "../components/sideways";
-import { StackedTable } from "../components/stacked-table";
+import { CsvButton, PythonCell, SvgButton } from "../components/take";
+import { Agreement, Counts, Together } from "../components/trace-tables";
 import { loadFeature, loadFeatureGenes } from "../data/store";
-import type { Feature, GeneNames, Rate } from "../data/types";
-import { limitsOf, loadEdges, loadGraphs, noCircuits, paths as pathsBetween, placeOf, TRIED, within, type Edge, type FdrRow, type Graph, type Hub, type Path, type Place, type Way } from "../lib/circuits";
-import { count, fixed, MISSING, number, percent, plural, share, shortTerm, title } from "../lib/format";
+import type { Feature, GeneNames } from "../data/types";
+import { isExact, limitsOf, loadEdges, loadGraphs, noCircuits, paths as pathsBetween, placeOf, TRIED, within, type Edge, type Graph, type Path, type Place, type Way } from "../lib/circuits";
+import { count, fixed, number, plural, shortTerm, title } from "../lib/format";
 import { Load, useLoad } from "../lib/load";
 import { circuitCode } from "../lib/python";
 import { open, paths, useQuery } from "../lib/route";
@@ -31,80 +31,6 @@ const termName = ({ terms }: Words, term: number | null | undefined) => (term ==
 function nameOf({ feature, genes }: Pick<Around, "feature" | "genes">, words: Words): string {
   const label = termName(words, feature.label?.term);
   return label ?? (feature.genes.slice(0, 3).map(([gene]) => genes.symbol[gene]).join(", ") || "not annotated");
-}
-
-/** The share of edges that sign flips give; where no flip gave any, that and not a share of nothing. */
-function byFlips(row: FdrRow | undefined) {
-  if (!row) return MISSING;
-  if (row.null_mean === 0) return `none in ${plural(row.n_permutations, "flip")}`;
-  return <>{share(row.fdr)} <span class="muted">{share(row.fdr_low)} to {share(row.fdr_high)}</span></>;
-}
-
-/** What the null of a rate gives; of a null without edges there is no rate. */
-const besideNull = (rate: Rate | undefined, show: (x: number) => string) =>
-  rate && <span class="muted">{rate.null_mean === null ? "no edge in the null" : `null ${show(rate.null_mean)}`}</span>;
-
-/** The traces behind the edges, with what chance would give. */
-function Traces({ graph }: { graph: Graph }) {
-  const rows = graph.traces.map((trace) => {
-    const calibrated = trace.fdr.find(({ rule }) => rule === "calibrated");
-    const rate = (name: string) => trace.rates.find((rate) => rate.rate === name && rate.target_layer === -1 && rate.protocol === "calibrated");
-    return { trace, calibrated, supports: rate("supports"), again: rate("found_again") };
-  });
-  return (
-    <Sideways label="Traces">
-      <StackedTable
-        heads={[
-          { title: "Edited layer" }, { title: "Read in layers" }, { title: "Features edited", numeric: true }, { title: "Cells", numeric: true }, { title: "Edges", numeric: true },
-          { title: "False by sign flips", numeric: true, help: "edges under flipped signs of cells over edges" },
-          { title: "Support", numeric: true, help: "share of edges whose source supports the target; beside it the null" },
-          { title: "Found again", numeric: true, help: "effects of one half of the cells that the other half has too" },
-        ]}
-        rows={rows.map(({ trace, calibrated, supports, again }) => {
-          const within = ofTrace(trace.name);
-          const rate = (name: string, of: typeof supports) => from("trace_rates.value", { within, name, n: of ? plural(of.n ?? 0, of.unit) : "", null: of?.null });
-          return [
-            [<><span class="phone-only">Edited layer </span>{trace.source}</>], [trace.targets.join(", ")], [count(trace.n_sources), from("sources.source", { within })], [count(trace.n_cells), from("sources.n_cells", { within })],
-            [count(trace.n_edges), { ...from("edges.", { within, n: `${count(trace.n_sources)} features edited in ${count(trace.n_cells)} cells` }), class: "num strong" }],
-            [byFlips(calibrated), from("fdr.fdr", { within, n: calibrated ? `${count(calibrated.edges)} edges` : "", null: calibrated ? `signs of cells flipped ${count(calibrated.n_permutations)} times: ${number(calibrated.null_mean)} edges on average` : "" })],
-            [<>{percent(supports?.value)} {besideNull(supports, percent)}</>, rate("supports", supports)], [<>{percent(again?.value)} {besideNull(again, share)}</>, rate("found_again", again)],
-          ];
-        })}
-      />
-    </Sideways>
-  );
-}
-
-function Hubs({ graph, words, query }: { graph: Graph; words: Words; query: Record<string, string> }) {
-  const { id } = useRun();
-  const edges = (layer: number, way: Way) => from("edges.", { within: way === "out" ? ofTrace(graph.traces.find(({ source }) => source === layer)?.name ?? "") : "" });
-  const list = (heading: string, hubs: Hub[], way: Way) => {
-    const top = Math.max(...hubs.map((hub) => hub[2]), 1);
-    const known = hubs.some((hub) => hub[3] !== null);
-    return (
-      <div class="panel">
-        <h3>{heading}</h3>
-        <table class="bars named" role="table">
-          <thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Feature</th><th scope="col" role="columnheader" class="wide"><span class="sr">As a bar</span></th><th scope="col" role="columnheader" class="num">Edges</th>{known && <th scope="col" role="columnheader" class="num" title="expected from how often and in how many cells the feature fires">Expected</th>}</tr></thead>
-          <tbody role="rowgroup">
-            {hubs.slice(0, 8).map(([layer, feature, n, expected, term]) => (
-              <tr role="row">
-                <th scope="row" role="rowheader"><a href={`#${paths.circuits(id, { ...query, feature: `${layer}.${feature}`, to: "" })}`}><span class="num">{layer}·{feature}</span> {termName(words, term) ?? <span class="muted">not annotated</span>}</a></th>
-                <td role="cell" class="wide"><span class="bar" aria-hidden="true"><i style={{ width: `${(100 * n) / top}%` }} />{expected !== null && <b style={{ left: `${Math.min(100, (100 * expected) / top)}%` }} />}</span></td>
-                <td role="cell" class="num" {...edges(layer, way)}>{count(n)}</td>{known && <td role="cell" class="num" {...from("degrees.expected")}>{count(expected)}</td>}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    );
-  };
-  return (
-    <section aria-labelledby="hubs">
-      <div class="section-head"><h2 id="hubs">Features with most edges</h2><p class="muted">a feature that fires often has more edges by that alone{[...graph.hubs.out, ...graph.hubs.in].some((hub) => hub[3] !== null) && "; tick: expected from its firing"}</p></div>
-      <div class="halves">{list("They change most", graph.hubs.out, "out")}{list("Changed by most", graph.hubs.in, "in")}</div>
-    </section>
-  );
 }
 
 function PathList({ graph, number: g, place, around, words, passes }: { graph: Graph; number: number; place: Place; around: Around; words: Words; passes: (edge: Edge) => boolean }) {
@@ -256,23 +182,32 @@ function Body({ graphs, words }: { graphs: Graph[]; words: Words }) {
   const about = asked && summary.layers.find(({ layer }) => layer === asked[0]);
   const place: Place | null = asked && about && asked[1] < about.n_features ? asked : hub ? [hub[0], hub[1]] : null;
   if (!graph) return <p class="note">{noCircuits(summary)}</p>;
-  const edges = graph.traces.reduce((sum, trace) => sum + trace.n_edges, 0);
   return (
     <>
+      <p class="lede">{lede(graph)}</p>
       {graphs.length > 1 && (
         <label class="inline">Method
-          <select value={number_} onChange={(event) => change({ method: event.currentTarget.value, feature: "" })}>{graphs.map(({ method, alpha }, i) => <option value={i}>{title(method)}{alpha ? `, activation times ${number(alpha)}` : ""}</option>)}</select>
+          <select value={number_} onChange={(event) => change({ method: event.currentTarget.value, feature: "" })}>{graphs.map((one, i) => <option value={i}>{title(one.method)}{isExact(one) ? "" : " (estimates)"}{one.alpha ? `, activation times ${number(one.alpha)}` : ""}</option>)}</select>
         </label>
       )}
-      <section class="panel" aria-labelledby="traces">
-        <div class="section-head"><h2 id="traces"><From of="edges." how={`edges of ${plural(graph.traces.length, "trace")} together, each in its own folder`}>{count(edges)}</From> edges</h2><p class="muted">effects with q &lt; 0.05, |g| above 0.5 and agreement above 0.7 in ten cells or more; {graph.method}{graph.alpha ? `, activation times ${number(graph.alpha)}` : ""}</p></div>
-        <Traces graph={graph} />
-      </section>
+      <Agreement graph={graph} />
+      <Counts graph={graph} />
       {place && <Choose graph={graph} place={place} />}
       {place ? <Explore key={number_} graph={graph} number={number_} place={place} words={words} /> : <p class="note">No effect passes the thresholds.</p>}
-      <Hubs graph={graph} words={words} query={query} />
+      <Hubs graph={graph} number={number_} words={words} />
+      <Together graph={graph} />
     </>
   );
+}
+
+/** What was done to the features of a graph, and what an edge means. */
+function lede(graph: Graph): string {
+  const { alpha } = graph;
+  const times = `its activation times ${number(alpha)}`;
+  const sign = `It supports a feature that ${alpha > 1 ? "rises" : "falls"} then and opposes one that ${alpha > 1 ? "falls" : "rises"}.`;
+  return isExact(graph)
+    ? `Which features change which: a feature is ${alpha ? `kept at ${times}` : "taken away"} in many cells, and what follows in later layers is tested cell by cell. ${sign}`
+    : `Which features may change which: gradients estimate, cell by cell, what would follow in later layers from a feature ${alpha ? `at ${times}` : "at zero"}. ${sign}`;
 }
 
 export default function CircuitsPage() {
@@ -282,10 +217,7 @@ export default function CircuitsPage() {
   const graphs = useLoad(`circuits ${id}`, () => loadGraphs(id));
   return (
     <>
-      <header class="page-head">
-        <h1>Circuits</h1>
-        <p class="lede">Which features change which: a feature is taken away in many cells, and what follows in later layers is tested cell by cell. It supports a feature that falls without it and opposes one that rises.</p>
-      </header>
+      <h1>Circuits</h1>
       <Load of={words}>{(words) => <Load of={graphs}>{(graphs) => <Body graphs={graphs} words={words} />}</Load>}</Load>
     </>
   );

@@ -1,1 +1,0 @@
-import{Mb as a}from"./WU3ZZQ37.js";function r({layers:r,current:e,href:l,label:s="Layers"}){return a("nav",{class:"layer-tabs","aria-label":s},r.map(r=>a("a",{href:`#${l(r)}`,"aria-current":r===e?"page":void 0,"aria-label":`Layer ${r}`},r)))}export{r as a};

@@ -1,0 +1,1 @@
+import{c as e,d as r,f as n}from"./4IGIKVQW.js";function t(){let t=n(null),[s,o]=e(!1);return r(()=>{let e=new IntersectionObserver(e=>e.some(e=>e.isIntersecting)&&o(!0),{rootMargin:"100px"});return e.observe(t.current),()=>e.disconnect()},[]),[t,s]}export{t as a};

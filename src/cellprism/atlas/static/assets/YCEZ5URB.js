@@ -1,0 +1,1 @@
+import{Lb as a}from"./4IGIKVQW.js";function r({layers:r,current:e,href:l,label:s="Layers"}){return a("nav",{class:"layer-tabs","aria-label":s},r.map(r=>a("a",{href:`#${l(r)}`,"aria-current":r===e?"page":void 0,"aria-label":`Layer ${r}`},r)))}export{r as a};
