@@ -143,7 +143,7 @@ def test_where_changes_are_not_of_low_rank_a_trace_takes_float32_and_says_so(
     described = json.loads((held / "trace.json").read_text())
     assert (described["dtype"], described["off_by"]) == (PRECISION, wrong)
     said = "\n".join(lines_of(open_run(run.path).trace("held")))
-    assert f"off by {wrong:.2%} (median); float32 passes were taken instead" in said
+    assert f"off by {wrong:.2%} of their size; float32 passes were taken instead" in said
     assert json.loads((trace(run, replace(ASKED, features="all"), name="held") / "trace.json").read_text()) == described
 
 

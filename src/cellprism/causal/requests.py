@@ -101,7 +101,7 @@ class Trace:
     key
         Hash of what the trace rests on: model, tokens, autoencoders.
     off_by
-        By how much changes of low rank put effects off that were measured both ways, as a share; None: not measured.
+        How much of a few effects changes of low rank get wrong, as a share of their size; None: not measured.
     """
 
     request: TraceRequest

@@ -160,7 +160,8 @@ def _differing(a: dict[str, Any], b: dict[str, Any]) -> set[str]:
 
 def _work(run: Run, engine: Engine, folder: Path, progress: Progress, *, cost: Cost, keep_effects: bool) -> None:
     started, asked, work = time.monotonic(), engine.trace, folder / "blocks"
-    files = {work / f"{number:05d}.npz": block for number, block in enumerate(cost.blocks)}
+    # the names say which sources, so that another division into blocks finds nothing
+    files = {work / f"{block[0]:06d}-{block[-1]:06d}.npz": block for block in cost.blocks}
     todo = {path: block for path, block in files.items() if not path.exists()}
     width, left = read_targets(asked, engine.widths), np.concatenate([*todo.values(), asked.features[:0]])
     exact = asked.request.method == "ablation"

@@ -156,7 +156,7 @@ def _off(share: float, number_format: str) -> str:
 
     held = number_format == PRECISION
     way = "float32 passes were taken instead" if held else f"more than {TOLERATED:.1%} would be too much"
-    return f"  changes of low rank put some effects, computed both ways, off by {share:.2%} (median); {way}"
+    return f"  changes of low rank put some effects, computed both ways, off by {share:.2%} of their size; {way}"
 
 
 def _layers(text: str | None) -> tuple[int, ...] | None:
