@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cellprism.runs.directory import Run
     from cellprism.runs.progress import Progress
 
-CHECKED_CELLS, CHECKED_EDITS = 3, 4
+CHECKED_CELLS, CHECKED_EDITS = 3, 8
 """Cells, and edits of each, whose effects are also computed in float32 before changes are taken as of low rank."""
 TOLERATED = 0.01
 """So much of them may be wrong: about the share of edges that is lost, see `docs/decisions.md`."""
