@@ -97,8 +97,9 @@ class Cost:
         """The work of ``n`` such traces, one after another."""
         return replace(self, passes=n * self.passes, edges=n * self.edges, operations=n * self.operations)
 
-    def describe(self, free_disk: float) -> str:
-        """Lines for people, with the time on this machine."""
+    def describe(self, free_disk: float, memory: float | None = None) -> str:
+        """Lines for people, with the time on this machine; ``memory`` in bytes is what is given, else what is free."""
+        room = f"{in_bytes(free_memory())} free" if memory is None else f"{in_bytes(memory)} given"
         seconds = self.operations / (EFFICIENCY * self.speed * multiplication_rate())
         seconds += START_SECONDS + PASS_SECONDS * (self.passes + self.checked)
         of = f"back from targets to the source, and {self.checked:,} edits to compare with" if self.checked else (
@@ -110,7 +111,7 @@ class Cost:
             f"operations  {self.operations:>14.3g}   floating-point",
             f"time        {in_time(seconds):>14}   on this machine, about",
             f"disk        {in_bytes(self.disk):>14}   of {in_bytes(free_disk)} free",
-            f"memory      {in_bytes(self.memory):>14}   of {in_bytes(free_memory())} free",
+            f"memory      {in_bytes(self.memory):>14}   of {room}",
         ])
 
 

@@ -71,7 +71,7 @@ def trace(  # noqa: PLR0913
     if controls:
         resolve(run, replace(request, control="random"))
     cost = trace_cost(run, resolved, keep_effects=keep_effects, memory=room).times(1 + len(KINDS) * controls)
-    typer.echo(cost.describe(shutil.disk_usage(path).free))
+    typer.echo(cost.describe(shutil.disk_usage(path).free, room))
     typer.echo(f"precision   {resolved.dtype:>14}   {_reason(resolved.dtype)}")
     if plan:
         return
