@@ -1,6 +1,6 @@
 // Which edges are shown: sliders over q, size and agreement, and what chance would give at these thresholds.
 import { AGREEMENT, falseShare, G, Q, type Limits, type TraceEntry } from "../lib/circuits";
-import { count, number, percent, probability, share } from "../lib/format";
+import { count, number, percent, plural, probability, share } from "../lib/format";
 import type { Query } from "../lib/route";
 import { From } from "./source";
 
@@ -42,7 +42,7 @@ export function LimitControls({ limits, traces, shown, all, change }: Props) {
         {chance && (
           <span class="muted">
             {" "}In these traces {count(chance.edges)} effects reach |g| &gt; {chance.g} and agreement {chance.agreement < 1 ? `> ${chance.agreement}` : "of 1"}{chance.rule === "calibrated" ? " at q < 0.05" : ", whatever their q"};
-            flipping the signs of cells gives <From of="fdr.null_mean">{number(chance.null_mean)}</From> on average: <From of="fdr.fdr">{chance.fdr === null ? "—" : share(chance.fdr)}</From> of them would be chance. That share is of |g| and agreement alone: q, sign and halves choose edges without changing it.
+            flipping the signs of cells gives {chance.null_mean ? <><From of="fdr.null_mean">{number(chance.null_mean)}</From> on average: <From of="fdr.fdr">{chance.fdr === null ? "—" : share(chance.fdr)}</From> of them would be chance</> : <>none in {plural(chance.n_permutations, "flip")}</>}. That share is of |g| and agreement alone: q, sign and halves choose edges without changing it.
           </span>
         )}
       </p>

@@ -114,7 +114,7 @@ const QUESTIONS: [id: string, heading: string, says: string, rates: Rates][] = [
   ["signs", "Do features support or oppose?", "Share of edges whose source supports the target. The published rule counts cells without an effect as negative, so that flipped signs lean as well.", { supports: ["edges that support", percent] }],
   ["again", "Are they there in other cells?", "Effects that pass the thresholds in one half of the cells, looked for in the other half. Null: signs of cells flipped.", { found_again: ["found again", percent], size_kept: ["size that is kept", fixed] }],
   ["depth", "Do effects fade with depth?", "Live tests that are edges, by the layer that was read (null: flipped signs), and their rank correlation with that layer within a source: below 0, edges get rarer (null: layers permuted).", { rate_by_depth: ["rank correlation with depth", fixed], edge_rate: ["tests that are edges", share] }],
-  ["alike", "Do edges join features of like meaning?", "Edges between annotated features whose ends share a gene set. Null: features trade all of their gene sets with others that have about as many.", { edges_sharing_a_term: ["ends share a gene set", percent] }],
+  ["alike", "Do edges join features of like meaning?", "Edges between annotated features whose ends share a gene set, or the targets of a transcription factor. Null: features trade all of theirs with others that have about as many.", { edges_sharing_a_term: ["share a gene set", percent], edges_sharing_a_factor: ["share a factor's targets", percent] }],
 ];
 
 /** Everything that is asked of the edges of all traces together. */
