@@ -19,6 +19,7 @@ from cellprism.causal.requests import CHANGES, PRECISION, steps
 from cellprism.causal.setting import float32_model
 from cellprism.causal.workfiles import CellEffects
 from cellprism.models.stages import run_tokens
+from cellprism.runs.machine import free_device_memory
 from cellprism.sae.files import load
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ CHECKED_CELLS, CHECKED_EDITS = 3, 8
 TOLERATED = 0.01
 """So much of them may be wrong: about the share of edges that is lost, see `docs/decisions.md`."""
 TINY = 1e-12
+DEVICE_SHARE = 0.25
+"""Clean states may take such a share of a GPU's memory that is free once the model is there."""
 
 
 class Engine:
@@ -43,7 +46,7 @@ class Engine:
     trace
         The trace, as resolved.
     states
-        Bytes of clean states of cells that are kept.
+        Bytes of clean states of cells that are kept, at most.
     """
 
     def __init__(self, run: Run, trace: Trace, *, states: float = 0.0) -> None:
@@ -63,7 +66,8 @@ class Engine:
         )
         self._directions = control_directions(run, trace)
         self._states: dict[int, CleanState] = {}
-        self._room = states
+        on_gpu = self.model.device.type == "cuda"
+        self._room = min(states, DEVICE_SHARE * free_device_memory()) if on_gpu else states
 
     def state(self, cell: int) -> CleanState:
         """The clean state of a cell, kept as long as there is room for more."""
