@@ -97,7 +97,7 @@ class Traced:
 def rows(quick: bool) -> list[Budget]:
     """The demo's trained model against float64, and random weights of full size against float32; the demo's cells."""
     small = _small_world(*((12, 4, 60) if quick else (40, 12, 300)))
-    large = _large_world(*((12, 2, 20) if quick else (14, 4, 60)))
+    large = _large_world(*((12, 2, 20) if quick else (28, 6, 60)))
     return [
         *_compare(small, "demo", ["float64", "float32", *CHANGES, "bfloat16 products, float32 residual", "bfloat16"]),
         *_compare(large, "316M", ["float32", *CHANGES, "bfloat16 products, float32 residual", "bfloat16"]),
