@@ -152,9 +152,13 @@ def cell_files(most: int) -> dict[str, str]:
 
 
 def random_bert(sizes: dict[str, Any], attention: str) -> Any:
+    """The same weights every time."""
+    import torch
     from transformers import BertConfig, BertForMaskedLM
 
-    return BertForMaskedLM(BertConfig(**sizes, attn_implementation=attention))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return BertForMaskedLM(BertConfig(**sizes, attn_implementation=attention))
 
 
 def _copy_everything(bert: Any, model: Geneformer, tokens: TokenizedCells) -> None:
