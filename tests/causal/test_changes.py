@@ -158,6 +158,16 @@ def test_what_is_no_number_counts_as_off_by_all_of_it(run: Run, monkeypatch: pyt
     assert held.off_by(held.trace.cells, Silent()) == 1
 
 
+def test_a_trace_of_few_sources_is_planned_and_made_in_float32(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    fastest(monkeypatch, "float32")
+    few = replace(ASKED, features=f"random:{cost.FEW}")
+    assert resolve(run, few).dtype != PRECISION
+    planned = trace_cost(run, resolve(run, few))
+    assert (planned.dtype, planned.speed) == (PRECISION, 1)
+    described = json.loads((trace(run, few) / "trace.json").read_text())
+    assert (described["dtype"], described["off_by"]) == (PRECISION, None)
+
+
 def test_few_edits_of_a_cell_stay_in_float32(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     fastest(monkeypatch, "float32")
     asked = resolve(run, replace(ASKED, features="all"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cellprism.causal.blocks import ablated_bytes, estimated_bytes, firing_counts, source_blocks
-from cellprism.causal.requests import CHANGES, checked_sources, steps
+from cellprism.causal.requests import CHANGES, PRECISION, checked_sources, steps
 from cellprism.codes.store import CodeStore
 from cellprism.errors import UserError
 from cellprism.models.changed_attention import COLUMNS
@@ -75,6 +75,8 @@ class Cost:
         In how many of the cells each source fires.
     shared
         Cells with enough edits to share a clean pass.
+    dtype
+        Number format of the passes, unless a comparison with float32 speaks against it.
     speed
         How many times as fast as float32 the operations are.
     checked
@@ -90,6 +92,7 @@ class Cost:
     blocks: tuple[np.ndarray, ...]
     fires: np.ndarray
     shared: np.ndarray
+    dtype: str
     speed: float = 1.0
     checked: int = 0
 
@@ -150,7 +153,8 @@ def trace_cost(run: Run, trace: Trace, *, keep_effects: bool = False, memory: fl
     weights = 48.0 * model["n_layers"] * d * d + 8.0 * d * sum(widths.values())
     rest = BASE_MEMORY + largest + weights + run.config.model.token_budget * 60.0 * d
     shared = trace.cells[np.diff(firing.indptr) > FEW]
-    products = CHANGES.get(trace.dtype) if len(shared) else None
+    dtype = trace.dtype if len(shared) else PRECISION
+    products = CHANGES.get(dtype)
     if products:
         work += len(blocks) * float((lengths * (last - source) * _block(d, lengths)).sum())
         rest += _of_changes(d, float(lengths.max()), max(widths.values()), last - source, NUMBER_BYTES[products])
@@ -161,7 +165,7 @@ def trace_cost(run: Run, trace: Trace, *, keep_effects: bool = False, memory: fl
         passes=passes, edges=len(trace.features) * read_targets(trace, widths), operations=work + (1 + again) * clean,
         disk=(largest if exact else float(sizes.sum())) + (KEPT * float(sizes.sum()) if keep_effects else 0.0),
         memory=rest + states, states=states, blocks=tuple(blocks),
-        fires=firing.getnnz(axis=0), shared=shared,
+        fires=firing.getnnz(axis=0), shared=shared, dtype=dtype,
         speed=CHANGES_SPEED[products] if products else 1.0, checked=checked,
     )
 

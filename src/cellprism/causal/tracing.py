@@ -78,8 +78,7 @@ def trace(
         if not (folder / "facts.json").exists():
             cost = trace_cost(run, asked, keep_effects=keep_effects, memory=memory)
             check_fit(run, cost, memory)
-            if not len(cost.shared):
-                asked = replace(asked, dtype=PRECISION)
+            asked = replace(asked, dtype=cost.dtype)
             begun = (folder / "trace.json").exists()
             if begun:
                 _begin(folder, asked, keep_effects=keep_effects)

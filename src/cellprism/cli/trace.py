@@ -72,7 +72,7 @@ def trace(  # noqa: PLR0913
         resolve(run, replace(request, control="random"))
     cost = trace_cost(run, resolved, keep_effects=keep_effects, memory=room).times(1 + len(KINDS) * controls)
     typer.echo(cost.describe(shutil.disk_usage(path).free, room))
-    typer.echo(f"precision   {resolved.dtype:>14}   {_reason(resolved.dtype)}")
+    typer.echo(f"precision   {cost.dtype:>14}   {_reason(cost.dtype)}")
     if plan:
         return
     folder = trace_circuits(run, request, name=name, keep_effects=keep_effects, memory=room, progress=Listener())
